@@ -1,0 +1,1 @@
+"""The generated contract; made by `make protos`, never edited."""

@@ -1,0 +1,1 @@
+"""Reads and writes bundles: the published folders of the model zoo. Needs numpy alone."""

@@ -1,0 +1,28 @@
+"""Why a bundle is refused, by name.
+
+BundleError
+├── ManifestInvalid      manifest.json cannot be read, or a field of it is wrong
+├── FormatUnknown        written by a newer stepwire
+├── FileMismatch         a file is missing, cut short, changed, or not a plain file
+└── GoldenMismatch       the graphs do not give the numbers that were published
+"""
+
+
+class BundleError(Exception):
+    """Base of all reasons to refuse a bundle. The message is for people."""
+
+
+class ManifestInvalid(BundleError):
+    """manifest.json cannot be read, or a field of it is wrong."""
+
+
+class FormatUnknown(BundleError):
+    """The bundle was written in a format that this version does not know."""
+
+
+class FileMismatch(BundleError):
+    """A file is missing, cut short, changed, or not a plain file of the folder."""
+
+
+class GoldenMismatch(BundleError):
+    """The graphs do not give the numbers that were published."""

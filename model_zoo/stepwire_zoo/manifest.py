@@ -1,0 +1,216 @@
+"""What manifest.json says about a bundle.
+
+docs/bundles.md explains the format for people who write one by hand.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+FORMAT = 1  # of manifest.json; a reader refuses every other
+
+TASKS = ("generation", "classification")
+GRAPH_ROLES = ("step", "encode", "sequence")
+DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
+TENSOR_ROLES = ("token", "tokens", "lengths", "logits", "attention", "hidden")
+
+_PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensor:
+    """An input or output of a graph that is not a state."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]  # of one row, without the batch axis; -1 varies
+    role: str  # one of TENSOR_ROLES
+
+    def __post_init__(self) -> None:
+        _one_of("dtype", self.dtype, DTYPES)
+        _one_of("role", self.role, TENSOR_ROLES)
+        if any(size < -1 or size == 0 for size in self.shape):
+            raise ValueError(f"shape must hold sizes from 1, or -1 where it varies: {self.shape}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A tensor that a step reads and replaces."""
+
+    input: str
+    output: str
+    dtype: str
+    shape: tuple[int, ...]  # of one row, without the batch axis
+    start: str = "zeros"  # or the output of the encode graph that begins it
+
+    def __post_init__(self) -> None:
+        _one_of("dtype", self.dtype, DTYPES)
+        if any(size < 1 for size in self.shape):
+            raise ValueError(f"shape must hold sizes from 1, got {self.shape}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """One ONNX file: what goes in, what comes out, what is carried on."""
+
+    file: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    states: tuple[State, ...] = ()
+    buckets: tuple[int, ...] = ()  # padded lengths of a sequence graph, ascending
+
+    def __post_init__(self) -> None:
+        if list(self.buckets) != sorted({size for size in self.buckets if size > 0}):
+            raise ValueError(f"buckets must ascend from at least 1, got {self.buckets}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizer:
+    """A file of the `tokenizers` library, and which of its tokens are special."""
+
+    file: str
+    vocabulary_size: int
+    begin: int | None = None  # read before every prompt; an empty prompt is this alone
+    end: int | None = None  # choosing it ends a sequence
+    unknown: int | None = None  # stands for characters the model never saw
+    pad: int | None = None  # fills a row up to its bucket
+    accepts_unknown: bool = True  # whether a text may hold unknown characters
+    suppressed: tuple[int, ...] = ()  # never generated
+
+    def __post_init__(self) -> None:
+        if self.vocabulary_size < 1:
+            raise ValueError(f"vocabulary_size must be at least 1, got {self.vocabulary_size}")
+        special = (self.begin, self.end, self.unknown, self.pad, *self.suppressed)
+        wrong = [token for token in special if token is not None and not self.holds(token)]
+        if wrong:
+            raise ValueError(f"token {wrong[0]} is not in [0, {self.vocabulary_size})")
+
+    def holds(self, token: int) -> bool:
+        """Whether a token is in the vocabulary."""
+        return 0 <= token < self.vocabulary_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What requests may ask for."""
+
+    max_input_tokens: int  # in a prompt or a text
+    max_new_tokens: int = 0  # generated for one sequence; 0 where nothing is generated
+
+    def __post_init__(self) -> None:
+        if self.max_input_tokens < 1:
+            raise ValueError(f"max_input_tokens must be at least 1, got {self.max_input_tokens}")
+        if self.max_new_tokens < 0:
+            raise ValueError(f"max_new_tokens must not be negative, got {self.max_new_tokens}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """Inputs whose outputs PyTorch computed when the bundle was made."""
+
+    file: str
+    absolute_tolerance: float = 1e-4
+    relative_tolerance: float = 1e-4
+
+    def __post_init__(self) -> None:
+        # A generous manifest would make the proof worthless.
+        if not 0 <= self.absolute_tolerance <= 0.01 or not 0 <= self.relative_tolerance <= 0.01:
+            raise ValueError("tolerances must be in [0, 0.01]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One measured figure of quality."""
+
+    name: str
+    value: float
+    unit: str
+    split: str  # the data it was measured on
+    published: str = ""  # a figure to set beside it, with its source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """One source of training data."""
+
+    name: str
+    licence: str
+    home: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """How the bundle was made."""
+
+    recipe: str
+    command: str
+    commit: str  # of the repository, at training
+    seed: int
+    parameters: int
+    training_seconds: float
+    machine: str  # class of machine, in words
+    data: tuple[Dataset, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """What a file of the bundle must be."""
+
+    sha256: str  # hexadecimal
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256 must be 64 hexadecimal digits, got {self.sha256!r}")
+        if self.size_bytes < 0:
+            raise ValueError(f"size_bytes must not be negative, got {self.size_bytes}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a server must know before it opens a graph."""
+
+    format: int
+    name: str
+    version: str  # a whole number from 1, as text
+    task: str  # one of TASKS
+    summary: str  # one sentence for people
+    licence: str  # SPDX
+    languages: tuple[str, ...]  # BCP 47
+    graphs: dict[str, Graph]  # by role, one of GRAPH_ROLES
+    tokenizer: Tokenizer
+    limits: Limits
+    golden: Golden
+    metrics: tuple[Metric, ...]
+    provenance: Provenance
+    files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
+    labels: tuple[str, ...] = ()
+    decoding: dict[str, float] = field(default_factory=dict)  # default options by name
+    providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
+
+    def __post_init__(self) -> None:
+        if not _MODEL_NAME.fullmatch(self.name):
+            raise ValueError(f"name must be lower-case letters, digits and ._-, got {self.name!r}")
+        if not (self.version.isascii() and self.version.isdigit() and self.version[0] != "0"):
+            raise ValueError(f"version must be a whole number from 1, got {self.version!r}")
+        _one_of("task", self.task, TASKS)
+        for role in self.graphs:
+            _one_of("graphs", role, GRAPH_ROLES)
+        for name in self.files:
+            if not _PLAIN_FILE_NAME.fullmatch(name):
+                raise ValueError(f"files: {name!r} is not the plain name of a file")
+        named = (*(g.file for g in self.graphs.values()), self.tokenizer.file, self.golden.file)
+        absent = sorted(set(named) - self.files.keys()) if self.files else []
+        if absent:
+            raise ValueError(f"files: {absent[0]!r} is used but not listed")
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all its files, the manifest left out."""
+        return sum(file.size_bytes for file in self.files.values())
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")

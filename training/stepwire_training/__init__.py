@@ -1,0 +1,1 @@
+"""Offline training: recipes to published bundles."""

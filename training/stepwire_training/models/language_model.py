@@ -1,0 +1,78 @@
+"""A recurrent language model: embedding, a stack of layers, a score for every next token.
+
+B rows, T positions, L layers, H hidden units, V tokens.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from stepwire_training.models.dropout import LockedDropout, TokenDropout
+from stepwire_training.models.network import Network, State
+from stepwire_training.models.recurrent import Cell, RecurrentLayer
+
+
+class LanguageModel(Network):
+    """Reads tokens and scores the token after each."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """Shape and regularisation."""
+
+        cell: Cell
+        layers: int
+        hidden: int
+        embedding: int
+        token_dropout: float = 0.0  # share of positions hidden from the model
+        layer_dropout: float = 0.0  # between layers, one mask per row
+        output_dropout: float = 0.0  # before the scores, one mask per row
+        weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
+
+        def build(self, vocabulary: int, labels: int) -> "LanguageModel":
+            """A model with fresh weights; every token of the vocabulary is also a label."""
+            del labels
+            return LanguageModel(self, vocabulary)
+
+    def __init__(self, config: Config, vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(vocabulary, config.embedding)
+        widths = [config.embedding] + [config.hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(
+            RecurrentLayer(config.cell, width, config.hidden, config.weight_dropout)
+            for width in widths
+        )
+        self.hide = TokenDropout(config.token_dropout)
+        self.between = LockedDropout(config.layer_dropout)
+        self.before_output = LockedDropout(config.output_dropout)
+        self.output = nn.Linear(config.hidden, vocabulary)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+
+    def start(self, rows: int) -> State:
+        """The state before any token: [B, L, H] each."""
+        parts = zip(*(layer.start(rows) for layer in self.recurrent_layers()), strict=True)
+        return tuple(torch.stack(part, dim=1) for part in parts)
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Scores every next token.
+
+        Args:
+            tokens: int64 [B, T].
+            state: [B, L, H] each.
+
+        Returns:
+            Logits [B, T, V], and the state after the last token, [B, L, H] each.
+        """
+        x = self.hide(self.embedding(tokens))  # [B, T, E]
+        ends: list[State] = []
+        for index, layer in enumerate(self.recurrent_layers()):
+            x = self.between(x) if index else x
+            x, end = layer(x, tuple(part[:, index] for part in state))
+            ends.append(end)
+        logits = self.output(self.before_output(x))
+        return logits, tuple(torch.stack(part, dim=1) for part in zip(*ends, strict=True))
+
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """The layers, in the order they read."""
+        return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]

@@ -1,0 +1,1 @@
+"""The data sets, one per file, and what turns text into batches."""

@@ -1,0 +1,151 @@
+"""Batches as a pure function of the step, so that a resumed run sees the very same data.
+
+B rows, T positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from stepwire_training.data.splitting import Ids, Splitting, take_apart
+
+
+class Batch(NamedTuple):
+    """What one training step reads."""
+
+    inputs: tuple[Tensor, ...]  # tokens [B, T]; for whole texts also lengths [B]
+    targets: Tensor  # int64 [B, T] or [B]
+    fresh: bool  # whether the state starts anew here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Which share of each batch this process takes."""
+
+    rank: int = 0
+    world: int = 1
+
+
+class Batches(Protocol):
+    """A split, cut into batches."""
+
+    def __len__(self) -> int:
+        """How many batches make one pass."""
+        ...
+
+    def batch(self, step: int, shard: Shard) -> Batch:
+        """The batch of a step, counted from 0 over all passes."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set, ready to train on."""
+
+    tokenizer: Tokenizer
+    labels: tuple[str, ...]  # empty for a language model
+    train: Batches
+    dev: Batches  # chooses the best weights
+    test: Batches  # measured once, at the end
+    facts: dict[str, float]  # counts for the card
+
+
+class TextStream:
+    """One long text as rows read side by side, so that state carries from chunk to chunk."""
+
+    def __init__(self, ids: Ids, rows: int, length: int, seed: int | None = None) -> None:
+        """Cuts a text into rows.
+
+        Args:
+            ids: [characters].
+            rows: texts read side by side.
+            length: positions of a chunk, T.
+            seed: shifts where the rows begin, anew each pass; None keeps the text in order.
+        """
+        self._ids, self._rows, self._length, self._seed = ids, rows, length, seed
+        self._width = (len(ids) - 1) // rows  # positions of a row
+        if self._width < 1:
+            raise ValueError(f"{len(ids)} tokens are too few for {rows} rows")
+
+    def __len__(self) -> int:
+        return -(-self._width // self._length)
+
+    def batch(self, step: int, shard: Shard) -> Batch:
+        """Chunk of a step: tokens and targets int64 [B / world, T]."""
+        number, chunk = divmod(step, len(self))
+        first = chunk * self._length
+        last = min(first + self._length, self._width)
+        starts = np.arange(self._rows)[shard.rank :: shard.world, None] * self._width
+        positions = self._shift(number) + starts + np.arange(first, last + 1)
+        window = torch.from_numpy(self._ids[positions % len(self._ids)])
+        return Batch((window[:, :-1],), window[:, 1:], fresh=chunk == 0)
+
+    def _shift(self, number: int) -> int:
+        if self._seed is None:
+            return 0
+        return int(np.random.default_rng([self._seed, number]).integers(len(self._ids)))
+
+
+class LabelledTexts:
+    """Texts with labels, batched with others of about their length."""
+
+    POOL = 50  # batches sorted by length together: little padding, still well mixed
+
+    def __init__(
+        self,
+        texts: Sequence[Ids],
+        labels: Ids,
+        rows: int,
+        seed: int | None = None,
+        splitting: Splitting | None = None,
+    ) -> None:
+        """Keeps the texts; a seed mixes them anew each pass, None keeps them by length."""
+        self._texts, self._labels, self._rows, self._seed = texts, labels, rows, seed
+        self._splitting = splitting
+        self._lengths = np.array([len(text) for text in texts])
+        self._order: tuple[int, list[Ids]] = (-1, [])
+
+    def __len__(self) -> int:
+        return -(-len(self._texts) // self._rows)
+
+    def batch(self, step: int, shard: Shard) -> Batch:
+        """Texts of a step: tokens int64 [B / world, T], lengths and targets [B / world]."""
+        number, place = divmod(step, len(self))
+        if self._order[0] != number:
+            self._order = (number, self._batches(number))
+        chosen = self._order[1][place]
+        # A last batch of fewer texts than processes is read whole by each.
+        chosen = chosen[shard.rank :: shard.world] if len(chosen) >= shard.world else chosen
+        texts = [torch.from_numpy(text) for text in self._varied(chosen, step)]
+        tokens = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+        lengths = torch.tensor([len(text) for text in texts])
+        return Batch((tokens, lengths), torch.from_numpy(self._labels[chosen]), fresh=True)
+
+    def _varied(self, chosen: Ids, step: int) -> list[Ids]:
+        """The texts of a batch, their tokens taken apart if that is wanted."""
+        texts = [self._texts[index] for index in chosen]
+        if self._splitting is None or self._seed is None or self._splitting.rate == 0.0:
+            return texts
+        rng = np.random.default_rng([self._seed, step, int(chosen[0])])
+        return [take_apart(text, self._splitting, rng) for text in texts]
+
+    def _batches(self, number: int) -> list[Ids]:
+        """The rows of every batch of one pass."""
+        if self._seed is None:
+            return self._cut(np.argsort(self._lengths, kind="stable"))
+        rng = np.random.default_rng([self._seed, number])
+        mixed = rng.permutation(len(self._texts))
+        pool = self.POOL * self._rows
+        batches: list[Ids] = []
+        for first in range(0, len(mixed), pool):
+            part = mixed[first : first + pool]
+            batches += self._cut(part[np.argsort(self._lengths[part], kind="stable")])
+        return [batches[index] for index in rng.permutation(len(batches))]
+
+    def _cut(self, order: Ids) -> list[Ids]:
+        return [order[first : first + self._rows] for first in range(0, len(order), self._rows)]

@@ -1,0 +1,77 @@
+"""Builds the tokenizer files that bundles carry.
+
+A tokenizer is trained here and read everywhere else, so whatever shapes the text (Hangul
+taken apart into jamo, for one) is written into the file itself.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
+
+Units = Literal["syllables", "jamo"]  # how Hangul is written: whole, or taken apart by NFD
+
+UNKNOWN = "<unk>"
+SPACE = "\u2581"  # stands for a space inside BPE tokens
+
+
+def characters(text: str) -> Tokenizer:
+    """One token a character, in sorted order, and the unknown last.
+
+    Decoding gives the text back exactly, spaces and line ends included.
+    """
+    return _one_a_character(sorted(set(text)))
+
+
+def frequent_characters(texts: Iterable[str], units: Units, at_least: int) -> Tokenizer:
+    """One token a character; those seen less than `at_least` times are unknown."""
+    normalizer = _normalizer(units)
+    counts = Counter(char for text in texts for char in normalizer.normalize_str(text))
+    tokenizer = _one_a_character(sorted(c for c, seen in counts.items() if seen >= at_least))
+    tokenizer.normalizer = normalizer
+    return tokenizer
+
+
+def byte_pairs(texts: Iterable[str], units: Units, vocabulary: int) -> Tokenizer:
+    """Pieces of words, grown from characters by merging the most frequent pairs."""
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = _normalizer(units)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="always")
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, limit_alphabet=2_000, special_tokens=[], show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _with_unknown(tokenizer)
+
+
+def _normalizer(units: Units) -> normalizers.Normalizer:
+    form = normalizers.NFD() if units == "jamo" else normalizers.NFC()
+    return normalizers.Sequence([form, normalizers.Strip()])
+
+
+def _one_a_character(alphabet: list[str]) -> Tokenizer:
+    vocabulary = {character: index for index, character in enumerate(alphabet)}
+    vocabulary[UNKNOWN] = len(vocabulary)
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return tokenizer
+
+
+def _with_unknown(tokenizer: Tokenizer) -> Tokenizer:
+    """Gives the unknown its place at the end of the vocabulary, without making it a text."""
+    content = json.loads(tokenizer.to_str())
+    content["model"]["vocab"][UNKNOWN] = len(content["model"]["vocab"])
+    content["model"]["unk_token"] = UNKNOWN
+    return Tokenizer.from_str(json.dumps(content))

@@ -1,0 +1,128 @@
+"""What a run needs to go on exactly where it stopped, in one file.
+
+The data needs no place here: a batch is a pure function of the step.
+"""
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from stepwire_training.data.batches import Shard
+from stepwire_training.evaluate import Score
+from stepwire_training.models.network import Network, State
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far a run has come."""
+
+    step: int = 0  # updates done
+    seconds: float = 0.0  # spent so far, over all sittings
+    best_loss: float = float("inf")  # on the validation split
+    best_step: int = 0
+    best: Weights = field(default_factory=dict)  # averaged weights of that moment
+    history: list[dict[str, float]] = field(default_factory=list)  # one row an evaluation
+    losses: list[float] = field(default_factory=list)  # of training, since the last evaluation
+
+    def count(self, loss: float, seconds: float) -> None:
+        """Notes an update."""
+        self.step += 1
+        self.seconds = seconds
+        self.losses.append(loss)
+
+    def take_loss(self) -> float:
+        """The mean training loss since it was last taken."""
+        mean = sum(self.losses) / len(self.losses)
+        self.losses = []
+        return mean
+
+    def note(self, train_loss: float, score: Score, rate: float, average: nn.Module) -> None:
+        """Notes an evaluation, and its weights if they are the best."""
+        row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": rate}
+        row |= {"train_loss": train_loss, "dev_loss": score.loss, "dev_accuracy": score.accuracy}
+        self.history.append(row)
+        if score.loss < self.best_loss:
+            self.best_loss, self.best_step = score.loss, self.step
+            self.best = {name: part.clone() for name, part in average.state_dict().items()}
+
+    def shown(self) -> dict[str, str]:
+        """What the progress bar says."""
+        shown = {"loss": f"{self.losses[-1]:.4f}"} if self.losses else {}
+        return shown | ({"best": f"{self.best_loss:.4f}"} if self.history else {})
+
+
+@dataclass(kw_only=True)
+class Training:
+    """Everything that changes while a run goes on."""
+
+    model: Network
+    average: Network  # the same model with averaged weights
+    optimizer: Optimizer
+    state: State = ()  # carried from chunk to chunk, this process's rows
+    progress: Progress = field(default_factory=Progress)
+
+
+def write(path: Path, fingerprint: str, training: Training, parts: list[Any]) -> None:
+    """Writes a checkpoint that is either whole or not there at all.
+
+    Args:
+        path: the file.
+        fingerprint: of the recipe; another recipe cannot go on from here.
+        training: the run.
+        parts: what each process has of its own (see own_part), by rank.
+    """
+    content = {
+        "fingerprint": fingerprint,
+        "model": training.model.state_dict(),
+        "average": training.average.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
+        "progress": vars(training.progress),
+        "processes": parts,
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def own_part(training: Training) -> dict[str, Any]:
+    """What a process does not share with the others: its random state and carried state."""
+    return {"rng": torch.get_rng_state(), "state": training.state}
+
+
+def read(path: Path, fingerprint: str, training: Training, shard: Shard) -> None:
+    """Puts a run back to where its checkpoint was written."""
+    content = torch.load(path, weights_only=True)
+    if content["fingerprint"] != fingerprint:
+        raise ValueError(f"{path} was written by another recipe; move it away to start anew")
+    if len(content["processes"]) != shard.world:
+        wanted = len(content["processes"])
+        raise ValueError(f"{path} was written by {wanted} processes, this run has {shard.world}")
+    training.model.load_state_dict(content["model"])
+    training.average.load_state_dict(content["average"])
+    training.optimizer.load_state_dict(content["optimizer"])
+    training.progress = Progress(**content["progress"])
+    training.state = content["processes"][shard.rank]["state"]
+    torch.set_rng_state(content["processes"][shard.rank]["rng"])
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replaces a file in one move, after its bytes have reached the disk."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,41 @@
+"""What a run leaves to be read: a CSV log and a learning curve."""
+
+import csv
+import io
+from pathlib import Path
+
+from stepwire_training.checkpoint import Progress, write_atomically
+
+COLUMNS = ("step", "seconds", "rate", "train_loss", "dev_loss", "dev_accuracy")
+
+
+def write_log(path: Path, progress: Progress) -> None:
+    """Writes one line an evaluation, from the run's first step on."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(progress.history)
+    write_atomically(path, text.getvalue().encode())
+
+
+def write_curve(path: Path, title: str, progress: Progress) -> None:
+    """Draws the learning curve into a file."""
+    write_atomically(path, curve(title, progress))
+
+
+def curve(title: str, progress: Progress) -> bytes:
+    """Training and validation loss over the steps, as a PNG image."""
+    # Imported here: drawing is slow to load, and only an evaluation needs it.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    steps = [row["step"] for row in progress.history]
+    for column, label in (("train_loss", "training"), ("dev_loss", "validation, averaged weights")):
+        axes.plot(steps, [row[column] for row in progress.history], label=label)
+    axes.axvline(progress.best_step, color="grey", linewidth=0.8, linestyle=":")
+    axes.set(title=title, xlabel="step", ylabel="nats")
+    axes.legend(frameon=False)
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=100)
+    return image.getvalue()

@@ -1,0 +1,87 @@
+"""A training run as one frozen value.
+
+Everything that can change a run's result is here, so two runs of equal recipes on one
+machine, with as many threads and processes, give the same weights bitwise.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+from stepwire_training.data.batches import Dataset
+from stepwire_training.models.network import Network
+from stepwire_zoo.manifest import Dataset as DataSource
+from stepwire_zoo.manifest import Limits
+
+
+class Data(Protocol):
+    """Names a data set and how it is cut into batches."""
+
+    def load(self) -> Dataset:
+        """Reads it."""
+        ...
+
+
+class Model(Protocol):
+    """Names an architecture and its sizes."""
+
+    def build(self, vocabulary: int, labels: int) -> Network:
+        """A model with fresh weights."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What a bundle says about itself, besides what is measured."""
+
+    summary: str  # one sentence for the model list
+    about: str  # for the card: what it is and what it is for
+    tokens: str  # for the card: what a token is, and why
+    split: str  # for the card: what it learned from, what it was measured on
+    caveats: str  # for the card: what not to expect of it
+    published: str  # the figure of others to set beside ours, with its source
+    languages: tuple[str, ...]  # BCP 47
+    sources: tuple[DataSource, ...]
+    limits: Limits
+    buckets: tuple[int, ...] = ()  # padded lengths of a whole-text model
+    begin: str = ""  # the token read before every prompt of a generator
+    comparison: str = ""  # a CSV file beside the recipes, shown in the card
+    licence: str = "Apache-2.0"  # of the bundle
+    version: str = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a bundle is made."""
+
+    bundle: str  # the name it is published under
+    publication: Publication
+    data: Data
+    model: Model
+    steps: int  # updates of the weights
+    learning_rate: float  # at its highest
+    warmup: float = 0.1  # share of the steps in which the rate rises
+    final_rate: float = 0.01  # share of the highest rate left at the end
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    clip_norm: float = 1.0  # longest gradient let through
+    ema_decay: float = 0.999  # of the averaged weights, which are those published
+    evaluate_every: int = 250  # steps between looks at the validation split
+    bf16: bool = True  # matrix products in bfloat16; the weights stay float32
+    threads: int = 1  # of one process
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not 0.0 <= self.ema_decay < 1.0:
+            raise ValueError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step: up in a line, down along a cosine."""
+        rising = max(1, round(self.warmup * self.steps))
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        progress = (step - rising) / max(1, self.steps - rising)
+        falling = 0.5 * (1.0 + math.cos(math.pi * progress))
+        return self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * falling)

@@ -1,0 +1,170 @@
+"""The training loop, top to bottom.
+
+Call it as often as you like: it goes on from the checkpoint it finds, and a run that was
+stopped ends with the same bits as one that was not.
+"""
+
+import copy
+import hashlib
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from stepwire_training import checkpoint, journal, processes
+from stepwire_training.checkpoint import Training
+from stepwire_training.data.batches import Batches, Dataset, Shard
+from stepwire_training.evaluate import evaluate
+from stepwire_training.interrupt import Interrupt
+from stepwire_training.recipe import Recipe
+
+CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_SECONDS = 120.0  # between two checkpoints: what a crash can cost
+
+
+class Stopped(Exception):
+    """The run was interrupted and its checkpoint is written."""
+
+
+def train(recipe: Recipe, dataset: Dataset, folder: Path, interrupt: Interrupt) -> Training:
+    """Trains until the recipe's last step, or until it is interrupted.
+
+    Args:
+        recipe: the run.
+        dataset: its data, loaded.
+        folder: where checkpoint.pt, log.csv and learning_curve.png are kept.
+        interrupt: asks the run to stop after a step.
+
+    Returns:
+        The finished run; its best averaged weights are in progress.best.
+
+    Raises:
+        Stopped: it was interrupted. Call again to go on.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(recipe.threads)
+    with processes.joined() as shard:
+        run = begin(recipe, dataset, folder, shard)
+        model = processes.shared(run.model, shard)
+        clock = Clock(run.progress.seconds)
+        for step in steps_left(recipe, run, shard):
+            loss = update(recipe, model, run, dataset.train, shard)
+            follow(run.average, run.model, recipe.ema_decay, step)
+            run.progress.count(loss, clock.seconds())
+            last = run.progress.step == recipe.steps
+            if last or run.progress.step % recipe.evaluate_every == 0:
+                look(recipe, run, dataset.dev, folder, shard)
+            asked = interrupt.asked(run.progress.step)
+            stop, due = processes.any_of([asked, clock.is_due()], shard)
+            if stop or due or last:
+                save(recipe, run, folder, shard)
+            if stop and not last:
+                raise Stopped
+    return run
+
+
+def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Training:
+    """A run at its first step, or where its checkpoint left it."""
+    torch.manual_seed(recipe.seed)  # the same weights in every process
+    model = recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
+    model.train()
+    torch.manual_seed(recipe.seed * 1000 + shard.rank)  # other dropout in every process
+    run = Training(
+        model=model,
+        average=copy.deepcopy(model).requires_grad_(False),
+        optimizer=torch.optim.AdamW(
+            model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay
+        ),
+    )
+    if (folder / CHECKPOINT).exists():
+        checkpoint.read(folder / CHECKPOINT, fingerprint(recipe), run, shard)
+    return run
+
+
+def steps_left(recipe: Recipe, run: Training, shard: Shard) -> Iterable[int]:
+    """The steps still to do, with a progress bar."""
+    first = run.progress.step
+    bar = tqdm(initial=first, total=recipe.steps, unit="step", disable=shard.rank > 0)
+    with bar:
+        for step in range(first, recipe.steps):
+            bar.set_postfix(run.progress.shown(), refresh=False)
+            yield step
+            bar.update()
+
+
+def update(
+    recipe: Recipe, model: nn.Module, run: Training, batches: Batches, shard: Shard
+) -> float:
+    """Moves the weights once; the answer is the loss before."""
+    step = run.progress.step
+    inputs, targets, fresh = batches.batch(step, shard)
+    state = run.model.start(len(targets)) if fresh else run.state
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+        logits, state = model(*inputs, state)
+    # Truncated back-propagation: the state goes on, its history does not.
+    run.state = tuple(part.detach() for part in state)
+    loss = functional.cross_entropy(
+        logits.float().flatten(0, -2), targets.flatten(), label_smoothing=recipe.label_smoothing
+    )
+    run.optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm, error_if_nonfinite=True)
+    for group in run.optimizer.param_groups:
+        group["lr"] = recipe.rate(step)
+    run.optimizer.step()
+    return loss.item()
+
+
+def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Moves the averaged weights a little towards the current ones."""
+    # The first weights are noise; a young average forgets them faster.
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for kept, current in zip(average.parameters(), model.parameters(), strict=True):
+            kept.lerp_(current, 1.0 - decay)
+
+
+def look(recipe: Recipe, run: Training, dev: Batches, folder: Path, shard: Shard) -> None:
+    """Measures the averaged weights and keeps them if they are the best so far."""
+    train_loss = processes.mean(run.progress.take_loss(), shard)
+    if shard.rank > 0:
+        return
+    score = evaluate(run.average, dev, recipe.bf16)
+    run.progress.note(train_loss, score, recipe.rate(run.progress.step - 1), run.average)
+    journal.write_log(folder / "log.csv", run.progress)
+    journal.write_curve(folder / "learning_curve.png", recipe.bundle, run.progress)
+
+
+def save(recipe: Recipe, run: Training, folder: Path, shard: Shard) -> None:
+    """Writes the checkpoint; every process takes part."""
+    parts = processes.gathered(checkpoint.own_part(run), shard)
+    if shard.rank == 0:
+        checkpoint.write(folder / CHECKPOINT, fingerprint(recipe), run, parts)
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Tells a recipe from every other."""
+    return hashlib.sha256(repr(recipe).encode()).hexdigest()
+
+
+class Clock:
+    """Seconds trained over all sittings, and when the next checkpoint is due."""
+
+    def __init__(self, seconds_before: float) -> None:
+        self._start = time.monotonic() - seconds_before
+        self._saved = time.monotonic()
+
+    def seconds(self) -> float:
+        """Trained so far."""
+        return time.monotonic() - self._start
+
+    def is_due(self) -> bool:
+        """Whether a checkpoint is due; asking starts the next wait."""
+        if time.monotonic() - self._saved < CHECKPOINT_SECONDS:
+            return False
+        self._saved = time.monotonic()
+        return True

@@ -1,0 +1,157 @@
+"""Publishes a trained model: graph, golden case, card. No parity, no bundle."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepwire_training import card, journal
+from stepwire_training.checkpoint import Progress
+from stepwire_training.data.batches import Dataset
+from stepwire_training.data.tokens import UNKNOWN
+from stepwire_training.evaluate import Score, evaluate
+from stepwire_training.models.network import Network
+from stepwire_training.prove import GOLDEN, Proved, prove
+from stepwire_training.recipe import Recipe
+from stepwire_zoo.bundle import Bundle, write_bundle
+from stepwire_zoo.golden import pack
+from stepwire_zoo.manifest import FORMAT, Manifest, Metric, Provenance, Tokenizer
+
+CURVE = "learning_curve.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that has come to its end."""
+
+    recipe: Recipe
+    dataset: Dataset
+    progress: Progress  # its best averaged weights are published
+    machine: str  # the class of machine it ran on, in words
+
+    def model(self) -> Network:
+        """The model to publish."""
+        dataset = self.dataset
+        model = self.recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
+        model.load_state_dict(self.progress.best)
+        model.eval()
+        return model
+
+
+def publish(finished: Finished, zoo: Path) -> Bundle:
+    """Makes a bundle of a finished run.
+
+    Args:
+        finished: the run.
+        zoo: the repository of bundles.
+
+    Returns:
+        The bundle, as a reader opens it.
+
+    Raises:
+        ParityError: the graph does not compute what the model computes.
+    """
+    model = finished.model()
+    proved = prove(finished.recipe, model, finished.dataset)
+    score = evaluate(model, finished.dataset.test)
+    manifest = describe(finished, proved, metrics(finished, score), model)
+    text = card.write(manifest, finished.recipe, finished.dataset, finished.progress, proved)
+    files = {
+        proved.graph.file: proved.content,
+        manifest.tokenizer.file: finished.dataset.tokenizer.to_str().encode(),
+        GOLDEN.file: pack({proved.role: proved.case}),
+        CURVE: journal.curve(finished.recipe.bundle, finished.progress),
+        "CARD.md": text.encode(),
+    }
+    return write_bundle(zoo / manifest.name / manifest.version, manifest, files)
+
+
+def describe(
+    finished: Finished, proved: Proved, measured: tuple[Metric, ...], model: Network
+) -> Manifest:
+    """Everything the manifest says, but the digests of the files."""
+    about = finished.recipe.publication
+    return Manifest(
+        format=FORMAT,
+        name=finished.recipe.bundle,
+        version=about.version,
+        task="classification" if finished.dataset.labels else "generation",
+        summary=about.summary,
+        licence=about.licence,
+        languages=about.languages,
+        graphs={proved.role: proved.graph},
+        tokenizer=tokenizer(finished),
+        limits=about.limits,
+        golden=GOLDEN,
+        metrics=measured,
+        provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
+        labels=finished.dataset.labels,
+    )
+
+
+def tokenizer(finished: Finished) -> Tokenizer:
+    """What the tokenizer file holds; a generator takes and gives known characters only."""
+    content, begin = finished.dataset.tokenizer, finished.recipe.publication.begin
+    unknown = content.token_to_id(UNKNOWN)
+    generates = not finished.dataset.labels
+    return Tokenizer(
+        file="tokenizer.json",
+        vocabulary_size=content.get_vocab_size(),
+        begin=content.token_to_id(begin) if begin else None,
+        unknown=unknown,
+        accepts_unknown=not generates,
+        suppressed=(unknown,) if generates and unknown is not None else (),
+    )
+
+
+def metrics(finished: Finished, score: Score) -> tuple[Metric, ...]:
+    """The figures of the split that is measured once."""
+    published = finished.recipe.publication.published
+    if finished.dataset.labels:
+        return (
+            Metric(
+                name="accuracy",
+                value=score.accuracy,
+                unit="share",
+                split="test",
+                published=published,
+            ),
+            Metric(name="loss", value=score.loss, unit="nats per text", split="test"),
+        )
+    return (
+        Metric(
+            name="loss",
+            value=score.loss,
+            unit="nats per token",
+            split="validation",
+            published=published,
+        ),
+        Metric(
+            name="accuracy", value=score.accuracy, unit="share of next tokens", split="validation"
+        ),
+    )
+
+
+def provenance(finished: Finished, parameters: int) -> Provenance:
+    """How the bundle was made."""
+    recipe = finished.recipe
+    return Provenance(
+        recipe=recipe.bundle,
+        command=f"make train RECIPE={recipe.bundle}",
+        commit=commit(),
+        seed=recipe.seed,
+        parameters=parameters,
+        training_seconds=round(finished.progress.seconds, 1),
+        machine=finished.machine,
+        data=recipe.publication.sources,
+    )
+
+
+def commit() -> str:
+    """The commit of this checkout, or `unknown` outside of one."""
+    command = ["git", "rev-parse", "HEAD"]
+    folder = Path(__file__).parent
+    try:
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,84 @@
+"""Collects the nodes and weights of an ONNX graph."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import Tensor
+
+OPSET = 20
+IR_VERSION = 10  # of the ONNX file; what that opset was released with
+
+Shape = Sequence[str | int]
+
+
+class GraphBuilder:
+    """A graph in the making; its methods answer with the names of tensors."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._nodes: list[onnx.NodeProto] = []
+        self._weights: list[onnx.TensorProto] = []
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def input(self, name: str, kind: type[np.generic], shape: Shape) -> str:
+        """Declares an input."""
+        self._inputs.append(_declared(name, kind, shape))
+        return name
+
+    def output(self, name: str, source: str, shape: Shape) -> None:
+        """Declares a float32 output, under its own name."""
+        self._nodes.append(helper.make_node("Identity", [source], [name]))
+        self._outputs.append(_declared(name, np.float32, shape))
+
+    def weight(self, name: str, value: Tensor | NDArray[Any]) -> str:
+        """Stores a constant."""
+        array = value.detach().numpy() if isinstance(value, Tensor) else value
+        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def integers(self, name: str, *values: int) -> str:
+        """Stores a short list of integers: a shape, axes, sizes."""
+        return self.weight(name, np.array(values, dtype=np.int64))
+
+    def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Adds a node with one output."""
+        return self.nodes(operator, inputs, 1, **attributes)[0]
+
+    def nodes(
+        self, operator: str, inputs: Sequence[str], outputs: int, **attributes: Any
+    ) -> list[str]:
+        """Adds a node with several outputs."""
+        names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
+        self._nodes.append(helper.make_node(operator, inputs, names, **attributes))
+        return names
+
+    def build(self) -> bytes:
+        """The checked file."""
+        graph = helper.make_graph(
+            self._nodes, self._name, self._inputs, self._outputs, self._weights
+        )
+        model = helper.make_model(
+            graph,
+            producer_name="stepwire",
+            ir_version=IR_VERSION,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model.SerializeToString()
+
+
+def reordered(gates: Sequence[int], hidden: int) -> Tensor:
+    """Where the rows of a weight [G x H, I] go when its gates change order: int64 [G x H]."""
+    starts = torch.tensor(gates).unsqueeze(1) * hidden  # [G, 1]
+    return (starts + torch.arange(hidden)).flatten()
+
+
+def _declared(name: str, kind: type[np.generic], shape: Shape) -> onnx.ValueInfoProto:
+    code = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    return helper.make_tensor_value_info(name, code, shape)

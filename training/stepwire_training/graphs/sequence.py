@@ -1,0 +1,77 @@
+"""A whole-text classifier as a graph.
+
+N rows, T padded positions, H hidden units of one direction, C labels. Inside, time is
+axis 0, because that is how ONNX Runtime's LSTM reads; the outside never sees it.
+"""
+
+import numpy as np
+import torch
+
+from stepwire_training.graphs.builder import GraphBuilder, reordered
+from stepwire_training.models.classifier import Classifier
+from stepwire_training.models.recurrent import RecurrentLayer
+
+
+def sequence_graph(model: Classifier) -> bytes:
+    """The file sequence.onnx: tokens [N, T] and lengths [N] to logits [N, C]."""
+    graph = GraphBuilder("sequence")
+    tokens = graph.input("tokens", np.int64, ["N", "T"])
+    lengths = graph.input("lengths", np.int64, ["N"])
+    by_time = graph.node("Transpose", [tokens], perm=[1, 0])
+    x = graph.node("Gather", [graph.weight("embedding", model.embedding.weight), by_time])
+    # PyTorch's exporters leave this out, and the backward direction then starts in the padding.
+    ends = graph.node("Cast", [lengths], to=6)  # int32
+    for index in range(model.config.layers):
+        x = _layer(graph, f"layer{index}", model.directions(index), [x, ends])
+    pooled = _pool(graph, x, by_time, lengths)  # [N, 4H]
+    product = graph.node("MatMul", [pooled, graph.weight("output", model.output.weight.T)])
+    logits = graph.node("Add", [product, graph.weight("output_bias", model.output.bias)])
+    graph.output("logits", logits, ["N", model.output.out_features])
+    return graph.build()
+
+
+def _layer(
+    graph: GraphBuilder, name: str, directions: list[RecurrentLayer], inputs: list[str]
+) -> str:
+    """Both directions of a layer: x [T, N, I] and its lengths [N] to [T, N, 2H]."""
+    x, ends = inputs
+    hidden = directions[0].hidden
+    weights = [
+        graph.weight(f"{name}_{part}", torch.stack([_gates_of(d)[part] for d in directions]))
+        for part in ("input", "recurrent", "bias")
+    ]
+    y = graph.node("LSTM", [x, *weights, ends], hidden_size=hidden, direction="bidirectional")
+    by_row = graph.node("Transpose", [y], perm=[0, 2, 1, 3])  # [T, N, 2, H]
+    return graph.node("Reshape", [by_row, graph.integers(f"{name}_shape", 0, 0, 2 * hidden)])
+
+
+def _gates_of(layer: RecurrentLayer) -> dict[str, torch.Tensor]:
+    """A layer's weights with the gates in ONNX's order: input, output, forget, candidate."""
+    order = reordered((0, 3, 1, 2), layer.hidden)
+    bias = torch.cat([layer.bias_ih[order], layer.bias_hh[order]])
+    return {"input": layer.weight_ih[order], "recurrent": layer.weight_hh[order], "bias": bias}
+
+
+def _pool(graph: GraphBuilder, x: str, by_time: str, lengths: str) -> str:
+    """Mean and maximum of x [T, N, 2H] over each row's own positions: [N, 4H]."""
+    inside = _inside(graph, by_time, lengths)
+    time = graph.integers("time_axis", 0)
+    only = graph.node("Where", [inside, x, graph.weight("zero", np.array(0.0, np.float32))])
+    total = graph.node("ReduceSum", [only, time], keepdims=0)  # [N, 2H]
+    counts = graph.node("Unsqueeze", [lengths, graph.integers("feature_axis", 1)])  # [N, 1]
+    mean = graph.node("Div", [total, graph.node("Cast", [counts], to=1)])  # float32
+    # The outputs lie above -1, so padding never wins.
+    above = graph.node("Where", [inside, x, graph.weight("least", np.array(-1.0, np.float32))])
+    maximum = graph.node("ReduceMax", [above, time], keepdims=0)  # [N, 2H]
+    return graph.node("Concat", [mean, maximum], axis=1)
+
+
+def _inside(graph: GraphBuilder, by_time: str, lengths: str) -> str:
+    """Which positions belong to a row's text: bool [T, N, 1]."""
+    size = graph.node("Shape", [by_time], start=0, end=1)  # [1]
+    scalar = graph.node("Squeeze", [size])
+    start, by_one = (graph.weight(f"range_{n}", np.array(n)) for n in (0, 1))
+    position = graph.node("Range", [start, scalar, by_one])  # [T]
+    column = graph.node("Unsqueeze", [position, graph.integers("row_axis", 1)])  # [T, 1]
+    inside = graph.node("Less", [column, lengths])  # [T, N]
+    return graph.node("Unsqueeze", [inside, graph.integers("last_axis", 2)])

@@ -1,0 +1,71 @@
+"""The command `stepwire-train RECIPE`: trains a recipe and publishes its bundle.
+
+Started again after an interruption it goes on from the checkpoint it finds; started by
+torchrun it shares the work among processes.
+"""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from stepwire_training import __doc__ as about
+from stepwire_training.export import Finished, publish
+from stepwire_training.interrupt import EXIT_CODE, Interrupt
+from stepwire_training.recipes import RECIPES
+from stepwire_training.train import Stopped, train
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; the answer is its exit code."""
+    options = parser().parse_args(arguments)
+    recipe = RECIPES[options.recipe]()
+    if options.steps is not None:
+        recipe = replace(recipe, steps=options.steps)
+    folder = options.runs / recipe.bundle
+    dataset = recipe.data.load()
+    with Interrupt() as interrupt:
+        try:
+            run = train(recipe, dataset, folder, interrupt)
+        except Stopped:
+            sys.stderr.write(f"\nStopped. The same command goes on from {folder}.\n")
+            return EXIT_CODE
+    if os.environ.get("RANK", "0") != "0":
+        return 0  # one process publishes for all
+    finished = Finished(
+        recipe=recipe, dataset=dataset, progress=run.progress, machine=options.machine
+    )
+    bundle = publish(finished, options.out)
+    measured = bundle.manifest.metrics[0]
+    sys.stdout.write(f"{bundle.folder}: {measured.name} {measured.value:.4f} {measured.unit}\n")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every flag but --steps has an environment variable."""
+    result = argparse.ArgumentParser("stepwire-train", description=about)
+    result.add_argument("recipe", choices=sorted(RECIPES))
+    result.add_argument("--steps", type=int, help="updates of the weights, instead of the recipe's")
+    result.add_argument(
+        "--out",
+        type=Path,
+        default=Path(os.environ.get("STEPWIRE_OUT", "model_zoo/bundles")),
+        help="repository that the bundle is published to",
+    )
+    result.add_argument(
+        "--runs",
+        type=Path,
+        default=Path(os.environ.get("STEPWIRE_RUNS", "runs")),
+        help="folder of checkpoints, logs and learning curves",
+    )
+    result.add_argument(
+        "--machine",
+        default=os.environ.get("STEPWIRE_MACHINE", "an unnamed machine"),
+        help="the class of machine this runs on, for the card",
+    )
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Two recipes that take seconds, for tests and for a first look at a run."""
+
+from stepwire_training.data.tiny import Sentences, Verdicts
+from stepwire_training.models.classifier import Classifier
+from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.recipe import Publication, Recipe
+from stepwire_zoo.manifest import Dataset, Limits
+
+SOURCE = Dataset(
+    name="sentences made up by the code",
+    licence="Apache-2.0",
+    home="https://github.com/stepwire/stepwire",
+)
+PUBLICATION = Publication(
+    summary="A toy: short sentences made up by the code.",
+    about="Shows in seconds what a run does.",
+    tokens="Of the smallest kind.",
+    split="The last tenth, or another seed.",
+    caveats="Anything.",
+    published="none",
+    languages=("en",),
+    sources=(SOURCE,),
+    limits=Limits(max_input_tokens=64, max_new_tokens=64),
+    buckets=(8, 16, 32, 64),
+)
+
+
+def generator() -> Recipe:
+    """Characters of a few made-up sentences."""
+    return Recipe(
+        bundle="tiny",
+        publication=PUBLICATION,
+        data=Sentences(rows=8, length=24, seed=1),
+        model=LanguageModel.Config(
+            cell="lstm",
+            layers=2,
+            hidden=32,
+            embedding=16,
+            token_dropout=0.02,
+            layer_dropout=0.05,
+            output_dropout=0.05,
+            weight_dropout=0.05,
+        ),
+        steps=150,
+        learning_rate=2e-2,
+        ema_decay=0.9,
+        evaluate_every=25,
+        bf16=False,
+    )
+
+
+def classifier() -> Recipe:
+    """Whether a made-up sentence is friendly."""
+    return Recipe(
+        bundle="tiny-classifier",
+        publication=PUBLICATION,
+        data=Verdicts(rows=16, seed=1),
+        model=Classifier.Config(layers=2, hidden=16, embedding=16, embedding_dropout=0.1),
+        steps=120,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )

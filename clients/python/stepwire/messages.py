@@ -1,0 +1,121 @@
+"""The values that a caller gives and gets.
+
+Plain frozen data with no protobuf in it; `wire` alone turns them into messages and back.
+What a server describes about a model is in `descriptions`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Prompt = str | Sequence[int]  # a text, or tokens of the model's own vocabulary
+
+
+class FinishReason(StrEnum):
+    """Which rule ended a sequence."""
+
+    END_OF_SEQUENCE = "end_of_sequence"  # the model chose its end token
+    LENGTH = "length"  # max_tokens was reached
+    STOP = "stop"  # a stop text or stop token appeared
+    UNKNOWN = "unknown"  # the server is newer than this client
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """How the next token is chosen. None leaves it to the model's default.
+
+    The server checks the ranges, which may depend on the model.
+    """
+
+    max_tokens: int | None = None  # most tokens to generate
+    min_tokens: int | None = None  # no end and no stop token before this many
+    temperature: float | None = None  # in [0, 2]; 0 is greedy
+    top_k: int | None = None  # draw from the k likeliest; 0 is all
+    top_p: float | None = None  # draw from the fewest that reach this probability, in (0, 1]
+    min_p: float | None = None  # at least this fraction as likely as the likeliest, in [0, 1]
+    repetition_penalty: float | None = None  # on tokens of prompt and output, in (0, 10]
+    presence_penalty: float | None = None  # on every token generated so far, in [-2, 2]
+    frequency_penalty: float | None = None  # the same, once for each occurrence
+    no_repeat_ngram_size: int | None = None  # no sequence of this many tokens twice
+    logit_bias: Mapping[int, float] = field(default_factory=dict)  # token to what is added
+    stop: Sequence[str] = ()  # texts that end the sequence and are not part of it
+    stop_token_ids: Sequence[int] = ()  # tokens that do the same
+    seed: int | None = None  # the same seed gives the same tokens
+    logprobs: int | None = None  # log-probabilities of this many likeliest tokens
+
+    def __post_init__(self) -> None:
+        # A text is a sequence of texts too, and would stop at each of its characters.
+        if isinstance(self.stop, str):
+            raise TypeError(f"stop must be a sequence of texts, got the text {self.stop!r}")
+
+
+MODEL_DEFAULTS = DecodingOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLogprob:
+    """A token that could have been chosen, and how likely it was."""
+
+    token_id: int
+    text: str  # of the token by itself
+    logprob: float  # natural logarithm
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenLogprobs:
+    """The model's own log-probabilities at one position, before any option is applied."""
+
+    logprob: float  # of the chosen token
+    top: tuple[TokenLogprob, ...]  # likeliest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationSummary:
+    """Why a sequence ended and what it cost."""
+
+    finish_reason: FinishReason
+    prompt_tokens: int
+    generated_tokens: int  # without the end or stop token
+    seed: int  # that was used; with it the same request gives the same tokens
+    queue_seconds: float  # from arrival to the first step
+    first_token_seconds: float  # from arrival to the first generated token
+    total_seconds: float  # from arrival to the last token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """New text of one sequence."""
+
+    prompt_index: int  # which prompt of the call, from 0
+    sample_index: int  # which of its n samples, from 0
+    text: str  # never taken back; may lag behind token_ids
+    token_ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprobs, ...]  # one for each token, if asked for
+    summary: GenerationSummary | None  # in the last piece of a sequence only
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredLabel:
+    """A label and how sure the model is."""
+
+    label: str
+    score: float  # a probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification:
+    """The verdict on one text."""
+
+    labels: tuple[ScoredLabel, ...]  # likeliest first
+    token_count: int  # tokens that were read
+    truncated: bool  # whether the text was cut to the model's limit
+
+    @property
+    def label(self) -> str:
+        """The likeliest label."""
+        return self.labels[0].label
+
+    @property
+    def score(self) -> float:
+        """The probability of the likeliest label."""
+        return self.labels[0].score

@@ -1,0 +1,45 @@
+"""The calls of the contract, each named once for both clients."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Generic[RequestT, ResponseT]):
+    """One call: where it goes, what it takes and what it gives.
+
+    Stands in for the generated stubs, which are not typed.
+    """
+
+    path: str
+    request: type[RequestT]
+    response: type[ResponseT]
+
+
+GENERATE = Method(
+    path="/stepwire.v1.GenerationService/Generate",
+    request=generation_pb2.GenerateRequest,
+    response=generation_pb2.GenerateResponse,
+)
+CLASSIFY = Method(
+    path="/stepwire.v1.LabelingService/Classify",
+    request=labeling_pb2.ClassifyRequest,
+    response=labeling_pb2.ClassifyResponse,
+)
+LIST_MODELS = Method(
+    path="/stepwire.v1.ModelService/ListModels",
+    request=models_pb2.ListModelsRequest,
+    response=models_pb2.ListModelsResponse,
+)
+GET_MODEL = Method(
+    path="/stepwire.v1.ModelService/GetModel",
+    request=models_pb2.GetModelRequest,
+    response=models_pb2.GetModelResponse,
+)

@@ -1,0 +1,71 @@
+"""Talk to a stepwire server.
+
+`Client` and `AsyncClient` make calls, `messages` and `descriptions` are what they give,
+`errors` is what they raise, `retry` says when they try again. `v1` is the generated contract.
+"""
+
+from stepwire import aio
+from stepwire.aio import AsyncClient
+from stepwire.client import Client
+from stepwire.descriptions import Model, ModelLimits, ModelState, ModelSummary, Task
+from stepwire.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    InternalError,
+    InvalidRequest,
+    ModelFailed,
+    ModelLoading,
+    ModelNotReady,
+    NotFound,
+    Overloaded,
+    ResourceExhausted,
+    ShuttingDown,
+    StepwireError,
+    Unavailable,
+)
+from stepwire.messages import (
+    Classification,
+    DecodingOptions,
+    FinishReason,
+    GenerationSummary,
+    Piece,
+    Prompt,
+    ScoredLabel,
+    TokenLogprob,
+    TokenLogprobs,
+)
+from stepwire.retry import Retry
+
+__all__ = [
+    "AsyncClient",
+    "Cancelled",
+    "Classification",
+    "Client",
+    "DeadlineExceeded",
+    "DecodingOptions",
+    "FinishReason",
+    "GenerationSummary",
+    "InternalError",
+    "InvalidRequest",
+    "Model",
+    "ModelFailed",
+    "ModelLimits",
+    "ModelLoading",
+    "ModelNotReady",
+    "ModelState",
+    "ModelSummary",
+    "NotFound",
+    "Overloaded",
+    "Piece",
+    "Prompt",
+    "ResourceExhausted",
+    "Retry",
+    "ScoredLabel",
+    "ShuttingDown",
+    "StepwireError",
+    "Task",
+    "TokenLogprob",
+    "TokenLogprobs",
+    "Unavailable",
+    "aio",
+]

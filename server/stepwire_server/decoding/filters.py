@@ -1,0 +1,113 @@
+"""What is done to logits before a token is drawn.
+
+Every function works row by row: a row's result never depends on the other rows.
+Shapes: N rows, V vocabulary. docs/decoding.md has the same formulas for readers.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Logits = NDArray[np.float32]
+Probabilities = NDArray[np.float64]
+Tokens = NDArray[np.int64]
+
+
+class Penalties(NamedTuple):
+    """What three kinds of penalty need to know of each row; a scalar a row is [N]."""
+
+    repetition: NDArray[np.float32]
+    presence: NDArray[np.float32]
+    frequency: NDArray[np.float32]
+    seen: NDArray[np.bool_]  # [N, V] in prompt or output
+    counts: NDArray[np.int32]  # [N, V] times in the output
+
+
+def penalise(logits: Logits, penalties: Penalties) -> Logits:
+    """Makes tokens that were seen before less likely. Returns [N, V], a new array.
+
+    Repetition as in CTRL (Keskar et al. 2019, section 4.1) with the sign taken into
+    account, as Hugging Face does; presence and frequency as in OpenAI's API reference.
+    """
+    factor = penalties.repetition[:, None]
+    repeated = np.where(logits > 0, logits / factor, logits * factor)
+    logits = np.where(penalties.seen, repeated, logits)
+    counts = penalties.counts
+    logits = logits - penalties.frequency[:, None] * counts
+    return (logits - penalties.presence[:, None] * (counts > 0)).astype(np.float32)
+
+
+def repeats_of_ngram(tokens: Sequence[int], size: int) -> list[int]:
+    """Finds the tokens that would complete an n-gram for the second time.
+
+    Args:
+        tokens: the sequence so far, prompt included.
+        size: of the n-grams, at least 1.
+
+    Returns:
+        Tokens to forbid (Paulus et al. 2017, section 2.5, for any n).
+    """
+    tail = list(tokens[len(tokens) - size + 1 :]) if size > 1 else []
+    if len(tail) < size - 1:
+        return []
+    starts = range(len(tokens) - size + 1)
+    return [tokens[s + size - 1] for s in starts if list(tokens[s : s + size - 1]) == tail]
+
+
+def softmax(logits: NDArray[np.float64]) -> Probabilities:
+    """Turns [N, V] into probabilities that sum to 1 in each row."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def log_softmax(logits: Logits) -> NDArray[np.float64]:
+    """Turns [N, V] into natural logarithms of probabilities."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def truncate(
+    ranked: Probabilities,
+    top_k: NDArray[np.int64],
+    top_p: NDArray[np.float64],
+    min_p: NDArray[np.float64],
+) -> Probabilities:
+    """Sets the probabilities that may not be drawn to zero; the likeliest always stays.
+
+    top_k (Fan et al. 2018), then top_p of what is left (Holtzman et al. 2020, section
+    3.1), then min_p (Nguyen et al. 2024, section 3).
+
+    Args:
+        ranked: [N, V], each row in falling order.
+        top_k: [N], how many to keep; 0 keeps all.
+        top_p: [N], in (0, 1].
+        min_p: [N], in [0, 1].
+
+    Returns:
+        [N, V], not normalised.
+    """
+    ranks = np.arange(ranked.shape[1])
+    ranked = np.where((ranks < top_k[:, None]) | (top_k[:, None] == 0), ranked, 0.0)
+    total = ranked.sum(axis=-1, keepdims=True)
+    before = np.cumsum(ranked, axis=-1) - ranked  # probability of all likelier tokens
+    ranked = np.where(before < top_p[:, None] * total, ranked, 0.0)
+    return np.where(ranked >= min_p[:, None] * ranked[:, :1], ranked, 0.0)
+
+
+def pick(weights: Probabilities, uniforms: NDArray[np.float64]) -> Tokens:
+    """Draws a position of each row in proportion to its weights, by the inverse CDF.
+
+    Args:
+        weights: [N, V], at least one positive in each row.
+        uniforms: [N] in [0, 1).
+
+    Returns:
+        [N], each the position of a positive weight.
+    """
+    sums = np.cumsum(weights, axis=-1)
+    positions = (sums <= uniforms[:, None] * sums[:, -1:]).sum(axis=-1)
+    # Rounding can make the product as large as the sum itself.
+    last_positive = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=-1)
+    return np.minimum(positions, last_positive).astype(np.int64)

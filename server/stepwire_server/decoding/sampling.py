@@ -1,0 +1,188 @@
+"""Greedy and sampled rows, chosen together.
+
+The settings of a row live in the slot that its state lives in, so that one step chooses
+for all rows with a handful of array operations, whatever mix of options they brought.
+Shapes: C slots, N rows in this step, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwire_server.decoding import filters
+from stepwire_server.decoding.filters import Logits, Tokens
+from stepwire_server.decoding.options import Options
+from stepwire_server.decoding.philox import uniforms
+
+Slots = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A row that takes a slot, at its beginning or coming back from being parked."""
+
+    options: Options
+    sample: int  # which of the request's samples
+    prompt: tuple[int, ...]
+    generated: list[int]  # grows as the row's owner appends what was chosen
+
+
+class Sampler:
+    """Chooses the next token of every row."""
+
+    def __init__(
+        self, capacity: int, vocabulary_size: int, *, end: int | None, suppressed: tuple[int, ...]
+    ) -> None:
+        self._suppressed = list(suppressed)
+        self._end = end
+        self._placed: list[Placement | None] = [None] * capacity
+        self._seeds = np.zeros(capacity, np.uint64)
+        self._samples = np.zeros(capacity, np.int64)
+        self._drawn = np.zeros(capacity, np.int64)
+        self._temperature = np.zeros(capacity)
+        self._top_k = np.zeros(capacity, np.int64)
+        self._top_p = np.ones(capacity)
+        self._min_p = np.zeros(capacity)
+        self._edits = np.zeros(capacity, np.bool_)  # rows that need a look of their own
+        self._history = _History(capacity, vocabulary_size)
+
+    def place(self, slot: int, row: Placement) -> None:
+        """Settles a row's options in its slot."""
+        options = row.options
+        self._placed[slot] = row
+        self._seeds[slot] = options.seed
+        self._samples[slot] = row.sample
+        self._drawn[slot] = len(row.generated)
+        self._temperature[slot] = options.temperature
+        self._top_k[slot] = options.top_k
+        self._top_p[slot] = options.top_p
+        self._min_p[slot] = options.min_p
+        self._edits[slot] = bool(
+            options.logit_bias or options.min_tokens or options.no_repeat_ngram_size
+        )
+        self._history.place(slot, row)
+
+    def choose(self, logits: Logits, slots: Slots) -> Tokens:
+        """Chooses the next token of each row.
+
+        Args:
+            logits: [N, V], finite; changed in place.
+            slots: [N], where the rows live.
+
+        Returns:
+            [N] tokens.
+        """
+        if self._suppressed:
+            logits[:, self._suppressed] = -np.inf
+        if self._edits[slots].any():
+            self._edit(logits, slots, after_penalties=False)
+        logits = self._history.penalise(logits, slots)
+        if self._edits[slots].any():
+            self._edit(logits, slots, after_penalties=True)
+        tokens = logits.argmax(axis=-1)
+        sampled = np.flatnonzero(self._temperature[slots])
+        if len(sampled):
+            tokens[sampled] = self._draw(logits[sampled], slots[sampled])
+        self._drawn[slots] += 1
+        self._history.add(slots, tokens)
+        return tokens
+
+    def _edit(self, logits: Logits, slots: Slots, *, after_penalties: bool) -> None:
+        for index in np.flatnonzero(self._edits[slots]):
+            row = self._placed[slots[index]]
+            assert row is not None
+            if after_penalties:
+                _forbid(logits[index], _repeats(row))
+                continue
+            for token, bias in row.options.logit_bias.items():
+                logits[index, token] += np.float32(bias)
+            if self._drawn[slots[index]] < row.options.min_tokens:
+                ends = [] if self._end is None else [self._end]
+                _forbid(logits[index], [*row.options.stop_token_ids, *ends])
+
+    def _draw(self, logits: Logits, slots: Slots) -> Tokens:
+        """Draws a token for each of [N, V], all of them sampled rows."""
+        scaled = logits.astype(np.float64) / self._temperature[slots][:, None]
+        numbers = uniforms(self._seeds[slots], self._samples[slots], self._drawn[slots])
+        cut = (self._top_k[slots] > 0) | (self._top_p[slots] < 1) | (self._min_p[slots] > 0)
+        tokens = np.empty(len(slots), np.int64)
+        whole = np.flatnonzero(~cut)
+        if len(whole):
+            tokens[whole] = filters.pick(filters.softmax(scaled[whole]), numbers[whole])
+        rows = np.flatnonzero(cut)
+        if len(rows):
+            tokens[rows] = self._draw_ranked(scaled[rows], slots[rows], numbers[rows])
+        return tokens
+
+    def _draw_ranked(
+        self, scaled: NDArray[np.float64], slots: Slots, numbers: NDArray[np.float64]
+    ) -> Tokens:
+        # Stable, so that equal logits are told apart by their index and by nothing else.
+        order = np.argsort(-scaled, axis=-1, kind="stable")
+        ranked = filters.softmax(np.take_along_axis(scaled, order, axis=-1))
+        kept = filters.truncate(ranked, self._top_k[slots], self._top_p[slots], self._min_p[slots])
+        places = filters.pick(kept, numbers)
+        return np.take_along_axis(order, places[:, None], axis=-1)[:, 0]
+
+
+class _History:
+    """Which tokens a row has seen; kept only where a penalty asks for it."""
+
+    def __init__(self, capacity: int, vocabulary_size: int) -> None:
+        self._shape = (capacity, vocabulary_size)
+        self._active = np.zeros(capacity, np.bool_)
+        self._repetition = np.ones(capacity, np.float32)
+        self._presence = np.zeros(capacity, np.float32)
+        self._frequency = np.zeros(capacity, np.float32)
+        # Most models never see a penalty; pages that are never written cost no memory.
+        self._seen = np.zeros(self._shape, np.bool_)  # [C, V] in prompt or output
+        self._counts = np.zeros(self._shape, np.int32)  # [C, V] in the output
+
+    def place(self, slot: int, row: Placement) -> None:
+        options = row.options
+        self._active[slot] = options.penalises
+        if not options.penalises:
+            return
+        self._repetition[slot] = options.repetition_penalty
+        self._presence[slot] = options.presence_penalty
+        self._frequency[slot] = options.frequency_penalty
+        self._seen[slot] = False
+        self._seen[slot, [*row.prompt, *row.generated]] = True
+        self._counts[slot] = np.bincount(row.generated, minlength=self._shape[1])
+
+    def penalise(self, logits: Logits, slots: Slots) -> Logits:
+        rows = np.flatnonzero(self._active[slots])
+        if not len(rows):
+            return logits
+        at = slots[rows]
+        logits[rows] = filters.penalise(
+            logits[rows],
+            filters.Penalties(
+                self._repetition[at],
+                self._presence[at],
+                self._frequency[at],
+                self._seen[at],
+                self._counts[at],
+            ),
+        )
+        return logits
+
+    def add(self, slots: Slots, tokens: Tokens) -> None:
+        rows = np.flatnonzero(self._active[slots])
+        if len(rows):
+            self._seen[slots[rows], tokens[rows]] = True
+            self._counts[slots[rows], tokens[rows]] += 1
+
+
+def _repeats(row: Placement) -> list[int]:
+    size = row.options.no_repeat_ngram_size
+    return filters.repeats_of_ngram([*row.prompt, *row.generated], size) if size else []
+
+
+def _forbid(logits: Logits, tokens: list[int]) -> None:
+    """Sets tokens of one row [V] to -inf, unless nothing would be left to choose."""
+    kept = logits.copy()
+    kept[tokens] = -np.inf
+    if np.isfinite(kept).any():
+        logits[:] = kept

@@ -1,0 +1,110 @@
+"""Everything that can go wrong, by name.
+
+StepwireError
+├── InvalidRequest      the caller asked for something this model cannot do
+├── ModelNotFound       no such model or version
+├── ModelLoading        it is being loaded and proved
+├── ModelFailed         it could not be loaded, or did not reproduce its golden case
+├── Overloaded          every waiting place is taken; retrying later is safe
+├── DeadlineExceeded    the caller's deadline passed while the work was queued
+├── ShuttingDown        the server is draining
+└── InternalError       our own mistake; the caller gets an id, the log the rest
+
+StartupError            the server cannot start; for the operator, never on the wire
+"""
+
+import math
+from typing import Any, ClassVar
+
+
+class StepwireError(Exception):
+    """Base of all errors a caller may see. The message is shown to the caller."""
+
+    reason: ClassVar[str]  # of google.rpc.ErrorInfo
+    metadata: dict[str, str]  # of google.rpc.ErrorInfo
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+
+
+class InvalidRequest(StepwireError):
+    """The caller asked for something this model cannot do."""
+
+    reason = "INVALID_REQUEST"
+
+    @classmethod
+    def of(cls, field: str, allowed: str, got: object) -> "InvalidRequest":
+        """Names the field, what it may be, and what came."""
+        shown = _shorten(got)
+        message = f"{field} must {allowed}, got {shown}"
+        return cls(message, field=field, allowed=allowed, got=shown)
+
+
+class ModelNotFound(StepwireError):
+    """No such model or version."""
+
+    reason = "MODEL_NOT_FOUND"
+
+
+class ModelLoading(StepwireError):
+    """The model is being loaded and proved; retrying is safe."""
+
+    reason = "MODEL_LOADING"
+
+
+class ModelFailed(StepwireError):
+    """The model could not be loaded, or did not reproduce its golden case."""
+
+    reason = "MODEL_FAILED"
+
+
+class Overloaded(StepwireError):
+    """Every waiting place is taken; retrying after `retry_after_s` is safe."""
+
+    reason = "OVERLOADED"
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(StepwireError):
+    """The caller's deadline passed while the work was queued; it was not done."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+
+class ShuttingDown(StepwireError):
+    """The server is draining; another replica can take the request."""
+
+    reason = "SHUTTING_DOWN"
+
+
+class InternalError(StepwireError):
+    """Our own mistake. The log has the details under the id."""
+
+    reason = "INTERNAL"
+
+
+class StartupError(Exception):
+    """The server cannot start. The message is for the operator."""
+
+
+def check_range(field: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
+    """Raises InvalidRequest unless low <= value <= high, or low < value with `open_low`.
+
+    NaN is in no range.
+    """
+    holds = (low < value if open_low else low <= value) and value <= high
+    if not holds:
+        bracket = "(" if open_low else "["
+        raise InvalidRequest.of(field, f"be in {bracket}{low:g}, {high:g}]", value)
+
+
+def _shorten(value: object) -> str:
+    """Shows what came, but never a whole prompt."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 64 else text[:61] + "..."

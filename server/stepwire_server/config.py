@@ -1,0 +1,94 @@
+"""Server settings. Each value is checked once, here, when the process starts."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepwire_server.errors import StartupError
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchingConfig:
+    """How requests to one model share a batch."""
+
+    max_rows: int = 128  # rows stepped together; each sample or hypothesis is one row
+    max_waiting: int = 1024  # requests queued before Overloaded
+    max_waiting_sequences: int = 8192  # texts queued before Overloaded
+    max_batch: int = 32  # whole sequences run together
+    max_delay_s: float = 0.01  # how long a token may wait for company on its way out
+    buffer_tokens: int = 512  # undelivered tokens at which a sequence is parked
+
+    def __post_init__(self) -> None:
+        for name in ("max_rows", "max_waiting", "max_waiting_sequences", "max_batch"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("buffer_tokens", self.buffer_tokens, 1)
+        if not self.max_delay_s >= 0:
+            raise StartupError(f"max_delay_s must be at least 0, got {self.max_delay_s}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeConfig:
+    """How ONNX Runtime runs the graphs."""
+
+    provider: str = "cpu"  # one of PROVIDERS
+    threads_per_run: int = 1  # more made small steps slower: workers spin while they wait
+    sequence_workers: int = 1  # threads that run whole sequences of one model
+
+    def __post_init__(self) -> None:
+        if self.provider not in PROVIDERS:
+            raise StartupError(
+                f"provider must be one of {', '.join(PROVIDERS)}, got {self.provider!r}"
+            )
+        _at_least("threads_per_run", self.threads_per_run, 1)
+        _at_least("sequence_workers", self.sequence_workers, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsConfig:
+    """Certificates, as PEM files. Nothing set: plain text."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    root: Path | None = None  # set: callers must show a certificate signed by it
+
+    def __post_init__(self) -> None:
+        if (self.certificate is None) != (self.key is None):
+            raise StartupError("grpc-server-cert and grpc-server-key must be given together")
+        if self.root is not None and self.certificate is None:
+            raise StartupError("grpc-root-cert needs grpc-server-cert and grpc-server-key")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """Everything a server is started with."""
+
+    model_repositories: tuple[Path, ...]
+    grpc_address: str = "127.0.0.1"
+    grpc_port: int = 8001  # 0 picks a free one
+    metrics_address: str = "127.0.0.1"
+    metrics_port: int = 8002  # 0 picks a free one
+    metrics: bool = True
+    exit_timeout_s: float = 30.0  # how long a drain waits for running calls
+    max_message_bytes: int = 64 << 20  # of one request
+    max_inputs_per_call: int = 1024  # prompts or texts in one call
+    exit_on_error: bool = False  # stop when a model cannot be loaded
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    batching: BatchingConfig = field(default_factory=BatchingConfig)
+    runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    def __post_init__(self) -> None:
+        if not self.model_repositories:
+            raise StartupError("model-repository must be given at least once")
+        for name in ("grpc_port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise StartupError(f"{name} must be in [0, 65535], got {getattr(self, name)}")
+        _at_least("max_message_bytes", self.max_message_bytes, 1024)
+        _at_least("max_inputs_per_call", self.max_inputs_per_call, 1)
+        if not self.exit_timeout_s >= 0:
+            raise StartupError(f"exit-timeout-secs must be at least 0, got {self.exit_timeout_s}")
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise StartupError(f"{name} must be at least {least}, got {value}")

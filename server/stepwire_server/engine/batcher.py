@@ -1,0 +1,197 @@
+"""Whole sequences, batched by length.
+
+A row is padded to the smallest bucket that holds it and never to its neighbours' length,
+so that its result depends on itself alone. Shapes: N rows, T bucket.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwire_server.config import BatchingConfig
+from stepwire_server.engine.outbox import Outbox
+from stepwire_server.errors import (
+    DeadlineExceeded,
+    InternalError,
+    Overloaded,
+    ShuttingDown,
+    StepwireError,
+)
+from stepwire_server.metrics import ModelMetrics
+
+log = logging.getLogger(__name__)
+
+Result = NDArray[np.float32]  # of one row, [labels]
+
+
+class SequenceModel(Protocol):
+    """A model of whole sequences."""
+
+    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Takes [N, T] and [N]; returns [N, labels]."""
+        ...
+
+
+class Reader(Protocol):
+    """Who waits for results. Called on its own thread only."""
+
+    left: bool  # nobody waits any more; set by the reader, read by the batcher
+
+    def deliver(self, index: int, result: Result) -> None:
+        """Takes the result of the sequence with this index."""
+        ...
+
+    def fail(self, error: StepwireError) -> None:
+        """Learns that a result will not come."""
+        ...
+
+
+@dataclass(eq=False, kw_only=True)
+class SequenceJob:
+    """One sequence to run."""
+
+    tokens: Sequence[int]  # at least one
+    reader: Reader
+    index: int  # among its reader's sequences
+    deadline: float | None  # of the monotonic clock
+    arrived_at: float = 0.0
+
+
+class Batcher:
+    """Runs what waits, longest-waiting bucket first; never waits for company.
+
+    Several threads may call `run`.
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        buckets: tuple[int, ...],
+        config: BatchingConfig,
+        metrics: ModelMetrics,
+        outbox: Outbox,
+    ) -> None:
+        self._model = model
+        self._buckets = buckets
+        self._config = config
+        self._metrics = metrics
+        self._outbox = outbox
+        self._wake = threading.Condition()  # guards the rest
+        self._queues: dict[int, deque[SequenceJob]] = {bucket: deque() for bucket in buckets}
+        self._waiting = 0
+        self._stopping = False
+
+    def submit(self, sequences: Sequence[SequenceJob]) -> None:
+        """Queues all sequences of a request, or none; raises Overloaded or ShuttingDown."""
+        with self._wake:
+            if self._stopping:
+                raise ShuttingDown("the server is shutting down")
+            if self._waiting + len(sequences) > self._config.max_waiting_sequences:
+                raise Overloaded(
+                    f"{self._waiting} texts are waiting, {self._config.max_waiting_sequences} may",
+                    retry_after_s=0.5,
+                )
+            now = time.monotonic()
+            for sequence in sequences:
+                sequence.arrived_at = now
+                self._queues[self._bucket(len(sequence.tokens))].append(sequence)
+            self._waiting += len(sequences)
+            self._wake.notify_all()
+
+    def stop(self) -> None:
+        """Ends `run`; whatever waits fails with ShuttingDown."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+
+    def run(self) -> None:
+        """Runs batches while there are any, sleeps while there are none, until `stop`."""
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._waiting or self._stopping)
+                if self._stopping:
+                    break
+                bucket, batch = self._take()
+            if batch:
+                self._run_batch(bucket, batch)
+            self._outbox.flush()
+        self._fail_waiting()
+
+    def _bucket(self, length: int) -> int:
+        return next(bucket for bucket in self._buckets if bucket >= length)
+
+    def _take(self) -> tuple[int, list[SequenceJob]]:
+        """Takes a batch from the queue whose head has waited longest; the lock is held."""
+        bucket = min(
+            (b for b, queue in self._queues.items() if queue),
+            key=lambda b: self._queues[b][0].arrived_at,
+        )
+        queue, now = self._queues[bucket], time.monotonic()
+        batch: list[SequenceJob] = []
+        while queue and len(batch) < self._config.max_batch:
+            sequence = queue.popleft()
+            self._waiting -= 1
+            if self._is_wanted(sequence, now):
+                batch.append(sequence)
+        self._metrics.waiting.set(self._waiting)
+        return bucket, batch
+
+    def _is_wanted(self, sequence: SequenceJob, now: float) -> bool:
+        if sequence.reader.left:
+            self._metrics.cancelled_waiting.inc()
+            return False
+        if sequence.deadline is not None and sequence.deadline <= now:
+            self._metrics.dropped.inc()
+            error = DeadlineExceeded("the deadline passed before the work began")
+            self._outbox.add(sequence.reader.fail, error)
+            return False
+        self._metrics.queue_seconds.observe(now - sequence.arrived_at)
+        return True
+
+    def _run_batch(self, bucket: int, batch: list[SequenceJob]) -> None:
+        began = time.monotonic()
+        lengths = np.array([len(sequence.tokens) for sequence in batch], np.int64)
+        tokens = np.zeros((len(batch), bucket), np.int64)  # [N, T]
+        for row, sequence in zip(tokens, batch, strict=True):
+            row[: len(sequence.tokens)] = sequence.tokens
+        try:
+            results = self._model.run(tokens, lengths)
+        except Exception:
+            log.exception("batch failed", extra={"rows": len(batch)})
+            self._fail(batch, InternalError("the model could not be run"))
+            return
+        self._measure(began, bucket, lengths)
+        for sequence, result in zip(batch, results, strict=True):
+            self._answer(sequence, result)
+
+    def _answer(self, sequence: SequenceJob, result: Result) -> None:
+        if np.isfinite(result).all():
+            self._outbox.add(sequence.reader.deliver, sequence.index, result)
+        else:
+            self._fail([sequence], InternalError("the model gave numbers that are not finite"))
+
+    def _measure(self, began: float, bucket: int, lengths: NDArray[np.int64]) -> None:
+        self._metrics.step_seconds.observe(time.monotonic() - began)
+        self._metrics.step_rows.observe(len(lengths))
+        self._metrics.input_tokens.inc(int(lengths.sum()))
+        self._metrics.padding_tokens.inc(int(bucket * len(lengths) - lengths.sum()))
+
+    def _fail(self, sequences: list[SequenceJob], error: StepwireError) -> None:
+        for sequence in sequences:
+            self._outbox.add(sequence.reader.fail, error)
+
+    def _fail_waiting(self) -> None:
+        with self._wake:
+            left = [sequence for queue in self._queues.values() for sequence in queue]
+            for queue in self._queues.values():
+                queue.clear()
+            self._waiting = 0
+        self._fail(left, ShuttingDown("the server is shutting down"))
+        self._outbox.flush()

@@ -1,0 +1,130 @@
+"""One request inside the engine, and what it gives its caller."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from stepwire_server.decoding.options import Options
+from stepwire_server.decoding.sampling import Placement
+from stepwire_server.engine.slots import State
+from stepwire_server.errors import StepwireError
+
+
+class FinishReason(enum.Enum):
+    """Which rule ended a sequence."""
+
+    END_OF_SEQUENCE = "end of sequence"
+    LENGTH = "length"
+    STOP = "stop"
+
+
+class TokenLogprobs(NamedTuple):
+    """The model's own log-probabilities at one position."""
+
+    logprob: float  # of the chosen token
+    top: tuple[tuple[int, float], ...]  # likeliest tokens with theirs, best first
+
+
+class Ended(NamedTuple):
+    """Why and when a sequence ended. Times count from the request's arrival."""
+
+    reason: FinishReason
+    queue_s: float
+    first_token_s: float
+    total_s: float
+
+
+class Delivery(NamedTuple):
+    """What one step gave one sequence."""
+
+    row: "Row"
+    token: int | None  # None: an end or stop token, which is not part of the output
+    logprobs: TokenLogprobs | None
+    ended: Ended | None
+
+
+class Sink(Protocol):
+    """Where a caller takes its deliveries. Called on the caller's own thread only."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Takes what one step gave."""
+        ...
+
+    def fail(self, job: "Job", error: StepwireError) -> None:
+        """Learns that a job will give nothing more."""
+        ...
+
+
+@dataclass(eq=False)
+class Row:
+    """One sequence of a job."""
+
+    job: "Job"
+    sample: int
+    position: int = 0  # prompt tokens read
+    generated: list[int] = field(default_factory=list)
+    slot: int = -1  # -1: it has none
+    parked: State | None = None  # its state while it has no slot
+    first_token_at: float = 0.0  # of the engine's clock
+
+    @property
+    def reading(self) -> bool:
+        """Whether it still reads its prompt."""
+        return self.position < len(self.job.prompt)
+
+    @property
+    def next_input(self) -> int:
+        """The token that its next step reads."""
+        return self.job.prompt[self.position] if self.reading else self.last_token
+
+    def placement(self) -> Placement:
+        """What the sampler must know of it."""
+        return Placement(
+            options=self.job.options,
+            sample=self.sample,
+            prompt=tuple(self.job.prompt),
+            generated=self.generated,
+        )
+
+    @property
+    def last_token(self) -> int:
+        """What was generated last; before that, the end of the prompt."""
+        return self.generated[-1] if self.generated else self.job.prompt[-1]
+
+    def take(self, token: int, end: int | None) -> tuple[int | None, FinishReason | None]:
+        """Appends a chosen token; returns it unless it is an end, and why the row ends."""
+        options = self.job.options
+        if token == end:
+            return None, FinishReason.END_OF_SEQUENCE
+        if token in options.stop_token_ids:
+            return None, FinishReason.STOP
+        self.generated.append(token)
+        full = len(self.generated) >= options.max_tokens
+        return token, FinishReason.LENGTH if full else None
+
+
+@dataclass(eq=False)
+class Job:
+    """A prompt, how to continue it, and the rows that do.
+
+    Its first row reads the prompt; then the state is copied to one row for each sample.
+    """
+
+    prompt: Sequence[int]  # at least one token
+    options: Options
+    sink: Sink
+    samples: int = 1
+    index: int = 0  # of the prompt in its request
+    deadline: float | None = None  # of the engine's clock; only waiting is bounded by it
+    arrived_at: float = 0.0
+    started_at: float = 0.0
+    rows: list[Row] = field(default_factory=list)  # those that have not ended
+
+    def __post_init__(self) -> None:
+        self.rows = [Row(self, sample=0)]
+
+    @property
+    def width(self) -> int:
+        """Slots that it may need: reserved as a whole, so that it never stops half way."""
+        return self.samples if self.rows and self.rows[0].reading else len(self.rows)

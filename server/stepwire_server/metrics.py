@@ -1,0 +1,133 @@
+"""Every metric, in one table. Base units; labels that cannot grow.
+
+A registry is passed in, so that a test gets a fresh one.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+# A step takes 50 us to some ms, a request up to minutes.
+STEP_BUCKETS = (
+    *(50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.5e-3, 3e-3, 6e-3, 12e-3, 25e-3, 50e-3),
+    *(0.1, 0.25, 1.0),
+)
+CALL_BUCKETS = (
+    *(200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.1, 0.2, 0.5),
+    *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
+)
+ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
+class Metrics:
+    """All metrics of a server."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._make_call_metrics()
+        self._make_model_metrics()
+        self._make_step_metrics()
+
+    def _make_call_metrics(self) -> None:
+        registry, of_call = self.registry, ["grpc_type", "grpc_service", "grpc_method"]
+        self.calls_started = Counter(
+            "grpc_server_started", "Calls that arrived.", of_call, registry=registry
+        )
+        self.calls_handled = Counter(
+            "grpc_server_handled", "Calls that ended.", [*of_call, "grpc_code"], registry=registry
+        )
+        self.call_seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Time from a call's arrival to its end.",
+            of_call,
+            buckets=CALL_BUCKETS,
+            registry=registry,
+        )
+        self.messages_received = Counter(
+            "grpc_server_msg_received", "Messages from callers.", of_call, registry=registry
+        )
+        self.messages_sent = Counter(
+            "grpc_server_msg_sent", "Messages to callers.", of_call, registry=registry
+        )
+
+    def _make_model_metrics(self) -> None:
+        registry, of_model = self.registry, ["model", "version"]
+        self.model_info = Gauge(
+            "stepwire_model_info",
+            "1 for each model that is ready.",
+            [*of_model, "task", "provider", "digest"],
+            registry=registry,
+        )
+        self.model_load_seconds = Gauge(
+            "stepwire_model_load_seconds", "Time to load and prove.", of_model, registry=registry
+        )
+        self.models_refused = Counter(
+            "stepwire_models_refused",
+            "Bundles that were refused, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.golden_failures = Counter(
+            "stepwire_golden_failures",
+            "Golden cases that did not reproduce.",
+            ["model", "version"],
+            registry=registry,
+        )
+
+    def _make_step_metrics(self) -> None:
+        registry, of_model = self.registry, ["model", "version"]
+
+        def counter(name: str, help: str, *labels: str) -> Counter:
+            return Counter(name, help, [*of_model, *labels], registry=registry)
+
+        def gauge(name: str, help: str, *labels: str) -> Gauge:
+            return Gauge(name, help, [*of_model, *labels], registry=registry)
+
+        def histogram(name: str, help: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, help, of_model, buckets=buckets, registry=registry)
+
+        self.step_seconds = histogram(
+            "stepwire_step_seconds", "Time of one batched run of a graph.", STEP_BUCKETS
+        )
+        self.step_rows = histogram(
+            "stepwire_step_rows", "Rows that shared a run of a graph.", ROW_BUCKETS
+        )
+        self.queue_seconds = histogram(
+            "stepwire_queue_seconds", "Time from arrival to the first run.", CALL_BUCKETS
+        )
+        self.first_piece_seconds = histogram(
+            "stepwire_first_piece_seconds", "Time from arrival to the first token.", CALL_BUCKETS
+        )
+        self.piece_interval_seconds = histogram(
+            "stepwire_piece_interval_seconds", "Time between two pieces.", CALL_BUCKETS
+        )
+        self.input_tokens = counter("stepwire_input_tokens", "Tokens read.")
+        self.output_tokens = counter("stepwire_output_tokens", "Tokens generated.")
+        self.padding_tokens = counter("stepwire_padding_tokens", "Positions run as padding.")
+        self.slots = gauge("stepwire_slots", "Rows that can run at once.")
+        self.slots_in_use = gauge("stepwire_slots_in_use", "Rows that run.")
+        self.waiting = gauge("stepwire_waiting", "Requests or texts in the queue.")
+        self.parked = gauge("stepwire_parked", "Sequences whose reader is too far behind.")
+        self.cancelled = counter("stepwire_cancelled", "Jobs whose caller left.", "stage")
+        self.dropped = counter("stepwire_deadline_dropped", "Jobs whose deadline passed queued.")
+
+
+class ModelMetrics:
+    """The metrics of one model, its labels filled in."""
+
+    def __init__(self, metrics: Metrics, model: str, version: str) -> None:
+        labels = (model, version)
+        self.step_seconds = metrics.step_seconds.labels(*labels)
+        self.step_rows = metrics.step_rows.labels(*labels)
+        self.queue_seconds = metrics.queue_seconds.labels(*labels)
+        self.first_piece_seconds = metrics.first_piece_seconds.labels(*labels)
+        self.piece_interval_seconds = metrics.piece_interval_seconds.labels(*labels)
+        self.input_tokens = metrics.input_tokens.labels(*labels)
+        self.output_tokens = metrics.output_tokens.labels(*labels)
+        self.padding_tokens = metrics.padding_tokens.labels(*labels)
+        self.slots = metrics.slots.labels(*labels)
+        self.slots_in_use = metrics.slots_in_use.labels(*labels)
+        self.waiting = metrics.waiting.labels(*labels)
+        self.parked = metrics.parked.labels(*labels)
+        self.cancelled_waiting = metrics.cancelled.labels(*labels, "waiting")
+        self.cancelled_running = metrics.cancelled.labels(*labels, "running")
+        self.cancelled_parked = metrics.cancelled.labels(*labels, "parked")
+        self.dropped = metrics.dropped.labels(*labels)

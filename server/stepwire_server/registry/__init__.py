@@ -1,0 +1,1 @@
+"""Bundles become models: loaded, proved, and found by name."""

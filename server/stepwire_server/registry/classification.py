@@ -1,0 +1,112 @@
+"""A model that labels whole texts."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from stepwire_server.decoding.filters import softmax
+from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
+from stepwire_server.errors import InvalidRequest, StepwireError
+from stepwire_server.registry.text import Tokenizer
+from stepwire_zoo.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification:
+    """The verdict on one text."""
+
+    labels: tuple[tuple[str, float], ...]  # with probabilities, likeliest first
+    token_count: int
+    truncated: bool
+
+
+class ClassificationModel:
+    """Tokenises texts, hands them to the batcher, and names what comes back."""
+
+    def __init__(self, batcher: Batcher, tokenizer: Tokenizer, spec: Manifest) -> None:
+        self._batcher = batcher
+        self._tokenizer = tokenizer
+        self._unknown = spec.tokenizer.unknown
+        self.labels = spec.labels
+
+    async def classify(
+        self, texts: Sequence[str], top_k: int, truncate: bool, deadline: float | None
+    ) -> list[Classification]:
+        """Labels texts.
+
+        Args:
+            texts: at least one.
+            top_k: how many labels to give for each.
+            truncate: cut texts over the limit instead of refusing the call.
+            deadline: of the monotonic clock; it bounds the time in the queue.
+
+        Returns:
+            One verdict for each text, in order.
+
+        Raises:
+            InvalidRequest, Overloaded, ShuttingDown: nothing was done.
+            DeadlineExceeded: it passed while a text was queued.
+        """
+        encoded = [
+            await self._encode(f"texts[{index}]", text, truncate)
+            for index, text in enumerate(texts)
+        ]
+        answers = _Answers(len(texts))
+        jobs = [
+            SequenceJob(tokens=tokens, reader=answers, index=index, deadline=deadline)
+            for index, (tokens, _) in enumerate(encoded)
+        ]
+        self._batcher.submit(jobs)
+        results = await answers.wait()
+        return [
+            Classification(
+                labels=self._rank(result, top_k), token_count=len(tokens), truncated=truncated
+            )
+            for result, (tokens, truncated) in zip(results, encoded, strict=True)
+        ]
+
+    async def _encode(self, field: str, text: str, truncate: bool) -> tuple[list[int], bool]:
+        tokens, truncated = await self._tokenizer.encode(field, text, truncate=truncate)
+        # A text of which nothing is left says nothing: one unknown token stands for it.
+        if not tokens and self._unknown is None:
+            raise InvalidRequest.of(field, "hold at least one token", repr(text))
+        return tokens or [cast(int, self._unknown)], truncated
+
+    def _rank(self, logits: Result, top_k: int) -> tuple[tuple[str, float], ...]:
+        probabilities = softmax(logits.astype(np.float64)[None])[0]
+        order = np.argsort(-probabilities, kind="stable")[:top_k]
+        return tuple((self.labels[index], float(probabilities[index])) for index in order)
+
+
+class _Answers:
+    """The results of one call as they come in, on the event loop's thread."""
+
+    def __init__(self, count: int) -> None:
+        self._results: list[Result | None] = [None] * count
+        self._missing = count
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.left = False
+
+    def deliver(self, index: int, result: Result) -> None:
+        """Takes the result of one text."""
+        self._results[index] = result
+        self._missing -= 1
+        if not self._missing and not self._done.done():
+            self._done.set_result(None)
+
+    def fail(self, error: StepwireError) -> None:
+        """Ends the call; what else comes in is not looked at."""
+        self.left = True
+        if not self._done.done():
+            self._done.set_exception(error)
+
+    async def wait(self) -> list[Result]:
+        """Returns all results; leaving early takes what still waits out of the queue."""
+        try:
+            await self._done
+        finally:
+            self.left = True
+        return cast(list[Result], self._results)

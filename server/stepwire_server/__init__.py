@@ -1,0 +1,1 @@
+"""The server: loads bundles into ONNX Runtime and serves them over gRPC."""

@@ -1,0 +1,136 @@
+"""Starts a server: `stepwire-server --model-repository DIR`.
+
+Every flag has an environment variable, STEPWIRE_ and its name in capitals.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stepwire_server import app, logs
+from stepwire_server.config import (
+    PROVIDERS,
+    BatchingConfig,
+    RuntimeConfig,
+    ServerConfig,
+    TlsConfig,
+)
+from stepwire_server.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command. Returns its exit status."""
+    flags = _parser().parse_args(arguments)
+    logs.set_up(flags.log_level)
+    try:
+        asyncio.run(app.serve(_config(flags)))
+    except StartupError as error:
+        log.error("cannot start", extra={"reason": str(error)})
+        return 1
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes the default of each flag from its environment variable."""
+
+    def flag(self, name: str, default: object, help: str, **settings: object) -> None:
+        variable = "STEPWIRE_" + name.removeprefix("--").replace("-", "_").upper()
+        default = os.environ.get(variable, default)
+        if settings.get("action") == "append" and isinstance(default, str):
+            default = [Path(part) for part in default.split(os.pathsep)]
+        if settings.get("action") == "store_true":
+            default = str(default).lower() in ("1", "true", "yes")
+        help = f"{help} [{variable}]"
+        self.add_argument(name, default=default, help=help, **settings)  # type: ignore[arg-type]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="stepwire-server", description="Serves a repository of bundles.")
+    batching, runtime = BatchingConfig(), RuntimeConfig()
+    parser.flag(
+        "--model-repository",
+        None,
+        "folder of bundles; may be given more than once",
+        type=Path,
+        action="append",
+    )
+    parser.flag("--grpc-address", "127.0.0.1", "address to listen on")
+    parser.flag("--grpc-port", 8001, "port to listen on; 0 picks one", type=int)
+    parser.flag("--metrics-address", "127.0.0.1", "address of /metrics")
+    parser.flag("--metrics-port", 8002, "port of /metrics; 0 picks one", type=int)
+    parser.flag("--no-metrics", False, "serve no metrics", action="store_true")
+    parser.flag("--exit-timeout-secs", 30.0, "how long to drain", type=float)
+    parser.flag("--exit-on-error", False, "stop if a model cannot be loaded", action="store_true")
+    parser.flag("--provider", runtime.provider, "where graphs run", choices=list(PROVIDERS))
+    parser.flag(
+        "--threads-per-run", runtime.threads_per_run, "threads of one run of a graph", type=int
+    )
+    parser.flag(
+        "--sequence-workers",
+        runtime.sequence_workers,
+        "runs of whole sequences at once, per model",
+        type=int,
+    )
+    parser.flag("--max-rows", batching.max_rows, "rows stepped together, per model", type=int)
+    parser.flag("--max-batch", batching.max_batch, "whole sequences run together", type=int)
+    parser.flag("--max-waiting", batching.max_waiting, "prompts queued, per model", type=int)
+    parser.flag(
+        "--max-waiting-texts", batching.max_waiting_sequences, "texts queued, per model", type=int
+    )
+    parser.flag(
+        "--max-delay-ms",
+        batching.max_delay_s * 1000,
+        "how long a token may wait for company on the wire when the server is busy",
+        type=float,
+    )
+    parser.flag("--max-inputs-per-call", 1024, "prompts or texts in one call", type=int)
+    parser.flag("--max-message-bytes", 64 << 20, "size of one request", type=int)
+    parser.flag("--grpc-server-cert", None, "certificate, PEM", type=Path)
+    parser.flag("--grpc-server-key", None, "its key, PEM", type=Path)
+    parser.flag("--grpc-root-cert", None, "callers need a certificate signed by this", type=Path)
+    parser.flag(
+        "--log-level", "info", "least level of log lines", choices=["debug", "info", "warning"]
+    )
+    return parser
+
+
+def _config(flags: argparse.Namespace) -> ServerConfig:
+    return ServerConfig(
+        model_repositories=tuple(flags.model_repository or ()),
+        grpc_address=flags.grpc_address,
+        grpc_port=flags.grpc_port,
+        metrics_address=flags.metrics_address,
+        metrics_port=flags.metrics_port,
+        metrics=not flags.no_metrics,
+        exit_timeout_s=flags.exit_timeout_secs,
+        exit_on_error=flags.exit_on_error,
+        max_inputs_per_call=flags.max_inputs_per_call,
+        max_message_bytes=flags.max_message_bytes,
+        tls=TlsConfig(
+            certificate=flags.grpc_server_cert,
+            key=flags.grpc_server_key,
+            root=flags.grpc_root_cert,
+        ),
+        batching=BatchingConfig(
+            max_rows=flags.max_rows,
+            max_batch=flags.max_batch,
+            max_waiting=flags.max_waiting,
+            max_waiting_sequences=flags.max_waiting_texts,
+            max_delay_s=flags.max_delay_ms / 1000,
+        ),
+        runtime=RuntimeConfig(
+            provider=flags.provider,
+            threads_per_run=flags.threads_per_run,
+            sequence_workers=flags.sequence_workers,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

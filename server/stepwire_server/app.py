@@ -1,0 +1,237 @@
+"""The server as a whole: wires the parts, starts them, drains them. It alone knows them all."""
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from stepwire.v1 import (
+    generation_pb2,
+    generation_pb2_grpc,
+    labeling_pb2,
+    labeling_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+)
+from stepwire_server.config import ServerConfig, TlsConfig
+from stepwire_server.engine.graph import check_provider
+from stepwire_server.errors import StartupError
+from stepwire_server.metrics import Metrics
+from stepwire_server.registry.loader import Loader
+from stepwire_server.registry.registry import ModelRegistry, ModelState, find_models
+from stepwire_server.rpc.generation import GenerationServicer
+from stepwire_server.rpc.interceptors import Calls
+from stepwire_server.rpc.labeling import LabelingServicer
+from stepwire_server.rpc.models import ModelServicer
+
+log = logging.getLogger(__name__)
+
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (generation_pb2, "GenerationService"),
+        (labeling_pb2, "LabelingService"),
+        (models_pb2, "ModelService"),
+    )
+)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class App:
+    """A running server."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        """Checks what can be checked before a port is opened.
+
+        Raises:
+            StartupError: no bundle to serve, or no such provider here.
+        """
+        self._config = config
+        check_provider(config.runtime.provider)
+        locations = find_models(config.model_repositories)
+        self._metrics = Metrics(_metrics_registry())
+        loader = Loader(
+            batching=config.batching,
+            runtime=config.runtime,
+            metrics=self._metrics,
+            post=asyncio.get_running_loop().call_soon_threadsafe,
+        )
+        self.models = ModelRegistry(locations, loader, self._metrics)
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
+        self.grpc_port = 0
+        self.metrics_port = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["App"]:
+        """Opens the ports and loads the models; leaving the block drains and stops.
+
+        Raises:
+            StartupError: a port is taken, or a certificate cannot be read.
+        """
+        server = self._make_server()
+        await self._set_health(_NOT_SERVING)
+        stop_metrics = self._start_metrics()
+        try:
+            await server.start()
+            await self._load_models()
+            yield self
+        finally:
+            await self._drain(server)
+            stop_metrics()
+
+    def _make_server(self) -> grpc.aio.Server:
+        config = self._config
+        server = grpc.aio.server(
+            interceptors=[Calls(self._metrics)],
+            options=[
+                ("grpc.max_receive_message_length", config.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                # Two servers on one port would each get half of the calls, unnoticed.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        most = config.max_inputs_per_call
+        generation_pb2_grpc.add_GenerationServiceServicer_to_server(
+            GenerationServicer(self.models, most), server
+        )
+        labeling_pb2_grpc.add_LabelingServiceServicer_to_server(
+            LabelingServicer(self.models, most), server
+        )
+        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.models, most), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        self.grpc_port = _bind(server, config)
+        return server
+
+    async def _load_models(self) -> None:
+        began = time.monotonic()
+        await asyncio.to_thread(self.models.load_all)
+        entries = list(self.models)
+        ready = [entry for entry in entries if entry.state is ModelState.READY]
+        if self._config.exit_on_error and len(ready) < len(entries):
+            raise StartupError("a model could not be loaded, and exit-on-error is set")
+        await self._set_health(_SERVING if ready else _NOT_SERVING)
+        log.info(
+            "server ready",
+            extra={
+                "grpc_port": self.grpc_port,
+                "metrics_port": self.metrics_port,
+                "models": len(ready),
+                "refused": len(entries) - len(ready),
+                "took_s": round(time.monotonic() - began, 3),
+            },
+        )
+
+    async def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        """Says it of the server, of each service, and of each model by its name."""
+        for name in ("", *SERVICES):
+            await self._health.set(name, status)
+        for entry in self.models:
+            serving = _SERVING if entry.state is ModelState.READY else _NOT_SERVING
+            await self._health.set(entry.name, serving)
+
+    def _start_metrics(self) -> Callable[[], None]:
+        if not self._config.metrics:
+            return lambda: None
+        address, port = self._config.metrics_address, self._config.metrics_port
+        try:
+            http, thread = start_http_server(port, address, self._metrics.registry)
+        except OSError as error:
+            raise StartupError(f"metrics port {address}:{port}: {error.strerror}") from error
+        self.metrics_port = http.server_port
+
+        def stop() -> None:
+            http.shutdown()
+            http.server_close()
+            thread.join()
+
+        return stop
+
+    async def _drain(self, server: grpc.aio.Server) -> None:
+        """Refuses new calls, lets running ones finish in time, and stops the models."""
+        log.info("draining", extra={"timeout_s": self._config.exit_timeout_s})
+        await self._health.enter_graceful_shutdown()
+        await server.stop(self._config.exit_timeout_s)
+        await asyncio.to_thread(self.models.stop)
+        log.info("stopped")
+
+
+async def serve(config: ServerConfig) -> None:
+    """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once."""
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop_once, loop, number, asked_to_stop)
+    async with App(config).running():
+        await asked_to_stop.wait()
+
+
+def _stop_once(
+    loop: asyncio.AbstractEventLoop, number: signal.Signals, asked_to_stop: asyncio.Event
+) -> None:
+    log.info("signal", extra={"signal": number.name})
+    asked_to_stop.set()
+    loop.remove_signal_handler(number)
+
+
+def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:
+    address = f"{_bracketed(config.grpc_address)}:{config.grpc_port}"
+    credentials = _credentials(config.tls)
+    if credentials is None and not _is_loopback(config.grpc_address):
+        log.warning(
+            "listening beyond this machine WITHOUT TLS: anyone on the way can read and change "
+            "every call; give --grpc-server-cert and --grpc-server-key",
+            extra={"address": address},
+        )
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise StartupError(f"gRPC port {address} cannot be opened: is it taken?") from error
+
+
+def _credentials(tls: TlsConfig) -> grpc.ServerCredentials | None:
+    if tls.certificate is None or tls.key is None:
+        return None
+    try:
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        root = tls.root.read_bytes() if tls.root else None
+    except OSError as error:
+        raise StartupError(f"{error.filename} cannot be read: {error.strerror}") from error
+    return grpc.ssl_server_credentials([pair], root, require_client_auth=root is not None)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _metrics_registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

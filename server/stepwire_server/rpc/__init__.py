@@ -1,0 +1,1 @@
+"""The wire: servicers that translate, and what every call passes through."""

@@ -1,0 +1,171 @@
+"""What every call passes through: its id, its metrics, and its errors."""
+
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from stepwire_server import logs
+from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
+from stepwire_server.metrics import Metrics
+from stepwire_server.rpc.status import STATUS_OF, to_status
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID = "x-request-id"  # metadata in which a caller may name its call
+
+
+class _Unreadable:
+    """Stands in for a request that is no message of the contract."""
+
+
+class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stub only
+    """Wraps each method once: counts it, times it, and turns errors into their status.
+
+    What we did not foresee goes to the log with its traceback and leaves as a bare
+    INTERNAL with the call's id.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._wrapped: dict[str, Any] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Returns the wrapped handler of a method; gRPC calls this for each call."""
+        method = handler_call_details.method
+        if method not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            # Methods that do not exist are not kept: anyone may make them up.
+            if handler is None or handler.request_streaming:
+                return handler
+            self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: Any) -> Any:
+        kind = "server_stream" if handler.response_streaming else "unary"
+        _, service, name = method.split("/")
+        call = _Method(self._metrics, method, (kind, service, name))
+        deserialize = _forgiving(handler.request_deserializer)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                call.streaming(handler.unary_stream), deserialize, handler.response_serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            call.unary(handler.unary_unary), deserialize, handler.response_serializer
+        )
+
+
+class _Method:
+    """One method of the contract, with its metrics."""
+
+    def __init__(self, metrics: Metrics, method: str, labels: tuple[str, str, str]) -> None:
+        self._method = method
+        self._started = metrics.calls_started.labels(*labels)
+        self._received = metrics.messages_received.labels(*labels)
+        self._sent = metrics.messages_sent.labels(*labels)
+        self._seconds = metrics.call_seconds.labels(*labels)
+        self._handled = {
+            code: metrics.calls_handled.labels(*labels, code.name) for code in grpc.StatusCode
+        }
+
+    def unary(self, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[..., Any]:
+        async def outer(request: Any, context: Any) -> Any:
+            call = self._begin(context)
+            try:
+                _check_readable(request)
+                response = await inner(request, context)
+                self._sent.inc()
+                call.code = grpc.StatusCode.OK
+                return response
+            except Exception as error:
+                await call.abort(error)
+            finally:
+                call.end()
+
+        return outer
+
+    def streaming(self, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[..., Any]:
+        async def outer(request: Any, context: Any) -> AsyncIterator[Any]:
+            call = self._begin(context)
+            try:
+                _check_readable(request)
+                async for response in inner(request, context):
+                    self._sent.inc()
+                    yield response
+                call.code = grpc.StatusCode.OK
+            except Exception as error:
+                await call.abort(error)
+            finally:
+                call.end()
+
+        return outer
+
+    def _begin(self, context: Any) -> "_Call":
+        self._started.inc()
+        self._received.inc()
+        return _Call(self, context)
+
+    def finish(self, code: grpc.StatusCode, seconds: float) -> None:
+        self._handled[code].inc()
+        self._seconds.observe(seconds)
+
+    @property
+    def name(self) -> str:
+        return self._method
+
+
+class _Call:
+    """One call, from its arrival to its end."""
+
+    def __init__(self, method: _Method, context: Any) -> None:
+        self._method = method
+        self._context = context
+        self._began = time.monotonic()
+        # Cancelled unless something else is said: a caller that leaves says nothing.
+        self.code = grpc.StatusCode.CANCELLED
+        metadata = dict(context.invocation_metadata() or ())
+        self._id = str(metadata.get(REQUEST_ID, ""))[:64] or secrets.token_hex(8)
+        logs.request_id.set(self._id)
+
+    async def abort(self, error: Exception) -> None:
+        """Ends the call with an error's status; never returns."""
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if not isinstance(error, StepwireError):
+            log.error("call failed", extra={"method": self._method.name}, exc_info=error)
+            error = InternalError("internal error", id=self._id)
+        status = to_status(error)
+        self.code = STATUS_OF[type(error)]
+        trailing = (*status.trailing_metadata, (REQUEST_ID, self._id))
+        await self._context.abort(status.code, status.details, trailing)
+
+    def end(self) -> None:
+        """Counts the call."""
+        self._method.finish(self.code, time.monotonic() - self._began)
+
+
+def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Lets unreadable requests through, to be refused with a clear status."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except (DecodeError, UnicodeDecodeError):
+            return _Unreadable()
+
+    return read
+
+
+def _check_readable(request: Any) -> None:
+    if isinstance(request, _Unreadable):
+        raise InvalidRequest(
+            "the request is not a message of this method, or a text in it is not UTF-8"
+        )

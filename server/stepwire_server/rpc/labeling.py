@@ -1,0 +1,28 @@
+"""LabelingService: texts in, labels out."""
+
+from typing import Any
+
+from stepwire.v1 import labeling_pb2 as pb
+from stepwire.v1 import labeling_pb2_grpc as pb_grpc
+from stepwire_server.registry.classification import ClassificationModel
+from stepwire_server.registry.registry import ModelRegistry
+from stepwire_server.rpc import convert
+
+
+class LabelingServicer(pb_grpc.LabelingServiceServicer):
+    """Translates between the wire and the batcher, and decides nothing itself."""
+
+    def __init__(self, models: ModelRegistry, max_inputs: int) -> None:
+        self._models = models
+        self._max_inputs = max_inputs
+
+    async def Classify(self, request: pb.ClassifyRequest, context: Any) -> pb.ClassifyResponse:
+        """Labels every text of the call."""
+        model = self._models.get(request.model, request.version, ClassificationModel)
+        results = await model.classify(
+            convert.texts(request, self._max_inputs),
+            convert.top_k(request, model),
+            request.truncate,
+            convert.deadline(context),
+        )
+        return convert.classify_response(results)

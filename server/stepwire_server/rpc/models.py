@@ -1,0 +1,27 @@
+"""ModelService: what is served and how it was made."""
+
+from typing import Any
+
+from stepwire.v1 import models_pb2 as pb
+from stepwire.v1 import models_pb2_grpc as pb_grpc
+from stepwire_server.registry.registry import ModelRegistry
+from stepwire_server.rpc import convert
+
+
+class ModelServicer(pb_grpc.ModelServiceServicer):
+    """Tells what the registry knows."""
+
+    def __init__(self, models: ModelRegistry, max_inputs: int) -> None:
+        self._models = models
+        self._max_inputs = max_inputs
+
+    async def ListModels(
+        self, request: pb.ListModelsRequest, context: Any
+    ) -> pb.ListModelsResponse:
+        """Lists every version of every model, ready or not."""
+        return pb.ListModelsResponse(models=[convert.model_summary(e) for e in self._models])
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        """Describes one model."""
+        entry = self._models.entry(request.model, request.version)
+        return pb.GetModelResponse(model=convert.model(entry, self._max_inputs))

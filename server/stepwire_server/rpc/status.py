@@ -1,0 +1,52 @@
+"""The one table from domain errors to gRPC status codes, and how they look on the wire."""
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from stepwire_server.errors import (
+    DeadlineExceeded,
+    InternalError,
+    InvalidRequest,
+    ModelFailed,
+    ModelLoading,
+    ModelNotFound,
+    Overloaded,
+    ShuttingDown,
+    StepwireError,
+)
+
+DOMAIN = "stepwire.dev"  # of google.rpc.ErrorInfo
+
+STATUS_OF: dict[type[StepwireError], grpc.StatusCode] = {
+    InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    ModelNotFound: grpc.StatusCode.NOT_FOUND,
+    ModelLoading: grpc.StatusCode.UNAVAILABLE,
+    ModelFailed: grpc.StatusCode.FAILED_PRECONDITION,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    InternalError: grpc.StatusCode.INTERNAL,
+}
+
+
+def to_status(error: StepwireError) -> grpc.Status:
+    """Gives an error its code, with reason and metadata as google.rpc.ErrorInfo."""
+    details = [
+        _packed(
+            error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+        )
+    ]
+    if isinstance(error, Overloaded):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(round(error.retry_after_s * 1000))
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+    code: int = STATUS_OF[type(error)].value[0]
+    return rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=details))
+
+
+def _packed(message: object) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(message)  # type: ignore[arg-type]
+    return packed

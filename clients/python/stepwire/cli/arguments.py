@@ -1,0 +1,163 @@
+"""What the command line takes."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
+from stepwire.retry import check_timeout
+
+_FIELD_OF = {"stop-token-id": "stop_token_ids"}  # the others are spelt as their flags
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments as attributes; exits with 2 where they make no sense."""
+    parser = _parser(os.environ.get("STEPWIRE_ADDRESS") or DEFAULT_TARGET)
+    args, rest = parser.parse_known_args(argv)
+    # argparse does not find texts that stand behind an option.
+    if rest and (args.command != "classify" or any(text.startswith("-") for text in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.texts += rest
+    if args.command == "classify" and args.texts and args.file:
+        parser.error("give texts or --file, not both")
+    return args
+
+
+def _parser(address: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stepwire",
+        description="Talk to a stepwire server.",
+        epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"stepwire {_version()}")
+    _add_connection(parser, address, DEFAULT_TIMEOUT_S)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_models(commands.add_parser("models", help="list the models"))
+    _add_show(commands.add_parser("show", help="describe one model"))
+    _add_generate(commands.add_parser("generate", help="continue prompts"))
+    _add_classify(commands.add_parser("classify", help="label texts"))
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print JSON, an object a line")
+        # Also behind the command, and without undoing what stands before it.
+        _add_connection(command, argparse.SUPPRESS, argparse.SUPPRESS)
+    return parser
+
+
+def _add_connection(parser: argparse.ArgumentParser, address: str, timeout_s: float | str) -> None:
+    parser.add_argument(
+        "--address",
+        default=address,
+        metavar="HOST:PORT",
+        help=f"the server; default: $STEPWIRE_ADDRESS, or {DEFAULT_TARGET}",
+    )
+    parser.add_argument(
+        "--timeout",
+        dest="timeout_s",
+        type=_seconds,
+        default=timeout_s,
+        metavar="SECONDS",
+        help=f"for each call; 'inf' waits forever; default: {DEFAULT_TIMEOUT_S:g}",
+    )
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.description = "List every version of every model, ready or not."
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Describe one model: limits, tensors, quality, licence, origin."
+    _add_model(parser)
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Continue prompts and print the new text as it comes."
+    _add_model(parser)
+    parser.add_argument(
+        "--prompt",
+        dest="prompts",
+        action="append",
+        metavar="TEXT",
+        help="may be given more than once; without it, one prompt a line from standard input",
+    )
+    parser.add_argument("--n", type=_count, default=1, help="samples of each prompt; default: 1")
+    _add_options(parser.add_argument_group("decoding (default: the model's own)"))
+
+
+def _add_options(group: argparse._ArgumentGroup) -> None:
+    """Flags named as the fields of DecodingOptions, from which they are filled."""
+    for name, kind, text in (
+        ("max-tokens", int, "most tokens to generate"),
+        ("min-tokens", int, "no end before this many tokens"),
+        ("temperature", float, "in [0, 2]; 0 is greedy"),
+        ("top-k", int, "draw from the k likeliest tokens; 0 is all"),
+        ("top-p", float, "draw from the fewest tokens that reach this probability"),
+        ("min-p", float, "draw from tokens at least this fraction as likely as the likeliest"),
+        ("repetition-penalty", float, "on tokens of prompt and output"),
+        ("presence-penalty", float, "on every token generated so far"),
+        ("frequency-penalty", float, "the same, once for each occurrence"),
+        ("no-repeat-ngram-size", int, "no sequence of this many tokens twice"),
+        ("seed", int, "the same seed gives the same text"),
+        ("logprobs", int, "with --json: log-probabilities of this many likeliest tokens"),
+    ):
+        group.add_argument(f"--{name}", type=kind, help=text)
+    for name, repeated, metavar, text in (
+        ("logit-bias", _bias, "ID=BIAS", "add to the logit of a token; repeatable"),
+        ("stop", str, "TEXT", "end where this text appears; repeatable"),
+        ("stop-token-id", int, "ID", "end where this token is chosen; repeatable"),
+    ):
+        group.add_argument(
+            f"--{name}",
+            dest=_FIELD_OF.get(name),
+            type=repeated,
+            action="append",
+            default=[],
+            metavar=metavar,
+            help=text,
+        )
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Label texts, one result a line in their order."
+    _add_model(parser)
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="without any, one a line from standard input"
+    )
+    parser.add_argument("--file", metavar="PATH", help="read one text a line from this file")
+    parser.add_argument("--truncate", action="store_true", help="cut texts over the model's limit")
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="name as `stepwire models` lists it")
+    parser.add_argument(
+        "--model-version", default="", metavar="VERSION", help="default: the latest"
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return check_timeout(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be seconds above 0, got {text!r}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _bias(text: str) -> tuple[int, float]:
+    token_id, _, bias = text.partition("=")
+    try:
+        return int(token_id), float(bias)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be ID=BIAS, like 17=-2.5, got {text!r}") from None
+
+
+def _version() -> str:
+    try:
+        return version("stepwire")
+    except PackageNotFoundError:
+        return "(not installed)"  # run from a checkout

@@ -1,0 +1,108 @@
+"""`stepwire generate`."""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+
+from stepwire.cli.lines import Source
+from stepwire.cli.terminal import as_json, write, write_lines
+from stepwire.client import Client
+from stepwire.messages import DecodingOptions, GenerationSummary, Piece
+
+SEQUENCES_PER_CALL = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequence:
+    """One continuation, whole."""
+
+    prompt_index: int
+    sample_index: int
+    pieces: list[Piece]
+    summary: GenerationSummary
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(piece.text for piece in self.pieces)
+
+
+def run(args: argparse.Namespace, client: Client) -> None:
+    """Prints the continuation of every prompt."""
+    prompts = args.prompts or _lines()
+    if len(prompts) == 1 and args.n == 1 and not args.json:
+        _stream(args, client, prompts[0])
+        return
+    for sequence in _sequences(args, client, prompts):
+        write_lines([_as_json(sequence) if args.json else _as_text(sequence, args.n)])
+
+
+def whole(pieces: Iterable[Piece], n: int, first: int = 0) -> Iterator[Sequence]:
+    """Sequences by prompt and sample, each as soon as it and all before it are whole.
+
+    Args:
+        pieces: of one call.
+        n: samples of each prompt.
+        first: which prompt of all the call's first one is.
+    """
+    parts: dict[tuple[int, int], list[Piece]] = defaultdict(list)
+    turn = (0, 0)
+    for piece in pieces:
+        parts[piece.prompt_index, piece.sample_index].append(piece)
+        while parts[turn] and (summary := parts[turn][-1].summary) is not None:
+            prompt, sample = turn
+            yield Sequence(
+                prompt_index=first + prompt,
+                sample_index=sample,
+                pieces=parts.pop(turn),
+                summary=summary,
+            )
+            turn = (prompt, sample + 1) if sample + 1 < n else (prompt + 1, 0)
+
+
+def _lines() -> list[str]:
+    with Source.open(None) as source:
+        return [text for batch in source.batches(SEQUENCES_PER_CALL) for text in batch.texts]
+
+
+def _stream(args: argparse.Namespace, client: Client, prompt: str) -> None:
+    version, options = args.model_version, _options(args)
+    with client.generate(args.model, prompt, version=version, options=options) as stream:
+        for text in stream:
+            write(text)
+    if not stream.text.endswith("\n"):
+        write("\n")
+
+
+def _sequences(args: argparse.Namespace, client: Client, prompts: list[str]) -> Iterator[Sequence]:
+    version, options = args.model_version, _options(args)
+    step = max(1, SEQUENCES_PER_CALL // args.n)
+    for first in range(0, len(prompts), step):
+        part = prompts[first : first + step]
+        with client.generate_many(
+            args.model, part, n=args.n, version=version, options=options
+        ) as pieces:
+            yield from whole(pieces, args.n, first)
+
+
+def _options(args: argparse.Namespace) -> DecodingOptions:
+    named = {field.name: getattr(args, field.name) for field in fields(DecodingOptions)}
+    return DecodingOptions(**named | {"logit_bias": dict(args.logit_bias)})
+
+
+def _as_json(sequence: Sequence) -> str:
+    told: dict[str, object] = {
+        "prompt_index": sequence.prompt_index,
+        "sample_index": sequence.sample_index,
+        "text": sequence.text,
+        **asdict(sequence.summary),
+        "token_ids": [token for piece in sequence.pieces for token in piece.token_ids],
+    }
+    logprobs = [asdict(position) for piece in sequence.pieces for position in piece.logprobs]
+    return as_json(told | {"logprobs": logprobs} if logprobs else told)
+
+
+def _as_text(sequence: Sequence, n: int) -> str:
+    sample = f".{sequence.sample_index}" if n > 1 else ""
+    return f"[{sequence.prompt_index}{sample}]\n{sequence.text.removesuffix(chr(10))}"

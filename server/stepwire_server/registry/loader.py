@@ -61,6 +61,7 @@ class Loader:
     def prove(self, bundle: Bundle) -> None:
         """Loads a bundle and replays its golden case; raises BundleError if that fails."""
         bundle.verify_files()
+        self._tokenizer(bundle)
         if bundle.manifest.task == "generation":
             self._step_graph(bundle)
         else:

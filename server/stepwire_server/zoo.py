@@ -1,0 +1,118 @@
+"""`stepwire-zoo`: looks into repositories of bundles, and proves what it finds."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
+from stepwire_server.errors import StartupError
+from stepwire_server.metrics import Metrics
+from stepwire_server.registry.loader import Loader
+from stepwire_server.registry.registry import find_models
+from stepwire_zoo import schema
+from stepwire_zoo.bundle import Bundle, open_bundle
+from stepwire_zoo.errors import BundleError
+from stepwire_zoo.index import Location
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command. Returns its exit status."""
+    flags = _parser().parse_args(arguments)
+    try:
+        return int(flags.command(flags))
+    except (StartupError, BundleError) as error:
+        print(f"stepwire-zoo: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stepwire-zoo", description=__doc__)
+    parser.add_argument(
+        "--model-repository",
+        type=Path,
+        action="append",
+        help="folder of bundles; may be given more than once [model_zoo/bundles]",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="every bundle, a line each")
+    listing.set_defaults(command=_list)
+    showing = commands.add_parser("show", help="one bundle's manifest, as JSON")
+    showing.add_argument("model", help="name, or name/version")
+    showing.set_defaults(command=_show)
+    verifying = commands.add_parser("verify", help="check digests and replay golden cases")
+    verifying.add_argument("model", nargs="*", help="name, or name/version [all]")
+    verifying.add_argument("--provider", default="cpu", choices=list(PROVIDERS))
+    verifying.set_defaults(command=_verify)
+    return parser
+
+
+def _list(flags: argparse.Namespace) -> int:
+    refused = 0
+    for place in _places(flags):
+        try:
+            spec = open_bundle(place.folder).manifest
+        except BundleError as error:
+            refused += 1
+            print(f"{place.name}/{place.version}\trefused\t{type(error).__name__}: {error}")
+            continue
+        size = f"{spec.size_bytes / 2**20:.1f} MiB"
+        print(f"{spec.name}/{spec.version}\t{spec.task}\t{size}\t{spec.summary}")
+    return 1 if refused else 0
+
+
+def _show(flags: argparse.Namespace) -> int:
+    for bundle in _chosen(flags, [flags.model]):
+        value = {**schema.write(bundle.manifest), "digest": bundle.digest}
+        print(json.dumps(value, ensure_ascii=False, indent=2))
+    return 0
+
+
+def _verify(flags: argparse.Namespace) -> int:
+    loader = Loader(
+        batching=BatchingConfig(),
+        runtime=RuntimeConfig(provider=flags.provider),
+        metrics=Metrics(CollectorRegistry()),
+        post=lambda function: function(),
+    )
+    failed = 0
+    for place in _matching(flags, flags.model):
+        name, began = f"{place.name}/{place.version}", time.monotonic()
+        try:
+            loader.prove(open_bundle(place.folder))
+        except BundleError as error:
+            failed += 1
+            print(f"{name}\trefused\t{type(error).__name__}: {error}")
+        else:
+            print(f"{name}\tproved\t{time.monotonic() - began:.2f} s")
+    return 1 if failed else 0
+
+
+def _places(flags: argparse.Namespace) -> list[Location]:
+    return find_models(tuple(flags.model_repository or [Path("model_zoo/bundles")]))
+
+
+def _chosen(flags: argparse.Namespace, wanted: list[str]) -> Iterator[Bundle]:
+    return (open_bundle(place.folder) for place in _matching(flags, wanted))
+
+
+def _matching(flags: argparse.Namespace, wanted: list[str]) -> list[Location]:
+    """Finds the bundles that are asked for; nothing asked for is all of them."""
+    places = _places(flags)
+    for name in wanted:
+        if not any(name in _names(place) for place in places):
+            known = ", ".join(f"{place.name}/{place.version}" for place in places)
+            raise StartupError(f"no bundle {name!r}; there are: {known}")
+    return [place for place in places if not wanted or set(wanted) & _names(place)]
+
+
+def _names(place: Location) -> set[str]:
+    return {place.name, f"{place.name}/{place.version}"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""An engine stepped by hand, and a caller that keeps what it gets."""
+
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+from support.tiny import VOCABULARY, TinyCell
+
+from stepwire_server.config import BatchingConfig
+from stepwire_server.decoding.options import Options
+from stepwire_server.decoding.sampling import Sampler
+from stepwire_server.engine.batch import RunningBatch
+from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.job import Job
+from stepwire_server.engine.outbox import Outbox
+from stepwire_server.metrics import Metrics, ModelMetrics
+
+
+@dataclass
+class Caller:
+    """Collects deliveries, by prompt and sample."""
+
+    tokens: dict = field(default_factory=dict)
+    ended: dict = field(default_factory=dict)
+    logprobs: dict = field(default_factory=dict)
+    errors: list = field(default_factory=list)
+
+    def deliver(self, delivery):
+        key = (delivery.row.job.index, delivery.row.sample)
+        self.tokens.setdefault(key, [])
+        if delivery.token is not None:
+            self.tokens[key].append(delivery.token)
+        if delivery.logprobs:
+            self.logprobs.setdefault(key, []).append(delivery.logprobs)
+        if delivery.ended:
+            self.ended[key] = delivery.ended.reason
+
+    def fail(self, job, error):
+        self.errors.append((job.index, error))
+
+
+def a_job(caller, prompt=(1,), *, index=0, samples=1, deadline=None, **options):
+    options = Options(**{"max_tokens": 8, **options})
+    return Job(list(prompt), options, caller, samples, index, deadline)
+
+
+class HandEngine:
+    """An engine whose outbox delivers at once and whose thread is the test."""
+
+    def __init__(self, cell=None, end=None, **config):
+        self.cell = cell or TinyCell()
+        self.config = BatchingConfig(**{"max_rows": 8, **config})
+        self.registry = CollectorRegistry()
+        metrics = ModelMetrics(Metrics(self.registry), "tiny", "1")
+        sampler = Sampler(self.config.max_rows, VOCABULARY, end=end, suppressed=())
+        self.batch = RunningBatch(self.cell, sampler, self.config.max_rows)
+        self.outbox = Outbox(lambda function: function(), 0)
+        self.engine = Engine(self.batch, self.config, metrics, self.outbox, end)
+
+    def step(self, times=1):
+        for _ in range(times):
+            went_on = self.engine.step()
+            self.outbox.flush()
+        return went_on
+
+    def finish(self):
+        while self.step():
+            pass
+
+    def value(self, name, **labels):
+        labels = {"model": "tiny", "version": "1", **labels}
+        return self.registry.get_sample_value(name, labels)
+
+
+def run(*jobs_of, cell=None, end=None, **config):
+    """Runs jobs together to their end; returns the tokens of each, by sample."""
+    hand, callers = HandEngine(cell, end, **config), []
+    for make in jobs_of:
+        caller = Caller()
+        callers.append(caller)
+        hand.engine.submit([make(caller)])
+    hand.finish()
+    return [caller.tokens for caller in callers]

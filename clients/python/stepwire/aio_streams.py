@@ -51,7 +51,7 @@ class PieceStream(AsyncIterator[Piece]):
     def __del__(self) -> None:
         # grpc's own tasks keep an abandoned call alive (grpc issue 43462), and the
         # collector may run in any thread.
-        if hasattr(self, "_call") and not self._loop.is_closed():
+        if hasattr(self, "_call") and not (self._call.done() or self._loop.is_closed()):
             self._loop.call_soon_threadsafe(self._call.cancel)
 
     def _begin(self) -> None:

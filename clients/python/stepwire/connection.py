@@ -40,8 +40,13 @@ class Connection:
 
     def options(self) -> list[ChannelOption]:
         """Our channel options and the caller's over them."""
-        return list((_CHANNEL_OPTIONS | dict(self.channel_options)).items())
+        # No proxy that the environment names can reach this machine's own loopback.
+        direct = {"grpc.enable_http_proxy": 0} if self._is_loopback() else {}
+        return list((_CHANNEL_OPTIONS | direct | dict(self.channel_options)).items())
 
     def attempts(self, timeout_s: float | None) -> Attempts:
         """The attempts at a call that begins now; None is the connection's own timeout."""
         return Attempts(self.retry, self.timeout_s if timeout_s is None else timeout_s)
+
+    def _is_loopback(self) -> bool:
+        return self.target.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")

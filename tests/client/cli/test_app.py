@@ -30,6 +30,10 @@ def test_the_address_may_stand_on_either_side(stepwire, address, unused_address,
     assert stepwire(*args, STEPWIRE_ADDRESS=unused_address)[0] == 0
 
 
+def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(stepwire, unused_address):
+    assert stepwire("models", http_proxy=f"http://{unused_address}")[0] == 0
+
+
 def test_the_timeout_is_that_of_the_flag(stepwire):
     code, out, err = stepwire("generate", "endless", "--prompt", "la", "--timeout", "0.5")
     assert code == 1

@@ -81,7 +81,9 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="may be given more than once; without it, one prompt a line from standard input",
     )
-    parser.add_argument("--n", type=_count, default=1, help="samples of each prompt; default: 1")
+    parser.add_argument(
+        "--n", type=_count, default=1, metavar="N", help="samples of each prompt; default: 1"
+    )
     _add_options(parser.add_argument_group("decoding (default: the model's own)"))
 
 
@@ -101,7 +103,8 @@ def _add_options(group: argparse._ArgumentGroup) -> None:
         ("seed", int, "the same seed gives the same text"),
         ("logprobs", int, "with --json: log-probabilities of this many likeliest tokens"),
     ):
-        group.add_argument(f"--{name}", type=kind, help=text)
+        metavar = "N" if kind is int else "X"
+        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
     for name, repeated, metavar, text in (
         ("logit-bias", _bias, "ID=BIAS", "add to the logit of a token; repeatable"),
         ("stop", str, "TEXT", "end where this text appears; repeatable"),

@@ -110,5 +110,5 @@ def test_a_manifest_that_describes_another_graph_is_refused(spec, message):
 
 
 def test_a_provider_that_is_not_there_is_named_with_those_that_are():
-    with pytest.raises(StartupError, match="provider 'cuda' is not there.*CPUExecutionProvider"):
+    with pytest.raises(StartupError, match=r"provider 'cuda' is not there.*CPUExecutionProvider"):
         check_provider("cuda")

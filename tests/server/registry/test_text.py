@@ -1,0 +1,194 @@
+import unicodedata
+
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.tiny import CHARACTERS, UNKNOWN, VOCABULARY, character_tokenizer
+
+from stepwire_server.errors import InvalidRequest
+from stepwire_server.registry.text import TextStream, Tokenizer
+from stepwire_zoo import manifest
+from stepwire_zoo.errors import FileMismatch
+
+SAMPLES = [
+    "안녕하세요 세계",
+    "naïve café — 100 €",
+    "한글과 English",
+    "👩‍👩‍👧 emoji 🇰🇷",
+    "각 간 같 깎",
+]
+
+
+def characters(max_tokens=8, **fields):
+    spec = manifest.Tokenizer(
+        file="tokenizer.json", vocabulary_size=VOCABULARY, unknown=UNKNOWN, **fields
+    )
+    return Tokenizer(character_tokenizer(), spec, max_tokens)
+
+
+def trained(normalizer, model, pre_tokenizer, decoder):
+    """A tokenizer whose tokens are smaller than a character."""
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoder
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<unk>"],
+        show_progress=False,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(SAMPLES, trainer)
+    spec = manifest.Tokenizer(
+        file="tokenizer.json", vocabulary_size=tokenizer.get_vocab_size(), unknown=0
+    )
+    return Tokenizer(tokenizer.to_str().encode(), spec, 10_000)
+
+
+def bytes_of_characters():
+    return trained(
+        tokenizers.normalizers.NFC(),
+        tokenizers.models.BPE(),
+        tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False),
+        tokenizers.decoders.ByteLevel(),
+    )
+
+
+def jamo():
+    """Hangul in its letters, one token each, as NFD gives them."""
+    alphabet = sorted({letter for text in SAMPLES for letter in unicodedata.normalize("NFD", text)})
+    vocabulary = {"<unk>": 0} | {letter: 1 + index for index, letter in enumerate(alphabet)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = tokenizers.normalizers.NFD()
+    each = tokenizers.Regex(r"[\s\S]")
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Split(each, "isolated")
+    tokenizer.decoder = tokenizers.decoders.Fuse()
+    spec = manifest.Tokenizer(file="tokenizer.json", vocabulary_size=len(vocabulary), unknown=0)
+    return Tokenizer(tokenizer.to_str().encode(), spec, 10_000)
+
+
+def words():
+    return trained(
+        tokenizers.normalizers.NFC(),
+        tokenizers.models.BPE(unk_token="<unk>"),
+        tokenizers.pre_tokenizers.Metaspace(),
+        tokenizers.decoders.Metaspace(),
+    )
+
+
+KINDS = {"bytes": bytes_of_characters(), "jamo": jamo(), "words": words()}
+
+
+def stream(tokenizer, tokens, stops=(), sizes=(1,)):
+    """Pushes tokens in chunks of the given sizes; returns the pieces and the stream."""
+    text, pieces, at = TextStream(tokenizer, stops), [], 0
+    while at < len(tokens) and not text.stopped:
+        size = sizes[len(pieces) % len(sizes)]
+        pieces.append(text.push(tokens[at : at + size]))
+        at += size
+    if not text.stopped:
+        pieces.append(text.finish())
+    return pieces, text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=3).map(" ".join),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+)
+async def test_streamed_text_is_the_whole_text_and_never_splits_a_character(kind, text, sizes):
+    tokenizer = KINDS[kind]
+    tokens, _ = await tokenizer.encode("text", text)
+    pieces, _ = stream(tokenizer, tokens, sizes=sizes)
+    expected = unicodedata.normalize("NFC", tokenizer.decode(tokens))
+    assert "".join(pieces) == expected
+    assert unicodedata.normalize("NFC", "".join(pieces)) == expected
+    for piece in pieces:
+        assert "\ufffd" not in piece
+
+
+async def test_a_syllable_comes_out_when_it_can_no_longer_change():
+    tokenizer = KINDS["jamo"]
+    tokens, _ = await tokenizer.encode("text", "각 간")
+    pieces, _ = stream(tokenizer, tokens)
+    assert pieces == ["", "", "", "각", " ", "", "", "간"]
+
+
+async def test_text_comes_early_where_nothing_can_change_it():
+    tokenizer = characters()
+    tokens, _ = await tokenizer.encode("text", "abc")
+    pieces, _ = stream(tokenizer, tokens)
+    assert pieces == ["a", "b", "c", ""]
+
+
+async def test_bytes_that_never_become_a_character_are_not_held_for_ever():
+    tokenizer = KINDS["bytes"]
+    tokens, _ = await tokenizer.encode("text", "한")
+    text = TextStream(tokenizer, ())
+    lone = tokens[-1:] if len(tokens) > 1 else tokens
+    pieces = [text.push(lone) for _ in range(12)]
+    assert any(pieces)
+
+
+@given(
+    st.text(alphabet="ab ", max_size=30),
+    st.lists(st.text(alphabet="ab ", min_size=1, max_size=4), min_size=1, max_size=3),
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+)
+async def test_text_ends_before_the_first_stop(text, stops, sizes):
+    tokenizer = characters(max_tokens=100)
+    tokens, _ = await tokenizer.encode("text", text)
+    pieces, streamed = stream(tokenizer, tokens, stops, sizes)
+    found = [text.find(stop) for stop in stops if stop in text]
+    if sizes == [1]:  # a larger chunk may hold two stops, of which the earlier counts
+        shortest = min(
+            (next(n for n in range(len(text) + 1) if any(s in text[:n] for s in stops)),)
+            if found
+            else (len(text),)
+        )
+        seen = text[:shortest]
+        cut = min((seen.find(stop) for stop in stops if stop in seen), default=len(text))
+        assert "".join(pieces) == text[:cut]
+    assert streamed.stopped == bool(found)
+    assert not any(stop in "".join(pieces) for stop in stops)
+
+
+async def test_a_character_the_model_never_saw_is_named():
+    tokenizer = characters(accepts_unknown=False)
+    with pytest.raises(InvalidRequest, match=r"prompt must .* got '한' \(U\+D55C\) at character 3"):
+        await tokenizer.encode("prompt", "ab 한")
+
+
+async def test_a_text_over_the_limit_is_refused_or_cut():
+    tokenizer = characters(max_tokens=8)
+    with pytest.raises(InvalidRequest, match="prompt must have at most 8 tokens, got 9"):
+        await tokenizer.encode("prompt", "a" * 9)
+    tokens, cut = await tokenizer.encode("prompt", "a" * 9, truncate=True)
+    assert (len(tokens), cut) == (8, True)
+    tokens, cut = await tokenizer.encode("prompt", "a" * 8, truncate=True)
+    assert (len(tokens), cut) == (8, False)
+
+
+async def test_a_huge_text_is_refused_without_being_tokenised():
+    with pytest.raises(InvalidRequest, match="got 10000000 characters"):
+        await characters().encode("prompt", "a" * 10_000_000)
+
+
+def test_tokens_outside_the_vocabulary_are_refused():
+    with pytest.raises(InvalidRequest, match=r"ids\[1\] must be in \[0, 28\], got 29"):
+        characters().check("ids", [3, 29])
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"\xff", b'{"model": 3}'])
+def test_what_is_no_tokenizer_is_refused(data):
+    spec = manifest.Tokenizer(file="tokenizer.json", vocabulary_size=1)
+    with pytest.raises(FileMismatch, match=r"tokenizer\.json cannot be read"):
+        Tokenizer(data, spec, 1)
+
+
+def test_a_vocabulary_of_another_size_is_refused():
+    spec = manifest.Tokenizer(file="tokenizer.json", vocabulary_size=len(CHARACTERS))
+    with pytest.raises(FileMismatch, match="has 29 tokens, not 28"):
+        Tokenizer(character_tokenizer(), spec, 1)

@@ -129,7 +129,7 @@ async def test_the_asynchronous_client_raises_the_same(aclient):
 
 
 def test_the_facts_beside_an_invalid_request_can_be_read(client, service):
-    facts = {"field": "max_tokens", "limit": "256", "value": "900"}
+    facts = {"field": "max_tokens", "allowed": "be in [1, 256]", "got": "900"}
     service.refusals = [
         Refusal(code=StatusCode.INVALID_ARGUMENT, reason="INVALID_REQUEST", metadata=facts)
     ]

@@ -38,7 +38,7 @@ class StepwireError(Exception):
     Attributes:
         code: the gRPC status.
         reason: the server's name for the situation, such as MODEL_NOT_FOUND; may be empty.
-        details: facts beside it by name, such as field, limit and value.
+        details: facts beside it by name, such as field, allowed and got.
         retry_after_s: how long the server asks to wait; None if it does not say.
     """
 

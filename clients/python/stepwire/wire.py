@@ -161,7 +161,7 @@ def _refusal(kind: type[Message], path: str, given: Mapping[str, object]) -> Inv
         f"{path}{label} must be {wanted}, got {shown}",
         code=grpc.StatusCode.INVALID_ARGUMENT,
         reason="INVALID_REQUEST",
-        details={"field": path + label, "value": shown},
+        details={"field": path + label, "allowed": f"be {wanted}", "got": shown},
     )
 
 

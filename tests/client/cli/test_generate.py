@@ -1,6 +1,9 @@
 import json
 import subprocess
 
+import grpc
+from client.fakes import Refusal
+
 
 def test_text_is_streamed_and_nothing_else_is_printed(stepwire):
     assert stepwire("generate", "echo", "--prompt", "ROMEO: 가") == (0, "ROMEO: 가\n", "")
@@ -58,3 +61,17 @@ def test_json_tells_all_of_a_sequence(stepwire):
     assert (told["prompt_index"], told["sample_index"], told["seed"]) == (0, 0, 4)
     assert (told["text"], told["finish_reason"], told["token_ids"]) == ("가나", "length", [0, 1])
     assert told["logprobs"][0]["top"][0]["token_id"] == 7
+
+
+def test_a_refused_prompt_is_named_by_its_line(stepwire, service):
+    message = "prompts[1] must have at most 9 tokens, got 12"
+    service.refusals = [
+        Refusal(
+            code=grpc.StatusCode.INVALID_ARGUMENT,
+            message=message,
+            reason="INVALID_REQUEST",
+            metadata={"field": "prompts[1]"},
+        )
+    ]
+    code, _, err = stepwire("generate", "echo", stdin=b"a\nb\n")
+    assert (code, err) == (1, f"stepwire: line 2 of standard input: {message}\n")

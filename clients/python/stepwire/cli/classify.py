@@ -1,11 +1,10 @@
 """`stepwire classify`."""
 
 import argparse
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stepwire.cli.lines import Batch, InputError, Source
+from stepwire.cli.lines import STANDARD_INPUT, Batch, Source, located
 from stepwire.cli.pipeline import in_order
 from stepwire.cli.terminal import as_json, progress
 from stepwire.client import Client
@@ -56,15 +55,8 @@ def _classified(args: argparse.Namespace, client: Client, batch: Batch) -> list[
             args.model, batch.texts, version=args.model_version, truncate=args.truncate, top_k=1
         )
     except InvalidRequest as error:
-        raise InputError(f"{_place(args, batch, error)}{error}") from error
-
-
-def _place(args: argparse.Namespace, batch: Batch, error: InvalidRequest) -> str:
-    """Where in the input the refused text stands; nothing if it is not about a text."""
-    found = re.match(r"texts\[(\d+)\]", error.details.get("field", ""))
-    if found is None or args.texts:
-        return ""
-    return f"line {batch.first + int(found[1])} of {args.file or 'standard input'}: "
+        source = None if args.texts else args.file or STANDARD_INPUT
+        raise located(error, batch.first, source) from error
 
 
 def _as_json(result: Classification) -> str:

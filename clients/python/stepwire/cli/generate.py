@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 
-from stepwire.cli.lines import Source
+from stepwire.cli.lines import STANDARD_INPUT, Source, located
 from stepwire.cli.terminal import as_json, write, write_lines
 from stepwire.client import Client
+from stepwire.errors import InvalidRequest
 from stepwire.messages import DecodingOptions, GenerationSummary, Piece
 
 SEQUENCES_PER_CALL = 32
@@ -31,11 +32,12 @@ class Sequence:
 def run(args: argparse.Namespace, client: Client) -> None:
     """Prints the continuation of every prompt."""
     prompts = args.prompts or _lines()
-    if len(prompts) == 1 and args.n == 1 and not args.json:
-        _stream(args, client, prompts[0])
-        return
-    for sequence in _sequences(args, client, prompts):
-        write_lines([_as_json(sequence) if args.json else _as_text(sequence, args.n)])
+    step = max(1, SEQUENCES_PER_CALL // args.n)
+    for first in range(0, len(prompts), step):
+        try:
+            _continue(args, client, prompts, range(first, min(first + step, len(prompts))))
+        except InvalidRequest as error:
+            raise located(error, first + 1, None if args.prompts else STANDARD_INPUT) from error
 
 
 def whole(pieces: Iterable[Piece], n: int, first: int = 0) -> Iterator[Sequence]:
@@ -66,6 +68,22 @@ def _lines() -> list[str]:
         return [text for batch in source.batches(SEQUENCES_PER_CALL) for text in batch.texts]
 
 
+def _continue(args: argparse.Namespace, client: Client, prompts: list[str], part: range) -> None:
+    """Makes one call for a part of the prompts."""
+    if len(prompts) == 1 and args.n == 1 and not args.json:
+        _stream(args, client, prompts[0])
+        return
+    with client.generate_many(
+        args.model,
+        prompts[part.start : part.stop],
+        n=args.n,
+        version=args.model_version,
+        options=_options(args),
+    ) as pieces:
+        for sequence in whole(pieces, args.n, part.start):
+            write_lines([_as_json(sequence) if args.json else _as_text(sequence, args.n)])
+
+
 def _stream(args: argparse.Namespace, client: Client, prompt: str) -> None:
     version, options = args.model_version, _options(args)
     with client.generate(args.model, prompt, version=version, options=options) as stream:
@@ -73,17 +91,6 @@ def _stream(args: argparse.Namespace, client: Client, prompt: str) -> None:
             write(text)
     if not stream.text.endswith("\n"):
         write("\n")
-
-
-def _sequences(args: argparse.Namespace, client: Client, prompts: list[str]) -> Iterator[Sequence]:
-    version, options = args.model_version, _options(args)
-    step = max(1, SEQUENCES_PER_CALL // args.n)
-    for first in range(0, len(prompts), step):
-        part = prompts[first : first + step]
-        with client.generate_many(
-            args.model, part, n=args.n, version=version, options=options
-        ) as pieces:
-            yield from whole(pieces, args.n, first)
 
 
 def _options(args: argparse.Namespace) -> DecodingOptions:

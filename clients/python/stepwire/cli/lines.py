@@ -1,6 +1,7 @@
 """Texts from standard input or a file, one a line."""
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,11 +9,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+from stepwire.errors import InvalidRequest
+
+STANDARD_INPUT = "standard input"
+
 _CHUNK_BYTES = 1 << 18
 
 
 class InputError(Exception):
     """The input cannot be read, or the server refuses a part of it."""
+
+
+def located(error: InvalidRequest, first: int, source: str | None) -> Exception:
+    """The error with the line of the text that it is about.
+
+    Args:
+        error: names the text by its place in the call.
+        first: line of the call's first text.
+        source: where lines come from; None if they do not come from lines.
+    """
+    found = re.match(r"(?:texts|prompts)\[(\d+)\]", error.details.get("field", ""))
+    if found is None or source is None:
+        return error
+    return InputError(f"line {first + int(found[1])} of {source}: {error}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +57,9 @@ class Source:
             with open(path, "rb", buffering=0) as file:
                 yield cls(descriptor=file.fileno(), name=path)
         elif sys.stdin is None:
-            raise InputError("standard input is closed")
+            raise InputError(f"{STANDARD_INPUT} is closed")
         else:
-            yield cls(descriptor=sys.stdin.fileno(), name="standard input")
+            yield cls(descriptor=sys.stdin.fileno(), name=STANDARD_INPUT)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """The lines, as many together as have arrived but never more than `size`.

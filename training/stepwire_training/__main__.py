@@ -23,13 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     recipe = RECIPES[options.recipe]()
     if options.steps is not None:
         recipe = replace(recipe, steps=options.steps)
-    folder = options.runs / recipe.bundle
     dataset = recipe.data.load()
     with Interrupt() as interrupt:
         try:
-            run = train(recipe, dataset, folder, interrupt)
+            if recipe.after is not None:
+                train(recipe.after, recipe.after.data.load(), options.runs, interrupt)
+            run = train(recipe, dataset, options.runs, interrupt)
         except Stopped:
-            sys.stderr.write(f"\nStopped. The same command goes on from {folder}.\n")
+            sys.stderr.write(f"\nStopped. The same command goes on from {options.runs}.\n")
             return EXIT_CODE
     if os.environ.get("RANK", "0") != "0":
         return 0  # one process publishes for all

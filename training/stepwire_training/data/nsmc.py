@@ -1,14 +1,14 @@
 """Naver movie reviews: Korean, negative or positive, on the official split."""
 
 import random
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from stepwire_training.data import tokens
-from stepwire_training.data.batches import Dataset, LabelledTexts
+from stepwire_training.data.batches import Dataset, LabelledTexts, Neighbours
 from stepwire_training.data.fetch import Source
 from stepwire_training.data.splitting import Ids, Splitting, parts
 
@@ -52,6 +52,28 @@ class Reviews:
         return split(parse(TRAIN.read()), parse(TEST.read()), self)
 
 
+class Labelled(Protocol):
+    """Any texts with labels."""
+
+    def load(self) -> Dataset:
+        """Reads them."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foretelling:
+    """The same reviews without their labels, to learn Korean from."""
+
+    reviews: Labelled
+
+    def load(self) -> Dataset:
+        """Reads the reviews; the test split is left out."""
+        dataset = self.reviews.load()
+        dev = Neighbours(dataset.dev)
+        train = Neighbours(dataset.train)
+        return replace(dataset, labels=(), train=train, dev=dev, test=dev)
+
+
 def parse(content: bytes) -> list[Review]:
     """The reviews of a file: a heading, then id, text and label between tabs."""
     lines = content.decode().split("\n")[1:]
@@ -67,13 +89,11 @@ def split(train: list[Review], test: list[Review], config: Reviews) -> Dataset:
     cut = min(DEV_REVIEWS, len(kept) // 5)
     dev, kept = kept[:cut], kept[cut:]
     tokenizer = build_tokenizer(config, [review.text for review in kept])
-    into = parts(tokenizer)
+    splitting = Splitting(parts(tokenizer), config.take_apart)
     return Dataset(
         tokenizer=tokenizer,
         labels=LABELS,
-        train=LabelledTexts(
-            *encode(kept, tokenizer), config.rows, config.seed, Splitting(into, config.take_apart)
-        ),
+        train=LabelledTexts(*encode(kept, tokenizer), config.rows, config.seed, splitting),
         dev=LabelledTexts(*encode(dev, tokenizer), EVALUATION_ROWS),
         test=LabelledTexts(*encode(test, tokenizer), EVALUATION_ROWS),
         facts={

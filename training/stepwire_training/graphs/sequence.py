@@ -5,10 +5,13 @@ axis 0, because that is how ONNX Runtime's LSTM reads; the outside never sees it
 """
 
 import numpy as np
+import onnx
 import torch
+from torch import nn
 
 from stepwire_training.graphs.builder import GraphBuilder, reordered
 from stepwire_training.models.classifier import Classifier
+from stepwire_training.models.encoder import recurrent
 from stepwire_training.models.recurrent import RecurrentLayer
 
 
@@ -18,31 +21,33 @@ def sequence_graph(model: Classifier) -> bytes:
     tokens = graph.input("tokens", np.int64, ["N", "T"])
     lengths = graph.input("lengths", np.int64, ["N"])
     by_time = graph.node("Transpose", [tokens], perm=[1, 0])
-    x = graph.node("Gather", [graph.weight("embedding", model.embedding.weight), by_time])
+    weight = graph.weight("embedding", model.encoder.embedding.weight)
+    x = graph.node("Gather", [weight, by_time])  # [T, N, E]
     # PyTorch's exporters leave this out, and the backward direction then starts in the padding.
-    ends = graph.node("Cast", [lengths], to=6)  # int32
-    for index in range(model.config.layers):
-        x = _layer(graph, f"layer{index}", model.directions(index), [x, ends])
-    pooled = _pool(graph, x, by_time, lengths)  # [N, 4H]
+    ends = graph.node("Cast", [lengths], to=onnx.TensorProto.INT32)
+    ahead = _stack(graph, "forward", model.encoder.forwards, [x, ends])
+    back = _stack(graph, "reverse", model.encoder.backwards, [x, ends])
+    both = graph.node("Concat", [ahead, back], axis=2)  # [T, N, 2H]
+    pooled = _pool(graph, both, by_time, lengths)  # [N, 4H]
     product = graph.node("MatMul", [pooled, graph.weight("output", model.output.weight.T)])
     logits = graph.node("Add", [product, graph.weight("output_bias", model.output.bias)])
     graph.output("logits", logits, ["N", model.output.out_features])
     return graph.build()
 
 
-def _layer(
-    graph: GraphBuilder, name: str, directions: list[RecurrentLayer], inputs: list[str]
-) -> str:
-    """Both directions of a layer: x [T, N, I] and its lengths [N] to [T, N, 2H]."""
+def _stack(graph: GraphBuilder, direction: str, stack: nn.ModuleList, inputs: list[str]) -> str:
+    """One direction: x [T, N, E] and its lengths [N] to [T, N, H]."""
     x, ends = inputs
-    hidden = directions[0].hidden
-    weights = [
-        graph.weight(f"{name}_{part}", torch.stack([_gates_of(d)[part] for d in directions]))
-        for part in ("input", "recurrent", "bias")
-    ]
-    y = graph.node("LSTM", [x, *weights, ends], hidden_size=hidden, direction="bidirectional")
-    by_row = graph.node("Transpose", [y], perm=[0, 2, 1, 3])  # [T, N, 2, H]
-    return graph.node("Reshape", [by_row, graph.integers(f"{name}_shape", 0, 0, 2 * hidden)])
+    one_direction = graph.integers(f"{direction}_axis", 1)
+    for index, layer in enumerate(recurrent(stack)):
+        weights = [
+            graph.weight(f"{direction}{index}_{part}", value.unsqueeze(0))
+            for part, value in _gates_of(layer).items()
+        ]
+        inputs = [x, *weights, ends]
+        y = graph.node("LSTM", inputs, hidden_size=layer.hidden, direction=direction)
+        x = graph.node("Squeeze", [y, one_direction])  # [T, N, H]
+    return x
 
 
 def _gates_of(layer: RecurrentLayer) -> dict[str, torch.Tensor]:
@@ -59,7 +64,7 @@ def _pool(graph: GraphBuilder, x: str, by_time: str, lengths: str) -> str:
     only = graph.node("Where", [inside, x, graph.weight("zero", np.array(0.0, np.float32))])
     total = graph.node("ReduceSum", [only, time], keepdims=0)  # [N, 2H]
     counts = graph.node("Unsqueeze", [lengths, graph.integers("feature_axis", 1)])  # [N, 1]
-    mean = graph.node("Div", [total, graph.node("Cast", [counts], to=1)])  # float32
+    mean = graph.node("Div", [total, graph.node("Cast", [counts], to=onnx.TensorProto.FLOAT)])
     # The outputs lie above -1, so padding never wins.
     above = graph.node("Where", [inside, x, graph.weight("least", np.array(-1.0, np.float32))])
     maximum = graph.node("ReduceMax", [above, time], keepdims=0)  # [N, 2H]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stepwire_training.models.dropout import LockedDropout, TokenDropout
+from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.network import Network, State
-from stepwire_training.models.recurrent import RecurrentLayer
 
 
 class Classifier(Network):
@@ -20,14 +19,8 @@ class Classifier(Network):
     class Config:
         """Shape and regularisation."""
 
-        layers: int
-        hidden: int  # units of each direction
-        embedding: int
-        token_dropout: float = 0.0  # share of positions hidden from the model
-        embedding_dropout: float = 0.0  # one mask per row
-        layer_dropout: float = 0.0  # between layers, one mask per row
+        encoder: Encoder.Config
         output_dropout: float = 0.0  # on the pooled features
-        weight_dropout: float = 0.0  # on recurrent weights, one mask per batch
 
         def build(self, vocabulary: int, labels: int) -> "Classifier":
             """A model with fresh weights."""
@@ -35,20 +28,9 @@ class Classifier(Network):
 
     def __init__(self, config: Config, vocabulary: int, labels: int) -> None:
         super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(vocabulary, config.embedding)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        widths = [config.embedding] + [2 * config.hidden] * (config.layers - 1)
-        self.forwards = nn.ModuleList(self._layer(width) for width in widths)
-        self.backwards = nn.ModuleList(self._layer(width) for width in widths)
-        self.hide = TokenDropout(config.token_dropout)
-        self.after_embedding = LockedDropout(config.embedding_dropout)
-        self.between = LockedDropout(config.layer_dropout)
+        self.encoder = Encoder(config.encoder, vocabulary)
         self.before_output = nn.Dropout(config.output_dropout)
-        self.output = nn.Linear(4 * config.hidden, labels)
-
-    def _layer(self, width: int) -> RecurrentLayer:
-        return RecurrentLayer("lstm", width, self.config.hidden, self.config.weight_dropout)
+        self.output = nn.Linear(4 * config.encoder.hidden, labels)
 
     def start(self, rows: int) -> State:
         """A text is judged whole: there is no state to carry."""
@@ -66,43 +48,8 @@ class Classifier(Network):
         Returns:
             Logits [B, C], and the empty state.
         """
-        turned = backwards_index(lengths, tokens.shape[1])  # [B, T]
-        x = self.after_embedding(self.hide(self.embedding(tokens)))  # [B, T, E]
-        for index in range(self.config.layers):
-            x = self.between(x) if index else x
-            forwards, backwards = self.directions(index)
-            ahead, _ = forwards(x, forwards.start(len(x)))
-            back, _ = backwards(reorder(x, turned), backwards.start(len(x)))
-            x = torch.cat([ahead, reorder(back, turned)], dim=2)  # [B, T, 2H]
+        x = torch.cat(self.encoder(tokens, lengths), dim=2)  # [B, T, 2H]
         return self.output(self.before_output(pool(x, lengths))), state
-
-    def directions(self, index: int) -> list[RecurrentLayer]:
-        """The forward and the backward half of a layer."""
-        pair = (self.forwards[index], self.backwards[index])
-        return [layer for layer in pair if isinstance(layer, RecurrentLayer)]
-
-
-def backwards_index(lengths: Tensor, positions: int) -> Tensor:
-    """Where each position of a row lies when its text is read from the end.
-
-    Padding stays behind the text in both directions, so it can change neither, and the
-    fused kernel needs no packed sequences (which it does not take).
-
-    Args:
-        lengths: int64 [B].
-        positions: T.
-
-    Returns:
-        int64 [B, T].
-    """
-    forward = torch.arange(positions).expand(len(lengths), positions)
-    mirrored = lengths.unsqueeze(1) - 1 - forward
-    return torch.where(mirrored >= 0, mirrored, forward)
-
-
-def reorder(x: Tensor, index: Tensor) -> Tensor:
-    """Takes positions in another order; x [B, T, H], index [B, T], result [B, T, H]."""
-    return x.gather(1, index.unsqueeze(2).expand_as(x))
 
 
 def pool(x: Tensor, lengths: Tensor) -> Tensor:

@@ -30,19 +30,6 @@ class Progress:
     best_step: int = 0
     best: Weights = field(default_factory=dict)  # averaged weights of that moment
     history: list[dict[str, float]] = field(default_factory=list)  # one row an evaluation
-    losses: list[float] = field(default_factory=list)  # of training, since the last evaluation
-
-    def count(self, loss: float, seconds: float) -> None:
-        """Notes an update."""
-        self.step += 1
-        self.seconds = seconds
-        self.losses.append(loss)
-
-    def take_loss(self) -> float:
-        """The mean training loss since it was last taken."""
-        mean = sum(self.losses) / len(self.losses)
-        self.losses = []
-        return mean
 
     def note(self, train_loss: float, score: Score, rate: float, average: nn.Module) -> None:
         """Notes an evaluation, and its weights if they are the best."""
@@ -53,11 +40,6 @@ class Progress:
             self.best_loss, self.best_step = score.loss, self.step
             self.best = {name: part.clone() for name, part in average.state_dict().items()}
 
-    def shown(self) -> dict[str, str]:
-        """What the progress bar says."""
-        shown = {"loss": f"{self.losses[-1]:.4f}"} if self.losses else {}
-        return shown | ({"best": f"{self.best_loss:.4f}"} if self.history else {})
-
 
 @dataclass(kw_only=True)
 class Training:
@@ -67,7 +49,25 @@ class Training:
     average: Network  # the same model with averaged weights
     optimizer: Optimizer
     state: State = ()  # carried from chunk to chunk, this process's rows
+    losses: list[float] = field(default_factory=list)  # its own, since the last evaluation
     progress: Progress = field(default_factory=Progress)
+
+    def count(self, loss: float, seconds: float) -> None:
+        """Notes an update."""
+        self.progress.step += 1
+        self.progress.seconds = seconds
+        self.losses.append(loss)
+
+    def take_loss(self) -> float:
+        """The mean training loss since it was last taken."""
+        mean = sum(self.losses) / len(self.losses)
+        self.losses = []
+        return mean
+
+    def shown(self) -> dict[str, str]:
+        """What the progress bar says."""
+        shown = {"loss": f"{self.losses[-1]:.4f}"} if self.losses else {}
+        return shown | ({"best": f"{self.progress.best_loss:.4f}"} if self.progress.best else {})
 
 
 def write(path: Path, fingerprint: str, training: Training, parts: list[Any]) -> None:
@@ -93,15 +93,19 @@ def write(path: Path, fingerprint: str, training: Training, parts: list[Any]) ->
 
 
 def own_part(training: Training) -> dict[str, Any]:
-    """What a process does not share with the others: its random state and carried state."""
-    return {"rng": torch.get_rng_state(), "state": training.state}
+    """What a process does not share with the others: randomness, carried state, losses."""
+    return {"rng": torch.get_rng_state(), "state": training.state, "losses": training.losses}
+
+
+def best(path: Path, fingerprint: str) -> Weights:
+    """The best averaged weights of a run."""
+    weights: Weights = _load(path, fingerprint)["progress"]["best"]
+    return weights
 
 
 def read(path: Path, fingerprint: str, training: Training, shard: Shard) -> None:
     """Puts a run back to where its checkpoint was written."""
-    content = torch.load(path, weights_only=True)
-    if content["fingerprint"] != fingerprint:
-        raise ValueError(f"{path} was written by another recipe; move it away to start anew")
+    content = _load(path, fingerprint)
     if len(content["processes"]) != shard.world:
         wanted = len(content["processes"])
         raise ValueError(f"{path} was written by {wanted} processes, this run has {shard.world}")
@@ -109,8 +113,16 @@ def read(path: Path, fingerprint: str, training: Training, shard: Shard) -> None
     training.average.load_state_dict(content["average"])
     training.optimizer.load_state_dict(content["optimizer"])
     training.progress = Progress(**content["progress"])
-    training.state = content["processes"][shard.rank]["state"]
-    torch.set_rng_state(content["processes"][shard.rank]["rng"])
+    own = content["processes"][shard.rank]
+    training.state, training.losses = own["state"], own["losses"]
+    torch.set_rng_state(own["rng"])
+
+
+def _load(path: Path, fingerprint: str) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    if content["fingerprint"] != fingerprint:
+        raise ValueError(f"{path} was written by another recipe; move it away to start anew")
+    return content
 
 
 def write_atomically(path: Path, content: bytes) -> None:

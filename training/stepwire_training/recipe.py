@@ -4,8 +4,9 @@ Everything that can change a run's result is here, so two runs of equal recipes 
 machine, with as many threads and processes, give the same weights bitwise.
 """
 
+import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 from stepwire_training.data.batches import Dataset
@@ -70,12 +71,23 @@ class Recipe:
     bf16: bool = True  # matrix products in bfloat16; the weights stay float32
     threads: int = 1  # of one process
     seed: int = 1
+    after: "Recipe | None" = None  # trained first; its encoder is where this one begins
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
         if not 0.0 <= self.ema_decay < 1.0:
             raise ValueError(f"ema_decay must be in [0, 1), got {self.ema_decay}")
+
+    def fingerprint(self) -> str:
+        """Tells this run from every other; words for the card make no difference to it."""
+        settings = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("publication", "after")
+        }
+        before = self.after.fingerprint() if self.after else ""
+        return hashlib.sha256(f"{settings}{before}".encode()).hexdigest()
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: up in a line, down along a cosine."""

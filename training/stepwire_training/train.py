@@ -5,7 +5,6 @@ stopped ends with the same bits as one that was not.
 """
 
 import copy
-import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,13 +29,13 @@ class Stopped(Exception):
     """The run was interrupted and its checkpoint is written."""
 
 
-def train(recipe: Recipe, dataset: Dataset, folder: Path, interrupt: Interrupt) -> Training:
+def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) -> Training:
     """Trains until the recipe's last step, or until it is interrupted.
 
     Args:
         recipe: the run.
         dataset: its data, loaded.
-        folder: where checkpoint.pt, log.csv and learning_curve.png are kept.
+        runs: its folder there keeps checkpoint.pt, log.csv and learning_curve.png.
         interrupt: asks the run to stop after a step.
 
     Returns:
@@ -45,6 +44,7 @@ def train(recipe: Recipe, dataset: Dataset, folder: Path, interrupt: Interrupt) 
     Raises:
         Stopped: it was interrupted. Call again to go on.
     """
+    folder = runs / recipe.bundle
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
     with processes.joined() as shard:
@@ -54,7 +54,7 @@ def train(recipe: Recipe, dataset: Dataset, folder: Path, interrupt: Interrupt) 
         for step in steps_left(recipe, run, shard):
             loss = update(recipe, model, run, dataset.train, shard)
             follow(run.average, run.model, recipe.ema_decay, step)
-            run.progress.count(loss, clock.seconds())
+            run.count(loss, clock.seconds())
             last = run.progress.step == recipe.steps
             if last or run.progress.step % recipe.evaluate_every == 0:
                 look(recipe, run, dataset.dev, folder, shard)
@@ -71,6 +71,8 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
     """A run at its first step, or where its checkpoint left it."""
     torch.manual_seed(recipe.seed)  # the same weights in every process
     model = recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
+    if recipe.after is not None:
+        model.load_state_dict(encoder_of(recipe.after, folder.parent), strict=False)
     model.train()
     torch.manual_seed(recipe.seed * 1000 + shard.rank)  # other dropout in every process
     run = Training(
@@ -81,8 +83,14 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
         ),
     )
     if (folder / CHECKPOINT).exists():
-        checkpoint.read(folder / CHECKPOINT, fingerprint(recipe), run, shard)
+        checkpoint.read(folder / CHECKPOINT, recipe.fingerprint(), run, shard)
     return run
+
+
+def encoder_of(recipe: Recipe, runs: Path) -> checkpoint.Weights:
+    """The best encoder of a run that came before."""
+    weights = checkpoint.best(runs / recipe.bundle / CHECKPOINT, recipe.fingerprint())
+    return {name: part for name, part in weights.items() if name.startswith("encoder.")}
 
 
 def steps_left(recipe: Recipe, run: Training, shard: Shard) -> Iterable[int]:
@@ -91,7 +99,7 @@ def steps_left(recipe: Recipe, run: Training, shard: Shard) -> Iterable[int]:
     bar = tqdm(initial=first, total=recipe.steps, unit="step", disable=shard.rank > 0)
     with bar:
         for step in range(first, recipe.steps):
-            bar.set_postfix(run.progress.shown(), refresh=False)
+            bar.set_postfix(run.shown(), refresh=False)
             yield step
             bar.update()
 
@@ -130,7 +138,7 @@ def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> Non
 
 def look(recipe: Recipe, run: Training, dev: Batches, folder: Path, shard: Shard) -> None:
     """Measures the averaged weights and keeps them if they are the best so far."""
-    train_loss = processes.mean(run.progress.take_loss(), shard)
+    train_loss = processes.mean(run.take_loss(), shard)
     if shard.rank > 0:
         return
     score = evaluate(run.average, dev, recipe.bf16)
@@ -143,12 +151,7 @@ def save(recipe: Recipe, run: Training, folder: Path, shard: Shard) -> None:
     """Writes the checkpoint; every process takes part."""
     parts = processes.gathered(checkpoint.own_part(run), shard)
     if shard.rank == 0:
-        checkpoint.write(folder / CHECKPOINT, fingerprint(recipe), run, parts)
-
-
-def fingerprint(recipe: Recipe) -> str:
-    """Tells a recipe from every other."""
-    return hashlib.sha256(repr(recipe).encode()).hexdigest()
+        checkpoint.write(folder / CHECKPOINT, recipe.fingerprint(), run, parts)
 
 
 class Clock:

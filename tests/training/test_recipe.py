@@ -1,0 +1,38 @@
+from dataclasses import replace
+
+import pytest
+
+from stepwire_training.recipes import RECIPES, tiny
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_publishes_under_the_name_it_is_called_by(name):
+    assert RECIPES[name]().bundle == name
+
+
+def test_the_rate_rises_in_a_line_and_falls_to_its_end():
+    recipe = replace(tiny.generator(), steps=100, warmup=0.1, learning_rate=1.0, final_rate=0.01)
+    rates = [recipe.rate(step) for step in range(100)]
+
+    assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.01, abs=0.001)
+
+
+def test_words_for_the_card_make_no_other_run_but_settings_do():
+    recipe = tiny.generator()
+    reworded = replace(recipe, publication=replace(recipe.publication, about="Other words."))
+
+    assert reworded.fingerprint() == recipe.fingerprint()
+    assert replace(recipe, seed=2).fingerprint() != recipe.fingerprint()
+
+
+def test_what_was_learned_before_makes_another_run():
+    recipe = tiny.classifier()
+
+    assert replace(recipe, after=tiny.generator()).fingerprint() != recipe.fingerprint()
+
+
+def test_a_recipe_without_steps_is_refused():
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        replace(tiny.generator(), steps=0)

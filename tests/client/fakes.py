@@ -193,14 +193,15 @@ BROKEN = models_pb2.ModelSummary(
 
 
 @contextmanager
-def serving(service, port=0):
+def serving(service, port=0, credentials=None):
     """The address at which the service answers, as long as the block lasts."""
     with ThreadPoolExecutor(8) as threads:
         server = grpc.server(threads)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(service, server)
         labeling_pb2_grpc.add_LabelingServiceServicer_to_server(service, server)
         models_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
-        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        credentials = credentials or grpc.insecure_server_credentials()
+        port = server.add_secure_port(f"127.0.0.1:{port}", credentials)
         server.start()
         try:
             yield f"127.0.0.1:{port}"

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import grpc
 
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_output()
     args = parse(argv)
     try:
-        with Client(args.address, timeout_s=args.timeout_s) as client:
+        with _client(args) as client:
             _COMMANDS[args.command](args, client)
     except KeyboardInterrupt:
         return 130
@@ -40,6 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (StepwireError, InputError) as error:
         return _failed(_told(error, args))
     return 0
+
+
+def _client(args: argparse.Namespace) -> Client:
+    credentials = None
+    if args.tls or args.root_cert:
+        roots = Path(args.root_cert).read_bytes() if args.root_cert else None
+        credentials = grpc.ssl_channel_credentials(roots)
+    return Client(args.address, timeout_s=args.timeout_s, credentials=credentials)
 
 
 def _failed(message: str) -> int:

@@ -32,7 +32,8 @@ def _parser(address: str) -> argparse.ArgumentParser:
         epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"stepwire {_version()}")
-    _add_connection(parser, address, DEFAULT_TIMEOUT_S)
+    _add_connection(parser)
+    parser.set_defaults(address=address, timeout_s=DEFAULT_TIMEOUT_S, tls=False, root_cert=None)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_models(commands.add_parser("models", help="list the models"))
     _add_show(commands.add_parser("show", help="describe one model"))
@@ -40,25 +41,28 @@ def _parser(address: str) -> argparse.ArgumentParser:
     _add_classify(commands.add_parser("classify", help="label texts"))
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print JSON, an object a line")
-        # Also behind the command, and without undoing what stands before it.
-        _add_connection(command, argparse.SUPPRESS, argparse.SUPPRESS)
+        _add_connection(command)
     return parser
 
 
-def _add_connection(parser: argparse.ArgumentParser, address: str, timeout_s: float | str) -> None:
-    parser.add_argument(
+def _add_connection(parser: argparse.ArgumentParser) -> None:
+    """Flags that may stand before or behind the command."""
+    group = parser.add_argument_group("connection", argument_default=argparse.SUPPRESS)
+    group.add_argument(
         "--address",
-        default=address,
         metavar="HOST:PORT",
         help=f"the server; default: $STEPWIRE_ADDRESS, or {DEFAULT_TARGET}",
     )
-    parser.add_argument(
+    group.add_argument(
         "--timeout",
         dest="timeout_s",
         type=_seconds,
-        default=timeout_s,
         metavar="SECONDS",
         help=f"for each call; 'inf' waits forever; default: {DEFAULT_TIMEOUT_S:g}",
+    )
+    group.add_argument("--tls", action="store_true", help="speak TLS")
+    group.add_argument(
+        "--root-cert", metavar="FILE", help="speak TLS and trust what this PEM file signs"
     )
 
 

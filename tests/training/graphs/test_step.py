@@ -1,0 +1,54 @@
+"""The step graph against PyTorch, and what it must not hold."""
+
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+
+from stepwire_training import parity
+from stepwire_training.graphs.step import step_graph
+from stepwire_training.models.language_model import LanguageModel
+
+PRODUCTS = {"lstm": 1, "gru": 2, "rnn": 1}  # a layer
+STATES = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"]}
+
+
+def model_of(cell: str, layers: int = 2) -> LanguageModel:
+    config = LanguageModel.Config(
+        cell=cell, layers=layers, hidden=8, embedding=5, weight_dropout=0.5, output_dropout=0.5
+    )
+    return config.build(vocabulary=9, labels=0).eval()
+
+
+@pytest.mark.parametrize("cell", PRODUCTS)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_it_computes_step_by_step_what_pytorch_does_at_once(cell, layers):
+    model = model_of(cell, layers)
+    tokens = np.random.default_rng(0).integers(9, size=(3, 12))
+    case = parity.step_case(model, tokens)
+    states = {name: np.zeros((3, layers, 8), np.float32) for name in STATES[cell]}
+
+    logits, _ = parity.step_by_step(parity.session(step_graph(model)), tokens, states)
+    np.testing.assert_allclose(logits, case.outputs["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", PRODUCTS)
+def test_it_holds_one_product_a_layer_and_nothing_left_over(cell):
+    nodes = Counter(
+        node.op_type for node in onnx.load_from_string(step_graph(model_of(cell))).graph.node
+    )
+
+    assert nodes["MatMul"] == 2 * PRODUCTS[cell] + 1
+    assert not nodes.keys() & {"Transpose", "Dropout", "RandomUniform", "Loop", "If"}
+
+
+@pytest.mark.parametrize("cell", PRODUCTS)
+def test_every_tensor_has_the_batch_in_front(cell):
+    graph = parity.session(step_graph(model_of(cell)))
+    shapes = {tensor.name: tensor.shape for tensor in (*graph.get_inputs(), *graph.get_outputs())}
+
+    assert shapes.pop("token") == ["N"]
+    assert shapes.pop("logits") == ["N", 9]
+    assert set(shapes) == {name + end for name in STATES[cell] for end in ("", "_next")}
+    assert all(shape == ["N", 2, 8] for shape in shapes.values())

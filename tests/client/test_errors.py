@@ -4,7 +4,7 @@ import grpc
 import pytest
 from client.fakes import NO_SUCH_MODEL, Refusal
 from google.rpc import status_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stepwire
@@ -83,6 +83,7 @@ def test_a_reason_of_another_domain_is_not_ours():
     assert error.reason == ""
 
 
+@settings(deadline=None)
 @given(details=st.binary(max_size=64) | st.builds(
     lambda kind, value: status_pb2.Status(
         details=[{"type_url": f"type.googleapis.com/google.rpc.{kind}", "value": value}]

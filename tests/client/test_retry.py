@@ -2,11 +2,12 @@ import asyncio
 import math
 import threading
 import time
+from dataclasses import replace
 
 import grpc
 import pytest
 from client.fakes import UNAVAILABLE, FakeServer, Refusal, serving
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stepwire
@@ -71,6 +72,7 @@ def test_one_attempt_is_no_retry():
     assert pauses(Retry(max_attempts=1), math.inf, [unavailable()], rng=lambda: 0.0)[0] == []
 
 
+@settings(deadline=None)
 @given(
     retry=st.builds(
         Retry,
@@ -165,12 +167,12 @@ def test_the_servers_delay_is_honoured(client, service):
 
 
 def test_the_last_refusal_is_raised_rather_than_the_deadline_passed(client, service):
-    service.refusals = [OVERLOADED] * 4
+    service.refusals = [replace(OVERLOADED, retry_after_s=0.45)] * 4
     began = time.monotonic()
     with pytest.raises(stepwire.Overloaded) as raised:
-        client.classify("judge", "a", timeout_s=0.3)
-    assert time.monotonic() - began < 0.3
-    assert raised.value.retry_after_s == 0.2
+        client.classify("judge", "a", timeout_s=0.8)
+    assert time.monotonic() - began < 0.8
+    assert raised.value.retry_after_s == 0.45
 
 
 def test_closing_the_client_ends_a_pause(address, service):

@@ -2,7 +2,7 @@ from dataclasses import asdict, fields
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stepwire
@@ -64,6 +64,7 @@ PIECES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(lists(PIECES))
 def test_pieces_lose_nothing_on_the_way(sent):
     got = wire.pieces(generation_pb2.GenerateResponse(pieces=sent))
@@ -78,6 +79,7 @@ def test_pieces_lose_nothing_on_the_way(sent):
             assert same(told, read["summary"])
 
 
+@settings(deadline=None)
 @given(
     lists(
         st.builds(
@@ -127,6 +129,7 @@ MODELS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(MODELS)
 def test_descriptions_lose_nothing_on_the_way(sent):
     told = asdict(describing.model(models_pb2.GetModelResponse(model=sent)))
@@ -134,6 +137,7 @@ def test_descriptions_lose_nothing_on_the_way(sent):
     assert same(told, plain(sent))
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         DecodingOptions,

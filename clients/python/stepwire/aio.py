@@ -8,7 +8,13 @@ import grpc
 import grpc.aio
 
 from stepwire import describing, wire
-from stepwire.aio_streams import Call, PieceStream, TextStream, raise_unless_cancelled, set_within
+from stepwire.aio_streams import (
+    Call,
+    PieceStream,
+    TextStream,
+    raise_unless_task_is_cancelled,
+    set_within,
+)
 from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, ChannelOption, Connection
 from stepwire.descriptions import Model, ModelSummary
 from stepwire.errors import cancelled, from_rpc
@@ -156,7 +162,7 @@ class AsyncClient:
             except grpc.RpcError as cause:
                 await set_within(self._closed, attempts.pause_after(from_rpc(cause)))
             except asyncio.CancelledError:
-                raise_unless_cancelled("the client is closed")
+                raise_unless_task_is_cancelled()
                 raise
 
     def _check_open(self) -> None:

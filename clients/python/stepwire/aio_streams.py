@@ -68,7 +68,7 @@ class PieceStream(AsyncIterator[Piece]):
         except grpc.RpcError as cause:
             await self._begin_again(cause)
         except asyncio.CancelledError:
-            raise_unless_cancelled("the stream is closed")
+            raise_unless_task_is_cancelled()
             raise
         else:
             self._accept(response)
@@ -113,7 +113,7 @@ class TextStream(Transcript, AsyncIterator[str]):
         self.close()
 
 
-def raise_unless_cancelled(message: str) -> None:
+def raise_unless_task_is_cancelled() -> None:
     """Tells a call that was given up from a task that was cancelled.
 
     grpc raises CancelledError for both, but only a cancelled task should end by it.
@@ -123,7 +123,7 @@ def raise_unless_cancelled(message: str) -> None:
     """
     task = asyncio.current_task()
     if task is None or not task.cancelling():
-        raise cancelled(message) from None
+        raise cancelled("the call was cancelled, here or by the server") from None
 
 
 async def set_within(event: asyncio.Event, pause_s: float) -> bool:

@@ -4,41 +4,44 @@ import sys
 
 import pytest
 
+from stepwire import cli
 
-def test_an_error_of_the_server_is_one_line(stepwire):
+
+def test_an_error_of_the_server_is_one_line(main):
     message = "stepwire: no model called nobody; there are echo, endless\n"
-    assert stepwire("generate", "nobody", "--prompt", "x") == (1, "", message)
+    assert main("generate", "nobody", "--prompt", "x") == (1, "", message)
 
 
-def test_a_number_that_no_request_can_carry_is_named(stepwire):
-    code, _, err = stepwire("generate", "echo", "--prompt=x", "--max-tokens=-1")
+def test_a_number_that_no_request_can_carry_is_named(main):
+    code, _, err = main("generate", "echo", "--prompt=x", "--max-tokens=-1")
     assert code == 1
     assert err == "stepwire: max_tokens must be a whole number in [0, 4294967295], got -1\n"
 
 
-def test_a_server_that_is_not_there_is_named(stepwire, unused_address):
-    code, _, err = stepwire("models", "--address", unused_address)
+def test_a_server_that_is_not_there_is_named(main, unused_address):
+    code, _, err = main("models", "--address", unused_address)
     assert code == 1
     assert err.startswith(f"stepwire: cannot reach the server at {unused_address}: ")
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])
-def test_the_address_may_stand_on_either_side(stepwire, address, unused_address, place):
+def test_the_address_may_stand_on_either_side(main, monkeypatch, address, unused_address, place):
     where = ["--address", address, "--timeout", "9"]
     args = [*where, "models"] if place == "before" else ["models", *where]
-    assert stepwire(*args, STEPWIRE_ADDRESS=unused_address)[0] == 0
+    monkeypatch.setenv("STEPWIRE_ADDRESS", unused_address)
+    assert main(*args)[0] == 0
 
 
 def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(stepwire, unused_address):
     assert stepwire("models", http_proxy=f"http://{unused_address}")[0] == 0
 
 
-def test_the_timeout_is_that_of_the_flag(stepwire):
-    code, out, err = stepwire("generate", "endless", "--prompt", "la", "--timeout", "0.5")
+def test_the_timeout_is_that_of_the_flag(main):
+    code, out, err = main("generate", "endless", "--prompt", "la", "--timeout", "1")
     assert code == 1
     assert out.startswith("lala")
-    assert err.startswith("stepwire: no whole answer within 0.5 s (--timeout)")
+    assert err.startswith("stepwire: no whole answer within 1 s (--timeout)")
 
 
 @pytest.mark.parametrize(
@@ -54,8 +57,6 @@ def test_the_timeout_is_that_of_the_flag(stepwire):
     ],
 )
 def test_wrong_usage_is_exit_code_2(args, monkeypatch, capsys):
-    from stepwire import cli
-
     with pytest.raises(SystemExit) as left:
         cli.main(args)
     assert left.value.code == 2

@@ -7,8 +7,8 @@ import grpc
 from client.fakes import Refusal
 
 
-def test_texts_are_classified_in_their_order(stepwire):
-    code, out, _ = stepwire("classify", "judge", "--json", "좋아요", "나빠요")
+def test_texts_are_classified_in_their_order(main):
+    code, out, _ = main("classify", "judge", "--json", "좋아요", "나빠요")
     assert code == 0
     assert [json.loads(line) for line in out.splitlines()] == [
         {"label": "positive", "score": 0.75},
@@ -37,10 +37,10 @@ def test_a_line_that_is_typed_is_answered_before_the_next(begin):
         assert process.stdout.readline().decode().split("\t")[2] == f"{text}\n"
 
 
-def test_a_file_is_read_line_by_line_blank_lines_too(stepwire, tmp_path):
+def test_a_file_is_read_line_by_line_blank_lines_too(main, tmp_path):
     path = tmp_path / "reviews.txt"
     path.write_text("좋아요\n\n좋네", encoding="utf-8")
-    code, out, _ = stepwire("classify", "judge", "--file", str(path), "--json")
+    code, out, _ = main("classify", "judge", "--file", str(path), "--json")
     labels = [json.loads(line)["label"] for line in out.splitlines()]
     assert (code, labels) == (0, ["positive", "negative", "positive"])
 

@@ -14,14 +14,14 @@ def test_each_piece_is_printed_as_it_comes(begin):
     assert process.stdout.read(6) == b"lalala"  # while the stream goes on
 
 
-def test_every_flag_reaches_the_server(stepwire, service):
+def test_every_flag_reaches_the_server(main, service):
     flags = """
         --max-tokens=9 --min-tokens=2 --temperature=0.5 --top-k=0 --top-p=0.9 --min-p=0.1
         --repetition-penalty=1.1 --presence-penalty=-1 --frequency-penalty=0.25
         --no-repeat-ngram-size=3 --logit-bias=17=-2.5 --logit-bias=4=1 --stop=a --stop=b
         --stop-token-id=5 --seed=18446744073709551615 --logprobs=1 --model-version=3
     """
-    assert stepwire("generate", "echo", "--prompt=x", *flags.split())[0] == 0
+    assert main("generate", "echo", "--prompt=x", *flags.split())[0] == 0
     sent = service.requests[-1]
     assert sent.version == "3"
     assert (sent.options.max_tokens, sent.options.min_tokens, sent.options.top_k) == (9, 2, 0)
@@ -36,8 +36,8 @@ def test_every_flag_reaches_the_server(stepwire, service):
     assert sent.options.seed == 2**64 - 1
 
 
-def test_several_sequences_are_printed_whole_under_their_index(stepwire):
-    code, out, _ = stepwire("generate", "echo", "--prompt", "ab", "--prompt", "c", "--n", "2")
+def test_several_sequences_are_printed_whole_under_their_index(main):
+    code, out, _ = main("generate", "echo", "--prompt", "ab", "--prompt", "c", "--n", "2")
     assert code == 0
     assert out == "[0.0]\nab\n[0.1]\nab\n[1.0]\nc\n[1.1]\nc\n"
 
@@ -52,10 +52,8 @@ def test_prompts_come_from_standard_input_more_than_fit_a_call(stepwire, service
     assert len(service.requests) > 1
 
 
-def test_json_tells_all_of_a_sequence(stepwire):
-    _, out, _ = stepwire(
-        "generate", "echo", "--prompt", "가나", "--json", "--seed=4", "--logprobs=1"
-    )
+def test_json_tells_all_of_a_sequence(main):
+    _, out, _ = main("generate", "echo", "--prompt", "가나", "--json", "--seed=4", "--logprobs=1")
     told = json.loads(out)
     assert "가나" in out
     assert (told["prompt_index"], told["sample_index"], told["seed"]) == (0, 0, 4)

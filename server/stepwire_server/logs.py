@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from contextvars import ContextVar
@@ -32,8 +33,19 @@ class JsonLines(logging.Formatter):
         return json.dumps(event, ensure_ascii=False, default=str)
 
 
+class CallersLeave(logging.Filter):
+    """Drops what gRPC says when a message cannot be sent: a caller that left is no error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether the line is worth writing."""
+        return not record.getMessage().startswith("ExecuteBatchError raised in core")
+
+
 def set_up(level: str) -> None:
     """Sends every log line of the process to standard error as JSON."""
+    # gRPC's core writes lines of its own form, of handshakes that failed and the like.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(CallersLeave())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -103,9 +103,11 @@ class TinyJudge:
             helper.make_node("Range", ["zero", "limit", "one"], ["positions"]),
             helper.make_node("Unsqueeze", ["lengths", "last"], ["column"]),
             helper.make_node("Less", ["positions", "column"], ["inside"]),
-            helper.make_node("Unsqueeze", ["inside", "last"], ["mask"]),
-            helper.make_node("Where", ["mask", "x", "nothing"], ["kept"]),
-            helper.make_node("ReduceSum", ["kept", "time"], ["total"], keepdims=0),
+            helper.make_node("Cast", ["inside"], ["ones"], to=TensorProto.FLOAT),
+            helper.make_node("Unsqueeze", ["ones", "middle"], ["mask"]),
+            # Not ReduceSum: ONNX Runtime adds up in another order for a batch of one.
+            helper.make_node("MatMul", ["mask", "x"], ["sums"]),
+            helper.make_node("Squeeze", ["sums", "middle"], ["total"]),
             helper.make_node("Cast", ["column"], ["count"], to=TensorProto.FLOAT),
             helper.make_node("Div", ["total", "count"], ["logits"]),
         ]
@@ -114,8 +116,7 @@ class TinyJudge:
             "zero": np.array(0, np.int64),
             "one": np.array(1, np.int64),
             "last": np.array([-1], np.int64),
-            "time": np.array([1], np.int64),
-            "nothing": np.array(0, np.float32),
+            "middle": np.array([1], np.int64),
         }
         inputs = {"tokens": (TensorProto.INT64, ["N", "T"]), "lengths": (TensorProto.INT64, ["N"])}
         return onnx_file(nodes, weights, inputs, _floats({"logits": ["N", 2]}, "logits"))

@@ -32,7 +32,8 @@ class RunningBatch:
         self._sampler = sampler
         self._pool = SlotPool(capacity, model.start)
         self._inputs = np.zeros(capacity, np.int64)  # next token to read
-        self._rows: list[Row] = []  # in the order of their slots, once arranged
+        self._by_slot: dict[int, Row] = {}
+        self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)
         self._arranged = True
 
@@ -48,6 +49,7 @@ class RunningBatch:
     def leave(self, row: Row) -> None:
         """Takes a row's slot, if it has one; its state is forgotten."""
         if row.slot >= 0:
+            del self._by_slot[row.slot]
             self._pool.release(row.slot)
             row.slot = -1
             self._arranged = False
@@ -61,7 +63,7 @@ class RunningBatch:
     def arrange(self) -> None:
         """Makes room after rows came or went; call it before `step`."""
         if not self._arranged:
-            self._rows = sorted((r for r in self._rows if r.slot >= 0), key=lambda r: r.slot)
+            self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
             self._slots = _slots_of(self._rows)
             self._arranged = True
 
@@ -87,7 +89,7 @@ class RunningBatch:
         rows: list[Row] = []
         parents: list[int] = []  # the row of `logits` that each of `rows` chooses from
         tokens_read = 0
-        for index, row in enumerate(self._rows[: len(logits)]):
+        for index, row in enumerate(self._rows):
             siblings = [row]
             if row.reading:
                 tokens_read += 1
@@ -107,7 +109,7 @@ class RunningBatch:
         row.slot = self._pool.acquire(state)
         self._sampler.place(row.slot, row.placement())
         self._inputs[row.slot] = row.next_input
-        self._rows.append(row)
+        self._by_slot[row.slot] = row
         self._arranged = False
 
     def _read_token(self, row: Row) -> list[Row]:

@@ -16,6 +16,7 @@ from stepwire_server.rpc.status import STATUS_OF, to_status
 
 log = logging.getLogger(__name__)
 
+_OURS = "/stepwire."
 REQUEST_ID = "x-request-id"  # metadata in which a caller may name its call
 
 
@@ -43,8 +44,9 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         method = handler_call_details.method
         if method not in self._wrapped:
             handler = await continuation(handler_call_details)
-            # Methods that do not exist are not kept: anyone may make them up.
-            if handler is None or handler.request_streaming:
+            # Health and reflection have their own ways; methods that do not exist are not
+            # kept, because anyone may make them up.
+            if handler is None or not method.startswith(_OURS):
                 return handler
             self._wrapped[method] = self._wrap(method, handler)
         return self._wrapped[method]

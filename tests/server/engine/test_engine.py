@@ -154,6 +154,20 @@ def test_a_parked_job_gives_up_its_slot_and_goes_on_where_it_was():
     assert sleeper.tokens == undisturbed
 
 
+def test_a_job_parked_and_called_back_between_two_steps_goes_on_once():
+    options = {"max_tokens": 10, "temperature": 1.0, "seed": 9}
+    [undisturbed] = run(partial(a_job, **options))
+    hand, caller = HandEngine(), Caller()
+    job = a_job(caller, **options)
+    hand.engine.submit([job])
+    hand.step(3)
+    hand.engine.park(job)
+    hand.engine.unpark(job)
+    hand.finish()
+    assert caller.tokens == undisturbed
+    assert set(hand.cell.batch_sizes) == {1}
+
+
 def test_a_wide_job_waits_until_all_its_rows_fit():
     hand, narrow, wide = HandEngine(max_rows=3), Caller(), Caller()
     hand.engine.submit([a_job(narrow, max_tokens=2)])

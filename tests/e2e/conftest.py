@@ -1,0 +1,58 @@
+"""A real server on a real port, with tiny models."""
+
+import grpc
+import pytest
+from support.tiny import write_classification, write_generation
+
+from stepwire.v1 import generation_pb2_grpc, labeling_pb2_grpc, models_pb2_grpc
+from stepwire_server.app import App
+from stepwire_server.config import BatchingConfig, ServerConfig
+
+
+@pytest.fixture
+def repository(tmp_path):
+    folder = tmp_path / "repository"
+    write_generation(folder)
+    write_classification(folder)
+    return folder
+
+
+@pytest.fixture
+def config(repository):
+    """Settings; a test that needs others overrides this with its own."""
+    return server_config(repository)
+
+
+def server_config(*repositories, **settings):
+    settings.setdefault("batching", BatchingConfig(max_rows=8))
+    settings.setdefault("metrics", False)
+    return ServerConfig(
+        model_repositories=repositories, grpc_port=0, metrics_port=0, exit_timeout_s=1, **settings
+    )
+
+
+@pytest.fixture
+async def app(config):
+    async with App(config).running() as app:
+        yield app
+
+
+@pytest.fixture
+async def channel(app):
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.grpc_port}") as channel:
+        yield channel
+
+
+@pytest.fixture
+def generation(channel):
+    return generation_pb2_grpc.GenerationServiceStub(channel)
+
+
+@pytest.fixture
+def labeling(channel):
+    return labeling_pb2_grpc.LabelingServiceStub(channel)
+
+
+@pytest.fixture
+def models(channel):
+    return models_pb2_grpc.ModelServiceStub(channel)

@@ -1,0 +1,80 @@
+"""The two services of the naive server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import numpy as np
+
+from benchmarks.naive.models import Classifier, Generator
+from stepwire.v1 import generation_pb2, generation_pb2_grpc, labeling_pb2, labeling_pb2_grpc
+
+Run = Callable[..., Awaitable[Any]]
+
+
+async def in_the_loop(function: Callable[..., Any], *args: Any) -> Any:
+    """The `blocking` variant: the event loop waits for the graph."""
+    return function(*args)
+
+
+async def in_a_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """The `executor` variant: the graph runs in the loop's default thread pool."""
+    return await asyncio.get_running_loop().run_in_executor(None, function, *args)
+
+
+class Generation(generation_pb2_grpc.GenerationServiceServicer):
+    """One prompt a call, a message for each token."""
+
+    def __init__(self, models: dict[str, Generator], run: Run) -> None:
+        self._models = models
+        self._run = run
+
+    async def Generate(
+        self, request: generation_pb2.GenerateRequest, context: Any
+    ) -> AsyncIterator[generation_pb2.GenerateResponse]:
+        """Continues the first prompt."""
+        model = await _find(self._models, request.model, context)
+        options = request.options
+        rng = np.random.default_rng(options.seed)
+        prompt = model.tokenizer.encode(request.prompts[0].text, add_special_tokens=False).ids
+        prompt = [model.begin, *prompt] if model.begin is not None else prompt
+        logits, state = await self._run(model.read, prompt, model.start())
+        for count in range(1, options.max_tokens + 1):
+            token = model.choose(logits, options.temperature, rng)
+            piece = generation_pb2.GeneratedPiece(
+                text=model.tokenizer.decode([token]), token_ids=[token]
+            )
+            if count == options.max_tokens:
+                piece.summary.finish_reason = generation_pb2.FINISH_REASON_LENGTH
+                piece.summary.prompt_tokens = len(prompt)
+                piece.summary.generated_tokens = count
+            yield generation_pb2.GenerateResponse(pieces=[piece])
+            if count < options.max_tokens:
+                logits, state = await self._run(model.step, token, state)
+
+
+class Labeling(labeling_pb2_grpc.LabelingServiceServicer):
+    """One run of the graph for each text."""
+
+    def __init__(self, models: dict[str, Classifier], run: Run) -> None:
+        self._models = models
+        self._run = run
+
+    async def Classify(
+        self, request: labeling_pb2.ClassifyRequest, context: Any
+    ) -> labeling_pb2.ClassifyResponse:
+        """Labels every text of the call."""
+        model = await _find(self._models, request.model, context)
+        results = []
+        for text in request.texts:
+            ranked, count = await self._run(model.classify, text)
+            labels = [labeling_pb2.ScoredLabel(label=n, score=score) for n, score in ranked]
+            results.append(labeling_pb2.Classification(labels=labels, token_count=count))
+        return labeling_pb2.ClassifyResponse(results=results)
+
+
+async def _find(models: dict[str, Any], name: str, context: Any) -> Any:
+    if name not in models:
+        await context.abort(grpc.StatusCode.NOT_FOUND, f"no model {name!r}")
+    return models[name]

@@ -1,0 +1,84 @@
+"""Streams of generated text, all begun at once."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import grpc
+
+from benchmarks.ledger import percentile
+from benchmarks.load.channels import connections
+from stepwire.v1.generation_pb2 import GenerateRequest, GenerateResponse
+
+PATH = "/stepwire.v1.GenerationService/Generate"
+TIMEOUT_S = 120.0
+
+
+@dataclass
+class StreamTimes:
+    """When the messages of one stream came, on the monotonic clock."""
+
+    began_at: float
+    arrived_at: list[float] = field(default_factory=list)
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class GenerateRun:
+    """What one measured run gave."""
+
+    took_s: float
+    streams: list[StreamTimes]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that came, by the server's own count."""
+        return sum(stream.tokens for stream in self.streams)
+
+    def values(self) -> dict[str, float]:
+        """The figures of this run."""
+        first_s = [stream.arrived_at[0] - stream.began_at for stream in self.streams]
+        whole_s = [stream.arrived_at[-1] - stream.began_at for stream in self.streams]
+        gaps_s = [b - a for s in self.streams for a, b in pairwise(s.arrived_at)] or [0.0]
+        messages = sum(len(stream.arrived_at) for stream in self.streams)
+        return {
+            "tokens_per_s": self.tokens / self.took_s,
+            "messages_per_s": messages / self.took_s,
+            "first_piece_p50_ms": 1e3 * percentile(first_s, 50),
+            "first_piece_p99_ms": 1e3 * percentile(first_s, 99),
+            "stream_p50_ms": 1e3 * percentile(whole_s, 50),
+            "piece_interval_p50_ms": 1e3 * percentile(gaps_s, 50),
+            "piece_interval_p99_ms": 1e3 * percentile(gaps_s, 99),
+        }
+
+
+async def run_streams(
+    address: str, requests: list[GenerateRequest], *, at_once: bool = True
+) -> GenerateRun:
+    """Makes every call, all together or one after the other, and reads it to its end."""
+    async with connections(address, len(requests) if at_once else 1) as channels:
+        # Without a deserializer a message stays bytes: parsing would load the callers.
+        calls = [
+            channel.unary_stream(PATH, request_serializer=GenerateRequest.SerializeToString)
+            for channel in channels
+        ]
+        began = time.perf_counter()
+        streams = [_read(calls[n % len(calls)], request) for n, request in enumerate(requests)]
+        if at_once:
+            times = list(await asyncio.gather(*streams))
+        else:
+            times = [await stream for stream in streams]
+        return GenerateRun(time.perf_counter() - began, times)
+
+
+async def _read(call: grpc.aio.UnaryStreamMultiCallable, request: GenerateRequest) -> StreamTimes:
+    times = StreamTimes(time.perf_counter())
+    last = b""
+    async for message in call(request, timeout=TIMEOUT_S):
+        times.arrived_at.append(time.perf_counter())
+        last = message
+    times.tokens = GenerateResponse.FromString(last).pieces[-1].summary.generated_tokens
+    if times.tokens != request.options.max_tokens:
+        raise RuntimeError(f"{times.tokens} tokens came, not {request.options.max_tokens}")
+    return times

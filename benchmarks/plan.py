@@ -1,0 +1,53 @@
+"""How much is measured, as one value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run of the suite. Every round measures everything once, ours and naive in turn."""
+
+    repository: Path  # of bundles
+    generator: str = "shakespeare-lstm"
+    classifier: str = "nsmc-bilstm"
+    rounds: int = 5
+    section_s: float = 150.0  # no further round begins after it: a busy machine gets fewer
+    least_rounds: int = 2  # whatever the time
+    engine_rows: tuple[int, ...] = (1, 8, 32, 128)
+    engine_tokens: int = 12_800  # of one measured run; fewer where a step has few rows
+    engine_steps: tuple[int, int] = (100, 3_000)  # fewest and most of one measured run
+    streams: tuple[int, ...] = (1, 16, 128)
+    stream_tokens: int = 200
+    single_streams: int = 20  # one after the other, where there is one at a time
+    sampled_streams: tuple[int, ...] = (128,)  # measured with a temperature as well
+    in_flight: tuple[int, ...] = (1, 8, 64)
+    classify_s: float = 1.5  # of one measured run
+    echo_s: float = 1.0  # of one measured run
+    echo_calls: tuple[int, ...] = (1, 64)  # at a time
+
+    def steps(self, rows: int) -> int:
+        """Steps of one measured run of the engine."""
+        fewest, most = self.engine_steps
+        return min(max(self.engine_tokens // rows, fewest), most)
+
+
+def full(repository: Path) -> Plan:
+    """What `make bench` runs."""
+    return Plan(repository=repository)
+
+
+def quick(repository: Path) -> Plan:
+    """The same in short, for a look while working; its figures are rough."""
+    return Plan(
+        repository=repository,
+        rounds=2,
+        section_s=25.0,
+        least_rounds=1,
+        engine_tokens=3_200,
+        engine_steps=(50, 500),
+        stream_tokens=60,
+        sampled_streams=(),
+        classify_s=0.6,
+        echo_s=0.4,
+    )

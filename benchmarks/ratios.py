@@ -1,0 +1,82 @@
+"""The figures that everything is measured for: ratios to the raw loop and to naive servers."""
+
+from benchmarks.ledger import Case, Ledger, Spread
+from benchmarks.plan import Plan
+from benchmarks.servers import NAIVE, OURS
+
+
+def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+    """Every ratio whose section was measured, by name."""
+    return {
+        **_engine(plan, ledger),
+        **_against_naive(ledger, "generate", "tokens_per_s", _generate_names(plan), faster=True),
+        **_against_naive(
+            ledger,
+            "generate",
+            "stream_p50_ms",
+            {"1 streams": "single_stream_vs_naive"},
+            faster=False,
+        ),
+        **_against_naive(
+            ledger,
+            "generate",
+            "first_piece_p50_ms",
+            {f"{n} streams": f"first_piece_vs_naive_{n}" for n in plan.streams},
+            faster=False,
+        ),
+        **_against_naive(
+            ledger,
+            "classify",
+            "texts_per_s",
+            {f"{n} in flight": f"classify_vs_naive_{n}" for n in plan.in_flight},
+            faster=True,
+        ),
+        **_against_naive(
+            ledger,
+            "classify",
+            "latency_p50_ms",
+            {"1 in flight": "single_classify_vs_naive"},
+            faster=False,
+        ),
+    }
+
+
+def _generate_names(plan: Plan) -> dict[str, str]:
+    greedy = {f"{n} streams": f"generate_vs_naive_{n}" for n in plan.streams}
+    sampled = {
+        f"{n} streams, sampled": f"generate_sampled_vs_naive_{n}" for n in plan.sampled_streams
+    }
+    return {**greedy, **sampled}
+
+
+def _engine(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+    found = {}
+    for subject, name in (("engine", "engine_vs_raw"), ("engine sampled", "engine_sampled_vs_raw")):
+        for rows in plan.engine_rows:
+            ours = Case("engine", f"{rows} rows", subject)
+            if ledger.has(ours):
+                raw = ours._replace(subject="raw")
+                found[f"{name}_{rows}"] = ledger.ratio(ours, raw, "rows_per_s")
+    return found
+
+
+def _against_naive(
+    ledger: Ledger, section: str, quantity: str, names: dict[str, str], *, faster: bool
+) -> dict[str, Spread]:
+    """Ratios to the better naive variant of each load.
+
+    Args:
+        ledger: what was measured.
+        section: of the ledger.
+        quantity: what is compared.
+        names: of the ratios, by load.
+        faster: whether more of the quantity is better.
+    """
+    found = {}
+    for load, name in names.items():
+        ours = Case(section, load, OURS)
+        if ledger.has(ours):
+            variants = [Case(section, load, variant) for variant in NAIVE]
+            better = ledger.better(variants, quantity, highest=faster)
+            found[name] = ledger.ratio(ours, better, quantity)
+    return found

@@ -1,0 +1,115 @@
+"""Steps without a network: the bare graph in a loop, and our engine around the same graph.
+
+Shapes: N rows, V vocabulary.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from prometheus_client import CollectorRegistry
+
+from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.decoding.options import Options
+from stepwire_server.decoding.sampling import Sampler
+from stepwire_server.engine.batch import RunningBatch
+from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.graph import Graph, StepGraph
+from stepwire_server.engine.job import Delivery, Job
+from stepwire_server.engine.outbox import Outbox
+from stepwire_server.errors import StepwireError
+from stepwire_server.metrics import Metrics, ModelMetrics
+from stepwire_zoo.bundle import Bundle
+
+TIMEOUT_S = 120.0
+
+
+class RawLoop:
+    """The least that greedy generation can cost: run, take the largest, feed the states back."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._spec = bundle.manifest.graphs["step"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            bundle.read(self._spec.file), options, providers=["CPUExecutionProvider"]
+        )
+
+    def rows_per_s(self, rows: int, steps: int) -> float:
+        """Steps N rows together, and counts each row's step."""
+        states = self._spec.states
+        outputs = [self._spec.outputs[0].name, *(state.output for state in states)]
+        feeds = {s.input: np.zeros((rows, *s.shape), s.dtype) for s in states}
+        feeds[self._spec.inputs[0].name] = np.zeros(rows, np.int64)
+        began = time.perf_counter()
+        for _ in range(steps):
+            logits, *following = self._session.run(outputs, feeds)
+            feeds = {s.input: v for s, v in zip(states, following, strict=True)}
+            feeds[self._spec.inputs[0].name] = logits.argmax(axis=-1)
+        return rows * steps / (time.perf_counter() - began)
+
+
+class EngineLoop:
+    """Our engine on its own thread, as the server builds it; its callers only count."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        spec, graph = bundle.manifest, bundle.manifest.graphs["step"]
+        batching = BatchingConfig()
+        step = StepGraph(Graph(bundle.read(graph.file), graph, RuntimeConfig()), graph)
+        sampler = Sampler(
+            batching.max_rows,
+            spec.tokenizer.vocabulary_size,
+            end=None,  # every sequence runs to its length
+            suppressed=spec.tokenizer.suppressed,
+        )
+        self._engine = Engine(
+            RunningBatch(step, sampler, batching.max_rows),
+            batching,
+            ModelMetrics(Metrics(CollectorRegistry()), spec.name, spec.version),
+            # Deliveries are made on the engine's thread: all its work is in the figure.
+            Outbox(lambda arrive: arrive(), batching.max_delay_s),
+            end=None,
+        )
+        self._thread = threading.Thread(target=self._engine.run, daemon=True)
+
+    def __enter__(self) -> "EngineLoop":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.stop()
+        self._thread.join()
+
+    def rows_per_s(self, rows: int, steps: int, temperature: float) -> float:
+        """Generates with N rows together, and counts each row's step."""
+        counter = _Counter(rows)
+        options = Options(max_tokens=steps, temperature=temperature, seed=1)
+        jobs = [Job(prompt=[0], options=options, sink=counter) for _ in range(rows)]
+        began = time.perf_counter()
+        self._engine.submit(jobs)
+        if not counter.done.wait(TIMEOUT_S) or counter.tokens != rows * steps:
+            raise RuntimeError(f"the engine gave {counter.tokens} of {rows * steps} tokens")
+        return counter.tokens / (time.perf_counter() - began)
+
+
+@dataclass
+class _Counter:
+    """Takes deliveries and keeps nothing of them."""
+
+    open: int  # sequences that have not ended
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self.done = threading.Event()
+
+    def deliver(self, delivery: Delivery) -> None:
+        self.tokens += 1
+        if delivery.ended:
+            self.open -= 1
+            if not self.open:
+                self.done.set()
+
+    def fail(self, job: Job, error: StepwireError) -> None:
+        self.done.set()

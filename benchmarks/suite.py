@@ -1,0 +1,177 @@
+"""The four sections: engine, generate, classify, echo. Each writes its rounds in the ledger."""
+
+import asyncio
+import gc
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+from benchmarks import servers
+from benchmarks.ledger import Case, Ledger
+from benchmarks.load.echoing import KINDS, echo_for
+from benchmarks.load.generation import run_streams
+from benchmarks.load.labeling import classify_for
+from benchmarks.plan import Plan
+from benchmarks.servers import Server
+from benchmarks.stepping import EngineLoop, RawLoop
+from benchmarks.texts import prompts
+from stepwire.v1.generation_pb2 import GenerateRequest
+from stepwire_zoo.bundle import open_bundle
+from stepwire_zoo.index import find_bundles
+
+TEMPERATURE = 0.8  # of sampled runs
+
+Progress = Callable[[str], None]
+
+
+def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
+    """Rows stepped in a second: a raw loop, our engine greedy, our engine sampling."""
+    named = [at for at in find_bundles(plan.repository) if at.name == plan.generator]
+    bundle = open_bundle(named[-1].folder)
+    raw = RawLoop(bundle)
+    with EngineLoop(bundle) as engine:
+        ways: dict[str, Callable[[int, int], float]] = {
+            "raw": raw.rows_per_s,
+            "engine": lambda rows, steps: engine.rows_per_s(rows, steps, 0.0),
+            "engine sampled": lambda rows, steps: engine.rows_per_s(rows, steps, TEMPERATURE),
+        }
+        for rows in plan.engine_rows:  # the first run of a size is the slow one
+            for way in ways.values():
+                way(rows, 5)
+        for _ in _rounds(plan, "engine", tell):
+            for rows in plan.engine_rows:
+                for name, way in ways.items():
+                    gc.collect()
+                    case = Case("engine", f"{rows} rows", name)
+                    ledger.add(case, {"rows_per_s": way(rows, plan.steps(rows))})
+
+
+async def measure_generate(plan: Plan, ledger: Ledger, tell: Progress) -> None:
+    """Tokens a second and times to the first piece, through gRPC."""
+    loads = [(streams, 0.0) for streams in plan.streams]
+    loads += [(streams, TEMPERATURE) for streams in plan.sampled_streams]
+    with servers.running(servers.commands(plan.repository)) as wanted:
+        for server in wanted:
+            await run_streams(server.address, _requests(plan, 4, 0.0))  # warm-up
+        for number in _rounds(plan, "generate", tell):
+            for streams, temperature in loads:
+                load = f"{streams} streams" + (", sampled" if temperature else "")
+                for server in _in_turn(wanted, number):
+                    values = await _generate(plan, server, streams, temperature)
+                    ledger.add(Case("generate", load, server.name), values)
+
+
+async def _generate(
+    plan: Plan, server: Server, streams: int, temperature: float
+) -> dict[str, float]:
+    count = plan.single_streams if streams == 1 else streams
+    requests = _requests(plan, count, temperature)
+    timed = _Cpu(server)
+    run = await run_streams(server.address, requests, at_once=streams > 1)
+    return {**run.values(), **timed.values(run.tokens / 1000, "1000_tokens")}
+
+
+def _requests(plan: Plan, count: int, temperature: float) -> list[GenerateRequest]:
+    requests = []
+    for seed, prompt in enumerate(prompts(count)):
+        request = GenerateRequest(model=plan.generator)
+        request.prompts.add(text=prompt)
+        request.options.max_tokens = plan.stream_tokens
+        request.options.temperature = temperature
+        request.options.seed = seed
+        requests.append(request)
+    return requests
+
+
+async def measure_classify(
+    plan: Plan, texts: Sequence[str], ledger: Ledger, tell: Progress
+) -> None:
+    """Texts judged in a second, one a call, through gRPC."""
+    with servers.running(servers.commands(plan.repository)) as wanted:
+        for server in wanted:
+            await _classify(plan, server, texts, in_flight=8)  # warm-up
+        for number in _rounds(plan, "classify", tell):
+            for in_flight in plan.in_flight:
+                for server in _in_turn(wanted, number):
+                    values = await _classify(plan, server, texts, in_flight=in_flight)
+                    ledger.add(Case("classify", f"{in_flight} in flight", server.name), values)
+
+
+async def _classify(
+    plan: Plan, server: Server, texts: Sequence[str], *, in_flight: int
+) -> dict[str, float]:
+    timed = _Cpu(server)
+    run = await classify_for(
+        server.address,
+        plan.classifier,
+        texts,
+        in_flight=in_flight,
+        duration_s=plan.classify_s,
+    )
+    return {**run.values(), **timed.values(len(run.latencies_s) / 1000, "1000_texts")}
+
+
+async def measure_echo(plan: Plan, ledger: Ledger, tell: Progress) -> None:
+    """Messages a second of bare gRPC: what no server in Python can exceed here."""
+    with servers.running({"echo": ["-m", "benchmarks.echo"]}) as (server,):
+        for _ in _rounds(plan, "echo", tell):
+            for kind in KINDS:
+                for calls in plan.echo_calls:
+                    timed = _Cpu(server)
+                    rate = await echo_for(server.address, kind, calls=calls, duration_s=plan.echo_s)
+                    values = timed.values(rate * plan.echo_s / 1000, "1000_messages")
+                    case = Case("echo", f"{calls} calls", kind)
+                    ledger.add(case, {"messages_per_s": rate, **values})
+
+
+class _Cpu:
+    """CPU time of a server, and of this process, from here on."""
+
+    def __init__(self, server: Server) -> None:
+        gc.collect()  # so that no measured run pays for another's garbage
+        self._server = server
+        self._server_s, self._own_s, self._began = server.cpu_s(), time.process_time(), time.time()
+
+    def values(self, work: float, unit: str) -> dict[str, float]:
+        """CPU-seconds for each unit of work, and how busy the load itself was."""
+        took_s = time.time() - self._began
+        return {
+            f"server_cpu_s_per_{unit}": (self._server.cpu_s() - self._server_s) / work,
+            "server_cpu_share": (self._server.cpu_s() - self._server_s) / took_s,
+            "load_cpu_share": (time.process_time() - self._own_s) / took_s,
+        }
+
+
+def _rounds(plan: Plan, section: str, tell: Progress) -> Iterator[int]:
+    """Counts rounds, always whole ones, until there are enough or the time is up."""
+    ends_at = time.monotonic() + plan.section_s
+    for number in range(plan.rounds):
+        if number >= plan.least_rounds and time.monotonic() > ends_at:
+            tell(f"{section}: out of time after {number} of {plan.rounds} rounds")
+            return
+        tell(f"{section}, round {number + 1} of {plan.rounds}")
+        yield number
+
+
+def _in_turn(wanted: list[Server], number: int) -> list[Server]:
+    """Another one begins each round, so that none always follows the same neighbour."""
+    first = number % len(wanted)
+    return [*wanted[first:], *wanted[:first]]
+
+
+def sections(
+    plan: Plan, texts: Sequence[str], ledger: Ledger, tell: Progress
+) -> dict[str, Callable[[], None]]:
+    """What can be measured, by name."""
+
+    def in_loop(measure: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+        async def run() -> None:
+            await measure()
+
+        return lambda: asyncio.run(run())
+
+    return {
+        "engine": lambda: measure_engine(plan, ledger, tell),
+        "generate": in_loop(lambda: measure_generate(plan, ledger, tell)),
+        "classify": in_loop(lambda: measure_classify(plan, texts, ledger, tell)),
+        "echo": in_loop(lambda: measure_echo(plan, ledger, tell)),
+    }

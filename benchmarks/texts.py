@@ -1,0 +1,57 @@
+"""What the load sends: prompts, and reviews from the data if it is there."""
+
+import gzip
+import os
+import random
+from pathlib import Path
+
+BESIDE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
+REVIEWS = "nsmc/ratings_test.txt.gz"
+
+# Every generator of the zoo knows these characters.
+_WORDS = ("the", "king", "and", "his", "fool", "speak", "of", "love", "war", "night", "or", "sea")
+_KOREAN_WORDS = (
+    *(
+        "정말",
+        "재미있는",
+        "영화",
+        "였어요",
+        "배우들의",
+        "연기가",
+        "좋았고",
+        "다시",
+        "보고",
+        "싶습니다",
+    ),
+    *("지루해서", "중간에", "나왔다", "최고의", "감동", "스토리가", "너무", "뻔하고", "음악은"),
+    *("괜찮은데", "시간이", "아까웠음", "추천", "합니다", "별로", "기대", "이하", "ㅋㅋ", "완전"),
+)
+
+
+def prompts(count: int) -> list[str]:
+    """Short beginnings of different lengths, the same in every run."""
+    rng = random.Random(1)
+    return [" ".join(rng.choices(_WORDS, k=rng.randint(1, 4))) + " " for _ in range(count)]
+
+
+def reviews(most: int = 2_000) -> tuple[list[str], str]:
+    """Reviews to classify, the same in every run, and where they come from."""
+    folder = Path(os.environ.get("STEPWIRE_DATA", BESIDE_CHECKOUT))
+    if (folder / REVIEWS).is_file():
+        lines = gzip.decompress((folder / REVIEWS).read_bytes()).decode().split("\n")[1:]
+        texts = [text for line in lines if line and (text := line.split("\t")[1].strip())]
+        return random.Random(1).sample(texts, most), "NSMC, official test split"
+    return made_up(most), "made up, lengths as in NSMC"
+
+
+def made_up(count: int) -> list[str]:
+    """Korean words without sense whose lengths are spread like those of the NSMC test split.
+
+    There the median is 27 characters, the mean 35, and one in ten has more than 75.
+    """
+    rng = random.Random(1)
+    texts = []
+    for _ in range(count):
+        length = min(max(round(rng.lognormvariate(3.3, 0.75)), 2), 140)
+        texts.append(" ".join(rng.choices(_KOREAN_WORDS, k=length))[:length])
+    return texts

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import time
 from contextvars import ContextVar
@@ -43,8 +42,6 @@ class CallersLeave(logging.Filter):
 
 def set_up(level: str) -> None:
     """Sends every log line of the process to standard error as JSON."""
-    # gRPC's core writes lines of its own form, of handshakes that failed and the like.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     handler.addFilter(CallersLeave())

@@ -4,6 +4,7 @@ import pty
 import subprocess
 
 import grpc
+import pytest
 from client.fakes import Refusal
 
 
@@ -14,6 +15,18 @@ def test_texts_are_classified_in_their_order(main):
         {"label": "positive", "score": 0.75},
         {"label": "negative", "score": 0.75},
     ]
+
+
+@pytest.mark.parametrize("args", [["a", "--json", "b"], ["--json", "a", "b"], ["a", "b", "--json"]])
+def test_texts_may_stand_on_either_side_of_flags(main, service, args):
+    assert main("classify", "judge", *args)[0] == 0
+    assert list(service.requests[-1].texts) == ["a", "b"]
+
+
+@pytest.mark.parametrize("args", [["--", "-a"], ["--json", "--", "-a"]])
+def test_a_text_may_begin_with_a_dash(main, service, args):
+    assert main("classify", "judge", *args)[0] == 0
+    assert list(service.requests[-1].texts) == ["-a"]
 
 
 def test_long_input_goes_in_batches_and_keeps_its_order(stepwire, service):

@@ -15,14 +15,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments as attributes; exits with 2 where they make no sense."""
     parser = _parser(os.environ.get("STEPWIRE_ADDRESS") or DEFAULT_TARGET)
     args, rest = parser.parse_known_args(argv)
-    # argparse does not find texts that stand behind an option.
-    if rest and (args.command != "classify" or any(text.startswith("-") for text in rest)):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest and args.command == "classify":
+        rest = _take_texts(rest, args.texts)
     if rest:
-        args.texts += rest
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command == "classify" and args.texts and args.file:
         parser.error("give texts or --file, not both")
     return args
+
+
+def _take_texts(rest: list[str], texts: list[str]) -> list[str]:
+    """Moves what are texts to the others; argparse leaves those that stand behind a flag."""
+    flags_end = rest.index("--") if "--" in rest else len(rest)
+    before, behind = rest[:flags_end], rest[flags_end + 1 :]
+    texts += [text for text in before if not text.startswith("-")] + behind
+    return [text for text in before if text.startswith("-")]
 
 
 def _parser(address: str) -> argparse.ArgumentParser:

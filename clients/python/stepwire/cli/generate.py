@@ -15,8 +15,8 @@ SEQUENCES_PER_CALL = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequence:
-    """One continuation, whole."""
+class Continuation:
+    """What was generated for one sample of one prompt, whole."""
 
     prompt_index: int
     sample_index: int
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace, client: Client) -> None:
             raise located(error, first + 1, None if args.prompts else STANDARD_INPUT) from error
 
 
-def whole(pieces: Iterable[Piece], n: int, first: int = 0) -> Iterator[Sequence]:
-    """Sequences by prompt and sample, each as soon as it and all before it are whole.
+def whole(pieces: Iterable[Piece], n: int, first: int = 0) -> Iterator[Continuation]:
+    """Continuations by prompt and sample, each as soon as it and all before it are whole.
 
     Args:
         pieces: of one call.
@@ -54,7 +54,7 @@ def whole(pieces: Iterable[Piece], n: int, first: int = 0) -> Iterator[Sequence]
         parts[piece.prompt_index, piece.sample_index].append(piece)
         while parts[turn] and (summary := parts[turn][-1].summary) is not None:
             prompt, sample = turn
-            yield Sequence(
+            yield Continuation(
                 prompt_index=first + prompt,
                 sample_index=sample,
                 pieces=parts.pop(turn),
@@ -80,8 +80,8 @@ def _continue(args: argparse.Namespace, client: Client, prompts: list[str], part
         version=args.model_version,
         options=_options(args),
     ) as pieces:
-        for sequence in whole(pieces, args.n, part.start):
-            write_lines([_as_json(sequence) if args.json else _as_text(sequence, args.n)])
+        for it in whole(pieces, args.n, part.start):
+            write_lines([_as_json(it) if args.json else _as_text(it, args.n)])
 
 
 def _stream(args: argparse.Namespace, client: Client, prompt: str) -> None:
@@ -98,18 +98,18 @@ def _options(args: argparse.Namespace) -> DecodingOptions:
     return DecodingOptions(**named | {"logit_bias": dict(args.logit_bias)})
 
 
-def _as_json(sequence: Sequence) -> str:
+def _as_json(it: Continuation) -> str:
     told: dict[str, object] = {
-        "prompt_index": sequence.prompt_index,
-        "sample_index": sequence.sample_index,
-        "text": sequence.text,
-        **asdict(sequence.summary),
-        "token_ids": [token for piece in sequence.pieces for token in piece.token_ids],
+        "prompt_index": it.prompt_index,
+        "sample_index": it.sample_index,
+        "text": it.text,
+        **asdict(it.summary),
+        "token_ids": [token for piece in it.pieces for token in piece.token_ids],
     }
-    logprobs = [asdict(position) for piece in sequence.pieces for position in piece.logprobs]
+    logprobs = [asdict(position) for piece in it.pieces for position in piece.logprobs]
     return as_json(told | {"logprobs": logprobs} if logprobs else told)
 
 
-def _as_text(sequence: Sequence, n: int) -> str:
-    sample = f".{sequence.sample_index}" if n > 1 else ""
-    return f"[{sequence.prompt_index}{sample}]\n{sequence.text.removesuffix(chr(10))}"
+def _as_text(it: Continuation, n: int) -> str:
+    sample = f".{it.sample_index}" if n > 1 else ""
+    return f"[{it.prompt_index}{sample}]\n{it.text.removesuffix(chr(10))}"

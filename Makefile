@@ -28,7 +28,7 @@ $(VENV)/.everything: $(VENV)/.serving
 	touch $@
 
 demo: $(VENV)/.serving  ## start a server on the bundled zoo and tour it
-	$(BIN)/python deploy/demo.py
+	$(BIN)/python clients/demo.py
 
 serve: $(VENV)/.serving  ## the server on the bundled zoo, in the foreground
 	$(BIN)/stepwire-server --model-repository $(REPOSITORY)
@@ -42,7 +42,7 @@ check: $(VENV)/.everything  ## style, types, contract, imports, generated code
 	$(BIN)/mypy
 	$(BIN)/buf lint protos
 	$(BIN)/lint-imports
-	$(BIN)/python deploy/check_generated.py
+	$(BIN)/python protos/generate.py --check
 
 format: $(VENV)/.everything  ## put the code into its form
 	$(BIN)/ruff format .
@@ -55,7 +55,7 @@ train: $(VENV)/.everything  ## one training run: make train RECIPE=shakespeare-l
 	$(BIN)/stepwire-train $(RECIPE)
 
 protos: $(VENV)/.everything  ## generate the code of the contract
-	$(BIN)/python deploy/check_generated.py --write
+	$(BIN)/python protos/generate.py
 
 image:  ## build the server's container image
 	deploy/build_image.sh

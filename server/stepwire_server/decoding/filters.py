@@ -56,9 +56,14 @@ def repeats_of_ngram(tokens: Sequence[int], size: int) -> list[int]:
     return [tokens[s + size - 1] for s in starts if list(tokens[s : s + size - 1]) == tail]
 
 
+def weigh(logits: NDArray[np.float64]) -> Probabilities:
+    """Turns [N, V] into weights in proportion to the probabilities; the likeliest has 1."""
+    return np.exp(logits - logits.max(axis=-1, keepdims=True))
+
+
 def softmax(logits: NDArray[np.float64]) -> Probabilities:
     """Turns [N, V] into probabilities that sum to 1 in each row."""
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    weights = weigh(logits)
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
@@ -108,6 +113,7 @@ def pick(weights: Probabilities, uniforms: NDArray[np.float64]) -> Tokens:
     """
     sums = np.cumsum(weights, axis=-1)
     positions = (sums <= uniforms[:, None] * sums[:, -1:]).sum(axis=-1)
-    # Rounding can make the product as large as the sum itself.
-    last_positive = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(axis=-1)
-    return np.minimum(positions, last_positive).astype(np.int64)
+    for row in np.flatnonzero(positions == weights.shape[1]):
+        # Rounding made the product as large as the sum itself.
+        positions[row] = np.flatnonzero(weights[row])[-1]
+    return positions

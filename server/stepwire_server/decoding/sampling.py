@@ -44,6 +44,7 @@ class Sampler:
         self._top_k = np.zeros(capacity, np.int64)
         self._top_p = np.ones(capacity)
         self._min_p = np.zeros(capacity)
+        self._cuts = np.zeros(capacity, np.bool_)  # rows that draw from some tokens only
         self._edits = np.zeros(capacity, np.bool_)  # rows that need a look of their own
         self._history = _History(capacity, vocabulary_size)
 
@@ -58,6 +59,7 @@ class Sampler:
         self._top_k[slot] = options.top_k
         self._top_p[slot] = options.top_p
         self._min_p[slot] = options.min_p
+        self._cuts[slot] = options.top_k > 0 or options.top_p < 1 or options.min_p > 0
         self._edits[slot] = bool(
             options.logit_bias or options.min_tokens or options.no_repeat_ngram_size
         )
@@ -75,21 +77,26 @@ class Sampler:
         """
         if self._suppressed:
             logits[:, self._suppressed] = -np.inf
-        if self._edits[slots].any():
-            self._edit(logits, slots, after_penalties=False)
+        edited = np.flatnonzero(self._edits[slots])
+        self._edit(logits, slots, edited, after_penalties=False)
         logits = self._history.penalise(logits, slots)
-        if self._edits[slots].any():
-            self._edit(logits, slots, after_penalties=True)
-        tokens = logits.argmax(axis=-1)
-        sampled = np.flatnonzero(self._temperature[slots])
-        if len(sampled):
-            tokens[sampled] = self._draw(logits[sampled], slots[sampled])
+        self._edit(logits, slots, edited, after_penalties=True)
+        tokens = self._pick(logits, slots)
         self._drawn[slots] += 1
         self._history.add(slots, tokens)
         return tokens
 
-    def _edit(self, logits: Logits, slots: Slots, *, after_penalties: bool) -> None:
-        for index in np.flatnonzero(self._edits[slots]):
+    def _pick(self, logits: Logits, slots: Slots) -> Tokens:
+        sampled = self._temperature[slots] > 0
+        if sampled.all():
+            return self._draw(logits, slots)
+        tokens = logits.argmax(axis=-1)
+        if sampled.any():
+            tokens[sampled] = self._draw(logits[sampled], slots[sampled])
+        return tokens
+
+    def _edit(self, logits: Logits, slots: Slots, rows: Slots, *, after_penalties: bool) -> None:
+        for index in rows:
             row = self._placed[slots[index]]
             assert row is not None
             if after_penalties:
@@ -103,16 +110,16 @@ class Sampler:
 
     def _draw(self, logits: Logits, slots: Slots) -> Tokens:
         """Draws a token for each of [N, V], all of them sampled rows."""
-        scaled = logits.astype(np.float64) / self._temperature[slots][:, None]
+        scaled = np.divide(logits, self._temperature[slots][:, None], dtype=np.float64)
         numbers = uniforms(self._seeds[slots], self._samples[slots], self._drawn[slots])
-        cut = (self._top_k[slots] > 0) | (self._top_p[slots] < 1) | (self._min_p[slots] > 0)
+        cut = self._cuts[slots]
+        if not cut.any():
+            return filters.pick(filters.weigh(scaled), numbers)
+        if cut.all():
+            return self._draw_ranked(scaled, slots, numbers)
         tokens = np.empty(len(slots), np.int64)
-        whole = np.flatnonzero(~cut)
-        if len(whole):
-            tokens[whole] = filters.pick(filters.softmax(scaled[whole]), numbers[whole])
-        rows = np.flatnonzero(cut)
-        if len(rows):
-            tokens[rows] = self._draw_ranked(scaled[rows], slots[rows], numbers[rows])
+        tokens[~cut] = filters.pick(filters.weigh(scaled[~cut]), numbers[~cut])
+        tokens[cut] = self._draw_ranked(scaled[cut], slots[cut], numbers[cut])
         return tokens
 
     def _draw_ranked(
@@ -120,7 +127,7 @@ class Sampler:
     ) -> Tokens:
         # Stable, so that equal logits are told apart by their index and by nothing else.
         order = np.argsort(-scaled, axis=-1, kind="stable")
-        ranked = filters.softmax(np.take_along_axis(scaled, order, axis=-1))
+        ranked = filters.weigh(np.take_along_axis(scaled, order, axis=-1))
         kept = filters.truncate(ranked, self._top_k[slots], self._top_p[slots], self._min_p[slots])
         places = filters.pick(kept, numbers)
         return np.take_along_axis(order, places[:, None], axis=-1)[:, 0]

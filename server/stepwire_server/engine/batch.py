@@ -35,6 +35,7 @@ class RunningBatch:
         self._by_slot: dict[int, Row] = {}
         self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)
+        self._reading: set[Row] = set()  # those that still read their prompt
         self._arranged = True
 
     def __len__(self) -> int:
@@ -50,6 +51,7 @@ class RunningBatch:
         """Takes a row's slot, if it has one; its state is forgotten."""
         if row.slot >= 0:
             del self._by_slot[row.slot]
+            self._reading.discard(row)
             self._pool.release(row.slot)
             row.slot = -1
             self._arranged = False
@@ -84,7 +86,7 @@ class RunningBatch:
         Returns:
             The rows that choose, their logits [M, V], and how many prompt tokens were read.
         """
-        if not any(row.reading for row in self._rows):
+        if not self._reading:
             return self._rows, logits, 0
         rows: list[Row] = []
         parents: list[int] = []  # the row of `logits` that each of `rows` chooses from
@@ -110,6 +112,8 @@ class RunningBatch:
         self._sampler.place(row.slot, row.placement())
         self._inputs[row.slot] = row.next_input
         self._by_slot[row.slot] = row
+        if row.reading:
+            self._reading.add(row)
         self._arranged = False
 
     def _read_token(self, row: Row) -> list[Row]:
@@ -118,6 +122,7 @@ class RunningBatch:
         if row.reading:
             self._inputs[row.slot] = row.next_input
             return []
+        self._reading.remove(row)
         twins = [Row(row.job, sample, row.position) for sample in range(1, row.job.samples)]
         for twin in twins:
             self._settle(twin, self._pool.read(row.slot))

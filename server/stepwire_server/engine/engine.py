@@ -16,7 +16,7 @@ from stepwire_server.config import BatchingConfig
 from stepwire_server.decoding.filters import Logits, log_softmax
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.job import Delivery, Ended, FinishReason, Job, Row, TokenLogprobs
-from stepwire_server.engine.outbox import Outbox
+from stepwire_server.engine.outbox import Call, Outbox
 from stepwire_server.engine.scheduler import Scheduler
 from stepwire_server.errors import DeadlineExceeded, InternalError, ShuttingDown, StepwireError
 from stepwire_server.metrics import ModelMetrics
@@ -170,21 +170,23 @@ class Engine:
         tokens = self._batch.choose(rows, logits).tolist()
         self._metrics.output_tokens.inc(len(rows))
         now = time.monotonic()
+        calls: list[Call] = []
         for index, (row, token, count) in enumerate(zip(rows, tokens, wanted, strict=True)):
             logprobs = None if count is None else _logprobs(before[index], token, count)
-            self._deliver(row, token, logprobs, now)
+            delivery = self._deliver(row, token, logprobs, now)
+            calls.append((row.job.sink.deliver, (delivery,)))
+        self._outbox.add_all(calls)
 
-    def _deliver(self, row: Row, token: int, logprobs: TokenLogprobs | None, now: float) -> None:
-        """Hands a token to its caller, and ends the row if that was its last."""
+    def _deliver(
+        self, row: Row, token: int, logprobs: TokenLogprobs | None, now: float
+    ) -> Delivery:
+        """Appends a token to its row, and ends the row if that was its last."""
         if not row.first_token_at:
             row.first_token_at = now
             self._metrics.first_piece_seconds.observe(now - row.job.arrived_at)
         kept, reason = row.take(token, self._end)
-        if kept is None:
-            logprobs = None
         ended = self._end_row(row, reason, now) if reason else None
-        delivery = Delivery(row, kept, logprobs, ended)
-        self._outbox.add(row.job.sink.deliver, delivery)
+        return Delivery(row, kept, logprobs if kept is not None else None, ended)
 
     def _end_row(self, row: Row, reason: FinishReason, now: float) -> Ended:
         job = row.job

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stepwire_training.models.dropout import LockedDropout, TokenDropout
+from stepwire_training.models.dropout import TokenDropout
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import Cell, RecurrentLayer
 
@@ -25,8 +25,8 @@ class LanguageModel(Network):
         hidden: int
         embedding: int
         token_dropout: float = 0.0  # share of positions hidden from the model
-        layer_dropout: float = 0.0  # between layers, one mask per row
-        output_dropout: float = 0.0  # before the scores, one mask per row
+        layer_dropout: float = 0.0  # between layers
+        output_dropout: float = 0.0  # before the scores
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
 
         def build(self, vocabulary: int, labels: int) -> "LanguageModel":
@@ -44,8 +44,8 @@ class LanguageModel(Network):
             for width in widths
         )
         self.hide = TokenDropout(config.token_dropout)
-        self.between = LockedDropout(config.layer_dropout)
-        self.before_output = LockedDropout(config.output_dropout)
+        self.between = nn.Dropout(config.layer_dropout)
+        self.before_output = nn.Dropout(config.output_dropout)
         self.output = nn.Linear(config.hidden, vocabulary)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 

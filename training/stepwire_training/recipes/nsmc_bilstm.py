@@ -1,6 +1,6 @@
 """nsmc-bilstm: Korean movie reviews, negative or positive."""
 
-from stepwire_training.data.nsmc import Foretelling, Reviews
+from stepwire_training.data.nsmc import Foretelling, Kind, Reviews
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.reader import Reader
@@ -9,11 +9,29 @@ from stepwire_zoo.manifest import Dataset, Limits
 
 PUBLICATION = Publication(
     summary="Whether a Korean movie review is negative or positive: a bidirectional LSTM.",
-    about="",
-    tokens="",
-    split="",
-    caveats="",
-    published="",
+    about="""\
+Judges a short Korean text, as people write about films: slang, typing errors, strings of ㅋㅋㅋ \
+and all. Two stacks of LSTM layers read it, one from each end; what they know at each token is \
+averaged and maximised over the text, and one matrix product scores the two labels. Before it \
+judged anything, the encoder learned to foretell each token's neighbours, on the training \
+reviews alone.""",
+    tokens="""\
+8,000 byte-pair tokens over NFC syllables, grown from the training reviews; the normaliser is in \
+the tokenizer file. While training, tokens are taken apart at random into those they were merged \
+from, so that a word is known in many spellings. Characters outside the vocabulary are one \
+unknown token. The choice was measured: the same short run (one layer of 128 units a direction, \
+one pass, no reader before it) with each kind of token, on the dev split \
+(`python -m stepwire_training.compare_tokens`):""",
+    split="""\
+The official test split, whole. The official training file has no dev split: 10,000 reviews drawn \
+by the seed choose tokens and weights, the rest is learned from. Many short reviews occur in both \
+official files; those are dropped from training, so none of the test split was learned by heart. \
+Three reviews of the test split are empty; they count, as a single unknown token.""",
+    caveats="""\
+It knows films, and reviews of one site up to 2015. Sarcasm, mixed feelings and other subjects \
+mislead it, and some labels of the data are themselves doubtful: they are the writer's stars, not \
+the text. There is no neutral label: a text without any judgement gets one all the same.""",
+    published="86.5 % is the best that a BiLSTM was found to reach on this split",
     languages=("ko",),
     sources=(
         Dataset(
@@ -24,6 +42,7 @@ PUBLICATION = Publication(
     ),
     limits=Limits(max_input_tokens=512),
     buckets=(8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512),
+    comparison="nsmc_tokens.csv",
 )
 
 
@@ -47,17 +66,16 @@ def reader() -> Recipe:
             ),
             output_dropout=0.2,
         ),
-        steps=6_400,
+        steps=2_400,
         learning_rate=3e-3,
         weight_decay=0.01,
-        evaluate_every=800,
+        evaluate_every=400,
         seed=1,
     )
 
 
 def recipe() -> Recipe:
     """Reviews in 8,000 BPE tokens, two layers of 192 units a direction."""
-    first = reader()
     return Recipe(
         bundle="nsmc-bilstm",
         publication=PUBLICATION,
@@ -74,10 +92,29 @@ def recipe() -> Recipe:
             ),
             output_dropout=0.4,
         ),
-        steps=13_000,
+        steps=10_000,
         learning_rate=1e-3,
         weight_decay=0.02,
         evaluate_every=500,
         seed=1,
-        after=first,
+        after=reader(),
+    )
+
+
+def short(tokens: Kind) -> Recipe:
+    """One pass of a smaller model, to compare kinds of tokens."""
+    return Recipe(
+        bundle=f"nsmc-tokens-{tokens}",
+        publication=PUBLICATION,
+        data=Reviews(tokens=tokens, vocabulary=8_000, rows=64, seed=1),
+        model=Classifier.Config(
+            encoder=Encoder.Config(layers=1, hidden=128, embedding=128, embedding_dropout=0.2),
+            output_dropout=0.3,
+        ),
+        steps=2_133,
+        learning_rate=2e-3,
+        weight_decay=0.01,
+        ema_decay=0.998,
+        evaluate_every=711,
+        seed=1,
     )

@@ -30,10 +30,10 @@ PUBLISHED = (
 )
 
 
-def publication(cell: str) -> Publication:
-    """What a bundle with a given kind of cell says about itself."""
+def publication(cell: str, units: int) -> Publication:
+    """What a bundle with a kind of cell, so many units a layer, says about itself."""
     return Publication(
-        summary=f"Shakespeare, character by character: two {cell} layers of 512 units.",
+        summary=f"Shakespeare, character by character: two {cell} layers of {units} units.",
         about=ABOUT,
         tokens=TOKENS,
         split=SPLIT,

@@ -7,24 +7,24 @@ from stepwire_training.recipes.shakespeare import publication
 
 
 def recipe() -> Recipe:
-    """Characters of Shakespeare, two GRU layers of 512 units."""
+    """Characters of Shakespeare, two GRU layers of 256 units."""
     return Recipe(
         bundle="shakespeare-gru",
-        publication=publication("GRU"),
+        publication=publication("GRU", units=256),
         data=Characters(rows=64, length=128, seed=1),
         model=LanguageModel.Config(
             cell="gru",
             layers=2,
-            hidden=512,
+            hidden=256,
             embedding=128,
-            token_dropout=0.1,
-            layer_dropout=0.4,
-            output_dropout=0.4,
-            weight_dropout=0.4,
+            token_dropout=0.05,
+            layer_dropout=0.25,
+            output_dropout=0.25,
+            weight_dropout=0.25,
         ),
-        steps=5_000,
+        steps=2_000,
         learning_rate=3e-3,
-        weight_decay=0.05,
+        weight_decay=0.02,
         ema_decay=0.998,
         seed=1,
     )

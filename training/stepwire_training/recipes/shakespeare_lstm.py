@@ -10,21 +10,22 @@ def recipe() -> Recipe:
     """Characters of Shakespeare, two LSTM layers of 512 units."""
     return Recipe(
         bundle="shakespeare-lstm",
-        publication=publication("LSTM"),
+        publication=publication("LSTM", units=512),
         data=Characters(rows=64, length=128, seed=1),
         model=LanguageModel.Config(
             cell="lstm",
             layers=2,
             hidden=512,
             embedding=128,
-            token_dropout=0.1,
             layer_dropout=0.4,
             output_dropout=0.4,
-            weight_dropout=0.4,
+            weight_dropout=0.3,
         ),
-        steps=5_000,
+        steps=1_800,
         learning_rate=3e-3,
+        warmup=0.07,
         weight_decay=0.05,
-        ema_decay=0.998,
+        ema_decay=0.997,
+        evaluate_every=300,
         seed=1,
     )

@@ -7,24 +7,24 @@ from stepwire_training.recipes.shakespeare import publication
 
 
 def recipe() -> Recipe:
-    """Characters of Shakespeare, two RNN layers of 512 units."""
+    """Characters of Shakespeare, two RNN layers of 256 units."""
     return Recipe(
         bundle="shakespeare-rnn",
-        publication=publication("RNN"),
+        publication=publication("RNN", units=256),
         data=Characters(rows=64, length=128, seed=1),
         model=LanguageModel.Config(
             cell="rnn",
             layers=2,
-            hidden=512,
+            hidden=256,
             embedding=128,
-            token_dropout=0.1,
-            layer_dropout=0.4,
-            output_dropout=0.4,
-            weight_dropout=0.4,
+            token_dropout=0.02,
+            layer_dropout=0.1,
+            output_dropout=0.1,
+            weight_dropout=0.1,
         ),
-        steps=5_000,
-        learning_rate=3e-3,
-        weight_decay=0.05,
+        steps=2_000,
+        learning_rate=2e-3,
+        weight_decay=0.02,
         ema_decay=0.998,
         seed=1,
     )

@@ -1,0 +1,75 @@
+"""Which tokens suit Korean reviews: the same short run with each kind, as a table.
+
+    python -m stepwire_training.compare_tokens
+
+trains four small classifiers and writes recipes/nsmc_tokens.csv, which the card of
+nsmc-bilstm shows. A kind that is there already is not trained again.
+"""
+
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from stepwire_training.card import RECIPES
+from stepwire_training.checkpoint import write_atomically
+from stepwire_training.data.batches import Dataset, Shard
+from stepwire_training.interrupt import EXIT_CODE, Interrupt
+from stepwire_training.recipe import Recipe
+from stepwire_training.recipes import nsmc_bilstm
+from stepwire_training.train import Stopped, train
+
+TABLE = "nsmc_tokens.csv"
+HEADING = ("tokens", "vocabulary", "tokens in a review", "dev accuracy", "training minutes")
+SAMPLE = 50  # batches whose lengths are averaged
+
+
+def main() -> int:
+    """Runs the comparison; the answer is the exit code."""
+    runs = Path(os.environ.get("STEPWIRE_RUNS", "runs"))
+    with Interrupt() as interrupt:
+        try:
+            rows = [measure(name, recipe, runs, interrupt) for name, recipe in compared().items()]
+        except Stopped:
+            sys.stderr.write(f"\nStopped. The same command goes on from {runs}.\n")
+            return EXIT_CODE
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows([HEADING, *rows])
+    write_atomically(RECIPES / TABLE, text.getvalue().encode())
+    return 0
+
+
+def compared() -> dict[str, Recipe]:
+    """The runs, by the name their tokens have in the table."""
+    return {
+        "BPE over syllables": nsmc_bilstm.short("bpe"),
+        "BPE over jamo": nsmc_bilstm.short("jamo-bpe"),
+        "syllables": nsmc_bilstm.short("characters"),
+        "jamo": nsmc_bilstm.short("jamo"),
+    }
+
+
+def measure(name: str, recipe: Recipe, runs: Path, interrupt: Interrupt) -> tuple[str, ...]:
+    """Trains with one kind of tokens; the answer is its row of the table."""
+    dataset = recipe.data.load()
+    progress = train(recipe, dataset, runs, interrupt).progress
+    return (
+        name,
+        f"{dataset.tokenizer.get_vocab_size():,}",
+        f"{mean_length(dataset):.1f}",
+        f"{progress.history[-1]['dev_accuracy']:.4f}",
+        f"{progress.seconds / 60:.1f}",
+    )
+
+
+def mean_length(dataset: Dataset) -> float:
+    """Tokens of a training review, averaged over some batches."""
+    lengths = [dataset.train.batch(step, Shard()).inputs[1] for step in range(SAMPLE)]
+    return torch.cat(lengths).float().mean().item()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

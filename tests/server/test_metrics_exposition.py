@@ -13,11 +13,13 @@ import grpc
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from support import tiny
 
 import stepwire
+from support import tiny
 
-RULES = Path(__file__).parents[2] / "deploy/prometheus/rules.yml"
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "deploy/prometheus/rules.yml"
+GUIDE = ROOT / "docs/operations.md"
 OF_MODEL = {"model", "version"}
 OF_CALL = {"grpc_type", "grpc_service", "grpc_method"}
 # Name as Prometheus knows the family, its type, and its labels.
@@ -196,6 +198,16 @@ def test_the_alert_rules_ask_for_metrics_that_exist(families):
     served = {sample.name for family in families.values() for sample in family.samples}
     assert len(rules) > 10
     assert asked <= served
+
+
+def test_the_guide_explains_every_metric_and_every_alert():
+    rows = [line for line in GUIDE.read_text().splitlines() if line.startswith("| `")]
+    explained = {re.match(r"\| `(\w+)", row)[1]: row for row in rows if re.match(r"\| `\w", row)}
+    assert {name for name in explained if name.startswith(("stepwire_", "grpc_"))} == set(FAMILIES)
+    for name, (kind, _) in FAMILIES.items():
+        assert f"| {kind} |" in explained[name]
+    alerts = set(re.findall(r"alert: (\w+)", RULES.read_text()))
+    assert {name for name in explained if name.startswith("Stepwire")} == alerts
 
 
 def test_promtool_finds_no_fault(exposition):

@@ -119,7 +119,7 @@ def refuse(client: Client) -> None:
     """A request that cannot be met."""
     title("What cannot be done is said clearly")
     try:
-        client.generate("shakespeare-lstm", "ROMEO: 안녕").result()
+        "".join(client.generate("shakespeare-lstm", "ROMEO: 안녕"))
     except stepwire.InvalidRequest as error:
         print(f"  {error}")
 

@@ -2,11 +2,11 @@
 
 import grpc
 import pytest
-from support.tiny import write_classification, write_generation
 
 from stepwire.v1 import generation_pb2_grpc, labeling_pb2_grpc, models_pb2_grpc
 from stepwire_server.app import App
 from stepwire_server.config import BatchingConfig, ServerConfig
+from support.tiny import write_classification, write_generation
 
 
 @pytest.fixture

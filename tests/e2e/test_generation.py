@@ -2,10 +2,10 @@ import asyncio
 
 import grpc
 import pytest
-from support.calls import a_request, error_info, generate
-from support.tiny import CHARACTERS, TinyCell
 
 from stepwire.v1 import generation_pb2 as pb
+from support.calls import a_request, error_info, generate
+from support.tiny import CHARACTERS, TinyCell
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 

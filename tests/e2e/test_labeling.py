@@ -3,10 +3,10 @@ import asyncio
 import grpc
 import numpy as np
 import pytest
-from support.calls import error_info
-from support.tiny import CHARACTERS, TinyJudge
 
 from stepwire.v1 import labeling_pb2 as pb
+from support.calls import error_info
+from support.tiny import CHARACTERS, TinyJudge
 
 
 def expected(text):

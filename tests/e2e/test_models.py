@@ -1,9 +1,9 @@
 import grpc
 import pytest
-from support.calls import a_request, error_info, generate
-from support.tiny import TinyCell, edit_manifest, write_generation
 
 from stepwire.v1 import models_pb2 as pb
+from support.calls import a_request, error_info, generate
+from support.tiny import TinyCell, edit_manifest, write_generation
 
 
 @pytest.fixture

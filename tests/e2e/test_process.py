@@ -9,10 +9,10 @@ import threading
 
 import grpc
 import pytest
-from support.calls import a_request
 
 from stepwire.v1 import generation_pb2_grpc
 from stepwire_server.logs import CallersLeave, JsonLines
+from support.calls import a_request
 
 
 class Process:

@@ -7,16 +7,16 @@ from contextlib import suppress
 
 import grpc
 import pytest
-from e2e.conftest import server_config
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from support.calls import a_request, error_info, generate
-from support.tiny import write_generation
 
+from e2e.conftest import server_config
 from stepwire.v1 import generation_pb2_grpc
 from stepwire_server.app import SERVICES, App
 from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_server.errors import StartupError
+from support.calls import a_request, error_info, generate
+from support.tiny import write_generation
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -1,9 +1,9 @@
 import json
 
 import pytest
-from support.tiny import write_classification, write_generation
 
 from stepwire_server import zoo
+from support.tiny import write_classification, write_generation
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
-from support.tiny import VOCABULARY, TinyCell
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.decoding.options import Options
@@ -13,6 +12,7 @@ from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Job
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.metrics import Metrics, ModelMetrics
+from support.tiny import VOCABULARY, TinyCell
 
 
 @dataclass

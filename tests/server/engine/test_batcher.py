@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
-from support.tiny import BUCKETS, VOCABULARY, TinyJudge
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.batcher import Batcher, SequenceJob
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.errors import DeadlineExceeded, InternalError, Overloaded, ShuttingDown
 from stepwire_server.metrics import Metrics, ModelMetrics
+from support.tiny import BUCKETS, VOCABULARY, TinyJudge
 
 
 class Recorder(TinyJudge):

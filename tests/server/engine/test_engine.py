@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from server.engine.fakes import Caller, HandEngine, a_job, run
-from support.tiny import UNKNOWN, VOCABULARY, TinyCell
 
+from server.engine.fakes import Caller, HandEngine, a_job, run
 from stepwire_server.decoding.filters import log_softmax
 from stepwire_server.engine.job import FinishReason
 from stepwire_server.errors import (
@@ -17,6 +16,7 @@ from stepwire_server.errors import (
     Overloaded,
     ShuttingDown,
 )
+from support.tiny import UNKNOWN, VOCABULARY, TinyCell
 
 
 def greedy(prompt, count, cell=None):

@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from support.tiny import TinyCell, generation_manifest, onnx_file
 
 from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.graph import Graph, StepGraph, check_provider
 from stepwire_server.errors import StartupError
 from stepwire_zoo.errors import FileMismatch, ManifestInvalid
 from stepwire_zoo.manifest import State
+from support.tiny import TinyCell, generation_manifest, onnx_file
 
 SPEC = generation_manifest().graphs["step"]
 

@@ -1,6 +1,6 @@
 import pytest
-from server.engine.fakes import a_job
 
+from server.engine.fakes import a_job
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.scheduler import Scheduler
 from stepwire_server.errors import Overloaded

@@ -4,12 +4,12 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.tiny import CHARACTERS, UNKNOWN, VOCABULARY, character_tokenizer
 
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.text import TextStream, Tokenizer
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import FileMismatch
+from support.tiny import CHARACTERS, UNKNOWN, VOCABULARY, character_tokenizer
 
 SAMPLES = [
     "안녕하세요 세계",

@@ -8,7 +8,7 @@ from benchmarks.ledger import Ledger, Spread, spread
 
 # What the table shows of each section; the file has everything.
 COLUMNS = {
-    "engine": ("rows_per_s",),
+    "engine": ("rows_per_s", "rows_per_cpu_s"),
     "generate": (
         "tokens_per_s",
         "first_piece_p50_ms",
@@ -71,7 +71,11 @@ def _title(quantity: str) -> str:
     """Fits a quantity into a column: `server_cpu_s_per_1000_tokens` says `cpu s/1000`."""
     if quantity.startswith("server_cpu_s"):
         return "cpu s/1000"
-    shorter = quantity.replace("_per_s", "/s").replace("piece_interval", "gap")
+    shorter = (
+        quantity.replace("_per_cpu_s", "/cpu s")
+        .replace("_per_s", "/s")
+        .replace("piece_interval", "gap")
+    )
     return shorter.replace("_piece", "").replace("_share", "").replace("_", " ")
 
 

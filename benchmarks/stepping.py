@@ -6,6 +6,7 @@ Shapes: N rows, V vocabulary.
 import threading
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -26,6 +27,13 @@ from stepwire_zoo.bundle import Bundle
 TIMEOUT_S = 120.0
 
 
+class Rate(NamedTuple):
+    """How fast rows were stepped."""
+
+    rows_per_s: float
+    rows_per_cpu_s: float  # of the stepping thread's own time: what others run moves it less
+
+
 class RawLoop:
     """The least that greedy generation can cost: run, take the largest, feed the states back."""
 
@@ -37,18 +45,18 @@ class RawLoop:
             bundle.read(self._spec.file), options, providers=["CPUExecutionProvider"]
         )
 
-    def rows_per_s(self, rows: int, steps: int) -> float:
+    def rows_per_s(self, rows: int, steps: int) -> Rate:
         """Steps N rows together, and counts each row's step."""
         states = self._spec.states
         outputs = [self._spec.outputs[0].name, *(state.output for state in states)]
         feeds = {s.input: np.zeros((rows, *s.shape), s.dtype) for s in states}
         feeds[self._spec.inputs[0].name] = np.zeros(rows, np.int64)
-        began = time.perf_counter()
+        watch = _Watch(threading.get_ident())
         for _ in range(steps):
             logits, *following = self._session.run(outputs, feeds)
             feeds = {s.input: v for s, v in zip(states, following, strict=True)}
             feeds[self._spec.inputs[0].name] = logits.argmax(axis=-1)
-        return rows * steps / (time.perf_counter() - began)
+        return watch.rate(rows * steps)
 
 
 class EngineLoop:
@@ -82,16 +90,30 @@ class EngineLoop:
         self._engine.stop()
         self._thread.join()
 
-    def rows_per_s(self, rows: int, steps: int, temperature: float) -> float:
+    def rows_per_s(self, rows: int, steps: int, temperature: float) -> Rate:
         """Generates with N rows together, and counts each row's step."""
         counter = _Counter(rows)
         options = Options(max_tokens=steps, temperature=temperature, seed=1)
         jobs = [Job(prompt=[0], options=options, sink=counter) for _ in range(rows)]
-        began = time.perf_counter()
+        assert self._thread.ident is not None, "used outside of its block"
+        watch = _Watch(self._thread.ident)
         self._engine.submit(jobs)
         if not counter.done.wait(TIMEOUT_S) or counter.tokens != rows * steps:
             raise RuntimeError(f"the engine gave {counter.tokens} of {rows * steps} tokens")
-        return counter.tokens / (time.perf_counter() - began)
+        return watch.rate(counter.tokens)
+
+
+class _Watch:
+    """Wall time and one thread's CPU time, from here on."""
+
+    def __init__(self, thread: int) -> None:
+        self._clock = time.pthread_getcpuclockid(thread)
+        self._began_cpu_s, self._began_s = time.clock_gettime(self._clock), time.perf_counter()
+
+    def rate(self, rows: int) -> Rate:
+        took_s = time.perf_counter() - self._began_s
+        cpu_s = time.clock_gettime(self._clock) - self._began_cpu_s
+        return Rate(rows / took_s, rows / cpu_s)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from benchmarks.load.generation import run_streams
 from benchmarks.load.labeling import classify_for
 from benchmarks.plan import Plan
 from benchmarks.servers import Server
-from benchmarks.stepping import EngineLoop, RawLoop
+from benchmarks.stepping import EngineLoop, Rate, RawLoop
 from benchmarks.texts import prompts
 from stepwire.v1.generation_pb2 import GenerateRequest
 from stepwire_zoo.bundle import open_bundle
@@ -29,7 +29,7 @@ def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     bundle = open_bundle(named[-1].folder)
     raw = RawLoop(bundle)
     with EngineLoop(bundle) as engine:
-        ways: dict[str, Callable[[int, int], float]] = {
+        ways: dict[str, Callable[[int, int], Rate]] = {
             "raw": raw.rows_per_s,
             "engine": lambda rows, steps: engine.rows_per_s(rows, steps, 0.0),
             "engine sampled": lambda rows, steps: engine.rows_per_s(rows, steps, TEMPERATURE),
@@ -42,7 +42,7 @@ def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
                 for name, way in ways.items():
                     gc.collect()
                     case = Case("engine", f"{rows} rows", name)
-                    ledger.add(case, {"rows_per_s": way(rows, plan.steps(rows))})
+                    ledger.add(case, way(rows, plan.steps(rows))._asdict())
 
 
 async def measure_generate(plan: Plan, ledger: Ledger, tell: Progress) -> None:

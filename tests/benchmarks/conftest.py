@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.tiny import write_classification, write_generation
 
 sys.path.append(str(Path(__file__).resolve().parents[2]))

@@ -2,10 +2,10 @@
 
 import grpc
 import pytest
-from benchmarks import servers
-from support.tiny import UNKNOWN
 
+from benchmarks import servers
 from stepwire.v1 import generation_pb2, generation_pb2_grpc, labeling_pb2, labeling_pb2_grpc
+from support.tiny import UNKNOWN
 
 PROMPTS = ["", "a", "the king ", "speak of love"]
 TEXTS = ["a", "good", "bad and long", "\u00e9 ?"]

@@ -3,12 +3,13 @@
 import json
 
 import pytest
-from benchmarks import report
 from benchmarks.ledger import Ledger
 from benchmarks.plan import Plan
 from benchmarks.ratios import ratios
 from benchmarks.suite import sections
 from benchmarks.texts import made_up, prompts
+
+from benchmarks import report
 
 TEXTS = ["a", "good", "bad and long"]
 
@@ -79,6 +80,8 @@ def test_a_section_may_be_left_out(plan):
     assert {name.rsplit("_", 1)[0] for name in ratios(plan, ledger)} == {
         "engine_vs_raw",
         "engine_sampled_vs_raw",
+        "engine_cpu_vs_raw",
+        "engine_sampled_cpu_vs_raw",
     }
 
 

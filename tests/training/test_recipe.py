@@ -27,12 +27,6 @@ def test_words_for_the_card_make_no_other_run_but_settings_do():
     assert replace(recipe, seed=2).fingerprint() != recipe.fingerprint()
 
 
-def test_what_was_learned_before_makes_another_run():
-    recipe = tiny.classifier()
-
-    assert replace(recipe, after=tiny.generator()).fingerprint() != recipe.fingerprint()
-
-
 def test_a_recipe_without_steps_is_refused():
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         replace(tiny.generator(), steps=0)

@@ -79,17 +79,6 @@ def test_another_recipe_does_not_go_on_from_a_checkpoint(tmp_path):
         train(replace(recipe, steps=3), recipe.data.load(), tmp_path, Interrupt())
 
 
-def test_a_classifier_begins_where_its_reader_ended(tmp_path):
-    reader = replace(tiny.reader(), steps=3)
-    run = train(reader, reader.data.load(), tmp_path, Interrupt())
-    # A rate of nothing leaves the weights as they began.
-    recipe = replace(tiny.classifier(), after=reader, steps=1, learning_rate=0.0)
-    later = train(recipe, recipe.data.load(), tmp_path, Interrupt())
-
-    learned = run.progress.best["encoder.forwards.0.weight_hh"]
-    assert torch.equal(later.model.state_dict()["encoder.forwards.0.weight_hh"], learned)
-
-
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):
     recipe = replace(tiny.generator(), steps=5, learning_rate=float("nan"))
 

@@ -26,8 +26,6 @@ def main(arguments: list[str] | None = None) -> int:
     dataset = recipe.data.load()
     with Interrupt() as interrupt:
         try:
-            if recipe.after is not None:
-                train(recipe.after, recipe.after.data.load(), options.runs, interrupt)
             run = train(recipe, dataset, options.runs, interrupt)
         except Stopped:
             sys.stderr.write(f"\nStopped. The same command goes on from {options.runs}.\n")

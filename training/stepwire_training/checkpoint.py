@@ -97,15 +97,11 @@ def own_part(training: Training) -> dict[str, Any]:
     return {"rng": torch.get_rng_state(), "state": training.state, "losses": training.losses}
 
 
-def best(path: Path, fingerprint: str) -> Weights:
-    """The best averaged weights of a run."""
-    weights: Weights = _load(path, fingerprint)["progress"]["best"]
-    return weights
-
-
 def read(path: Path, fingerprint: str, training: Training, shard: Shard) -> None:
     """Puts a run back to where its checkpoint was written."""
-    content = _load(path, fingerprint)
+    content = torch.load(path, weights_only=True)
+    if content["fingerprint"] != fingerprint:
+        raise ValueError(f"{path} was written by another recipe; move it away to start anew")
     if len(content["processes"]) != shard.world:
         wanted = len(content["processes"])
         raise ValueError(f"{path} was written by {wanted} processes, this run has {shard.world}")
@@ -116,13 +112,6 @@ def read(path: Path, fingerprint: str, training: Training, shard: Shard) -> None
     own = content["processes"][shard.rank]
     training.state, training.losses = own["state"], own["losses"]
     torch.set_rng_state(own["rng"])
-
-
-def _load(path: Path, fingerprint: str) -> dict[str, Any]:
-    content: dict[str, Any] = torch.load(path, weights_only=True)
-    if content["fingerprint"] != fingerprint:
-        raise ValueError(f"{path} was written by another recipe; move it away to start anew")
-    return content
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from stepwire_training.data.batches import NO_TARGET, Batches, Shard
+from stepwire_training.data.batches import Batches, Shard
 from stepwire_training.models.network import Network, State
 
 
@@ -36,7 +36,7 @@ def evaluate(model: Network, batches: Batches, bf16: bool = False) -> Score:
             scores, wanted = logits.float().flatten(0, -2), targets.flatten()
             loss = functional.cross_entropy(scores, wanted, reduction="sum")
             hits = (scores.argmax(dim=-1) == wanted).sum()
-            totals += torch.stack([loss.double(), hits.double(), (wanted != NO_TARGET).sum()])
+            totals += torch.stack([loss.double(), hits.double(), torch.tensor(len(wanted))])
     model.train(was_training)
     loss_sum, hit_sum, count = totals.tolist()
     return Score(loss_sum / count, hit_sum / count)

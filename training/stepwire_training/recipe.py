@@ -71,7 +71,6 @@ class Recipe:
     bf16: bool = True  # matrix products in bfloat16; the weights stay float32
     threads: int = 1  # of one process
     seed: int = 1
-    after: "Recipe | None" = None  # trained first; its encoder is where this one begins
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -84,10 +83,9 @@ class Recipe:
         settings = {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name not in ("publication", "after")
+            if field.name != "publication"
         }
-        before = self.after.fingerprint() if self.after else ""
-        return hashlib.sha256(f"{settings}{before}".encode()).hexdigest()
+        return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     def rate(self, step: int) -> float:
         """The learning rate of a step: up in a line, down along a cosine."""

@@ -71,8 +71,6 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
     """A run at its first step, or where its checkpoint left it."""
     torch.manual_seed(recipe.seed)  # the same weights in every process
     model = recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
-    if recipe.after is not None:
-        model.load_state_dict(encoder_of(recipe.after, folder.parent), strict=False)
     model.train()
     torch.manual_seed(recipe.seed * 1000 + shard.rank)  # other dropout in every process
     run = Training(
@@ -85,12 +83,6 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
     if (folder / CHECKPOINT).exists():
         checkpoint.read(folder / CHECKPOINT, recipe.fingerprint(), run, shard)
     return run
-
-
-def encoder_of(recipe: Recipe, runs: Path) -> checkpoint.Weights:
-    """The best encoder of a run that came before."""
-    weights = checkpoint.best(runs / recipe.bundle / CHECKPOINT, recipe.fingerprint())
-    return {name: part for name, part in weights.items() if name.startswith("encoder.")}
 
 
 def steps_left(recipe: Recipe, run: Training, shard: Shard) -> Iterable[int]:

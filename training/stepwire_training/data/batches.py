@@ -14,14 +14,12 @@ from torch import Tensor
 
 from stepwire_training.data.splitting import Ids, Splitting, take_apart
 
-NO_TARGET = -100  # where nothing is to be foretold; cross_entropy passes over it
-
 
 class Batch(NamedTuple):
     """What one training step reads."""
 
     inputs: tuple[Tensor, ...]  # tokens [B, T]; for whole texts also lengths [B]
-    targets: Tensor  # int64 [B, T], [B, T, 2] or [B]
+    targets: Tensor  # int64 [B, T] or [B]
     fresh: bool  # whether the state starts anew here
 
 
@@ -91,33 +89,6 @@ class TextStream:
         if self._seed is None:
             return 0
         return int(np.random.default_rng([self._seed, number]).integers(len(self._ids)))
-
-
-class Neighbours:
-    """Texts without their labels: the targets are the next token and the previous.
-
-    A target is its token's place among the batch's own tokens, in sorted order. To choose
-    among these instead of the whole vocabulary is a task nearly as hard, at an eighth of
-    the cost.
-    """
-
-    def __init__(self, texts: Batches) -> None:
-        self._texts = texts
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def batch(self, step: int, shard: Shard) -> Batch:
-        """Texts of a step: inputs as ever, targets int64 [B / world, T, 2]."""
-        (tokens, lengths), _, fresh = self._texts.batch(step, shard)
-        places = torch.unique(tokens, return_inverse=True)[1]  # [B, T]
-        targets = torch.full((*tokens.shape, 2), NO_TARGET)  # [B, T, 2]
-        targets[:, :-1, 0] = places[:, 1:]
-        targets[:, 1:, 1] = places[:, :-1]
-        position = torch.arange(tokens.shape[1])
-        targets[..., 0][position >= lengths.unsqueeze(1) - 1] = NO_TARGET
-        targets[..., 1][position >= lengths.unsqueeze(1)] = NO_TARGET
-        return Batch((tokens, lengths), targets, fresh)
 
 
 class LabelledTexts:

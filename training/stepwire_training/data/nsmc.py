@@ -1,14 +1,14 @@
 """Naver movie reviews: Korean, negative or positive, on the official split."""
 
 import random
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from stepwire_training.data import tokens
-from stepwire_training.data.batches import Dataset, LabelledTexts, Neighbours
+from stepwire_training.data.batches import Dataset, LabelledTexts
 from stepwire_training.data.fetch import Source
 from stepwire_training.data.splitting import Ids, Splitting, parts
 
@@ -50,28 +50,6 @@ class Reviews:
     def load(self) -> Dataset:
         """Reads both files and makes the splits."""
         return split(parse(TRAIN.read()), parse(TEST.read()), self)
-
-
-class Labelled(Protocol):
-    """Any texts with labels."""
-
-    def load(self) -> Dataset:
-        """Reads them."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Foretelling:
-    """The same reviews without their labels, to learn Korean from."""
-
-    reviews: Labelled
-
-    def load(self) -> Dataset:
-        """Reads the reviews; the test split is left out."""
-        dataset = self.reviews.load()
-        dev = Neighbours(dataset.dev)
-        train = Neighbours(dataset.train)
-        return replace(dataset, labels=(), train=train, dev=dev, test=dev)
 
 
 def parse(content: bytes) -> list[Review]:

@@ -15,8 +15,8 @@ from stepwire_training.models.recurrent import RecurrentLayer
 class Encoder(nn.Module):
     """Reads texts both ways.
 
-    The stacks meet only above their last layer, as in ELMo (Peters et al., 2018), so that
-    each can first learn to foretell its next token without having seen it.
+    The stacks meet only above their last layer, as in ELMo (Peters et al., 2018): a layer
+    then reads H features instead of 2H, a third less to compute.
     """
 
     @dataclass(frozen=True, kw_only=True)

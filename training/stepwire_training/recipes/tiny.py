@@ -1,11 +1,9 @@
 """Two recipes that take seconds, for tests and for a first look at a run."""
 
-from stepwire_training.data.nsmc import Foretelling
 from stepwire_training.data.tiny import Sentences, Verdicts
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.language_model import LanguageModel
-from stepwire_training.models.reader import Reader
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
 
@@ -48,21 +46,6 @@ def generator() -> Recipe:
         learning_rate=2e-2,
         ema_decay=0.9,
         evaluate_every=25,
-        bf16=False,
-    )
-
-
-def reader() -> Recipe:
-    """Foretells the tokens of made-up sentences."""
-    return Recipe(
-        bundle="tiny-reader",
-        publication=PUBLICATION,
-        data=Foretelling(reviews=Verdicts(rows=16, seed=1)),
-        model=Reader.Config(encoder=Encoder.Config(layers=2, hidden=16, embedding=16)),
-        steps=60,
-        learning_rate=1e-2,
-        ema_decay=0.9,
-        evaluate_every=30,
         bf16=False,
     )
 

@@ -1,0 +1,103 @@
+"""The bundles of the zoo keep what their recipes and the documents say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from stepwire_training import parity
+from stepwire_training.recipes import RECIPES
+from stepwire_zoo.bundle import open_bundle
+from stepwire_zoo.golden import check, unpack
+
+ROOT = Path(__file__).resolve().parents[2]
+GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
+CLASSIFIERS = ("nsmc-bilstm",)
+MAX_BUNDLE_BYTES = 24 << 20
+
+
+def bundle_of(name: str):
+    return open_bundle(ROOT / "model_zoo" / "bundles" / name / "1")
+
+
+@pytest.mark.parametrize("name", GENERATORS + CLASSIFIERS)
+def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
+    bundle = bundle_of(name)
+    bundle.verify_files()
+
+    assert bundle.manifest.size_bytes <= MAX_BUNDLE_BYTES
+    assert bundle.manifest.provenance.parameters <= 4_000_000
+    assert bundle.manifest.summary == RECIPES[name]().publication.summary
+    assert bundle.manifest.provenance.seed == RECIPES[name]().seed
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_a_generator_reproduces_what_pytorch_answered(name):
+    bundle = bundle_of(name)
+    case = unpack(bundle.read("golden.npz"))["step"]
+    tokens = case.inputs["token"]
+    states = {
+        state.input: np.zeros((len(tokens), *state.shape), np.float32)
+        for state in bundle.manifest.graphs["step"].states
+    }
+    logits, _ = parity.step_by_step(parity.session(bundle.read("step.onnx")), tokens, states)
+
+    check("logits", logits, case.outputs["logits"], bundle.manifest.golden)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_reproduces_what_pytorch_answered(name):
+    bundle = bundle_of(name)
+    case = unpack(bundle.read("golden.npz"))["sequence"]
+    outputs = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
+
+    check("logits", outputs["logits"], case.outputs["logits"], bundle.manifest.golden)
+
+
+def test_the_generators_know_the_65_characters_of_the_plays():
+    for name in GENERATORS:
+        tokenizer = Tokenizer.from_str(bundle_of(name).read("tokenizer.json").decode())
+        text = "ROMEO:\nBut, soft!  what light?\n\n3"
+
+        assert tokenizer.get_vocab_size() == 66
+        assert tokenizer.decode(tokenizer.encode(text).ids) == text
+        assert tokenizer.encode("é").ids == [65]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("정말 재미있게 봤어요 최고의 영화", "positive"),
+        ("시간이 아깝다 지루하고 재미없음", "negative"),
+        ("배우들 연기가 너무 좋았고 감동적이었다", "positive"),
+        ("돈 주고 보기 아까운 쓰레기 영화", "negative"),
+    ],
+)
+def test_plain_reviews_are_judged_as_a_reader_would(text, label):
+    bundle = bundle_of("nsmc-bilstm")
+    tokenizer = Tokenizer.from_str(bundle.read("tokenizer.json").decode())
+    ids = np.array([tokenizer.encode(text).ids])
+    graph = parity.session(bundle.read("sequence.onnx"))
+    logits = parity.run(graph, {"tokens": ids, "lengths": np.array([ids.shape[1]])})["logits"]
+
+    assert bundle.manifest.labels[int(logits[0].argmax())] == label
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_table_of_cells_says_what_was_measured(name):
+    table = (ROOT / "docs" / "training.md").read_text()
+    manifest = bundle_of(name).manifest
+    loss, made = manifest.metrics[0].value, manifest.provenance
+    hidden = manifest.graphs["step"].states[0].shape[1]
+    row = f"| `{name}` | {hidden} | {made.parameters:,} | {loss:.4f} |"
+
+    assert f"{row} {made.training_seconds / 60:.0f} |" in table
+
+
+def test_the_published_figures_stay_where_they_were():
+    losses = {name: bundle_of(name).manifest.metrics[0].value for name in GENERATORS}
+
+    assert losses["shakespeare-lstm"] < 1.4697
+    assert losses["shakespeare-lstm"] < losses["shakespeare-gru"] < losses["shakespeare-rnn"]
+    assert bundle_of("nsmc-bilstm").manifest.metrics[0].value >= 0.87

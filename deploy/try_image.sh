@@ -66,6 +66,7 @@ address_of() {
 wait_until_healthy() {
     local began=$SECONDS
     until inside python /opt/stepwire/healthcheck.py >"$work/health" 2>&1; do
+        [ "$("$ENGINE" inspect --format '{{.State.Running}}' "$name")" = true ] || fail "it ended"
         [ $((SECONDS - began)) -lt 120 ] || fail "not healthy: $(cat "$work/health")"
         sleep 0.5
     done

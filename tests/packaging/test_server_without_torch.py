@@ -3,6 +3,7 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
+
 from support import tiny
 
 # Imports every module of some packages, then says what came with them.

@@ -16,6 +16,8 @@ _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _ROUNDS = 10
 
+BLOCK = 16  # positions drawn at once: a scramble costs the same for one as for some hundred
+
 
 def philox4x32(counters: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Scrambles counters under keys.
@@ -37,19 +39,53 @@ def philox4x32(counters: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArra
 
 
 def uniforms(
-    seeds: NDArray[np.uint64], samples: NDArray[np.int64], positions: NDArray[np.int64]
+    seeds: NDArray[np.uint64], samples: NDArray[np.int64], blocks: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Draws one number for each row.
+    """Draws a block of numbers for each row: those for positions block * BLOCK and on.
 
     Args:
         seeds: [N], all 64 bits count.
         samples: [N], which sample of its request a row is.
-        positions: [N], how many tokens the row has drawn before.
+        blocks: [N], which block of a row's draws.
 
     Returns:
-        [N] in [0, 1), with 53 random bits.
+        [N, BLOCK] in [0, 1), with 53 random bits each.
     """
-    zeros = np.zeros_like(seeds)
-    counters = np.stack([positions.astype(np.uint64), samples.astype(np.uint64), zeros, zeros])
-    bits = philox4x32(counters, np.stack([seeds & _LOW, seeds >> _32]))
-    return ((bits[0] << _32 | bits[1]) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    rows, half = len(seeds), BLOCK // 2  # one scramble gives two numbers
+    firsts = blocks.astype(np.uint64) * np.uint64(half)
+    positions: NDArray[np.uint64] = np.add.outer(firsts, np.arange(half, dtype=np.uint64)).ravel()
+    zeros = np.zeros_like(positions)
+    counters = np.stack([positions, np.repeat(samples.astype(np.uint64), half), zeros, zeros])
+    bits = philox4x32(counters, np.repeat(np.stack([seeds & _LOW, seeds >> _32]), half, axis=1))
+    wide = np.stack([bits[0] << _32 | bits[1], bits[2] << _32 | bits[3]], axis=-1)
+    return ((wide >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(rows, BLOCK)
+
+
+class Draws:
+    """The next number of each row, by slot; scrambles once for BLOCK positions."""
+
+    def __init__(self, capacity: int) -> None:
+        self._seeds = np.zeros(capacity, np.uint64)
+        self._samples = np.zeros(capacity, np.int64)
+        self._positions = np.zeros(capacity, np.int64)
+        self._numbers = np.zeros((capacity, BLOCK))
+
+    def place(self, slot: int, seed: int, sample: int, position: int) -> None:
+        """Settles a row in a slot; its next number is the one for `position`."""
+        self._seeds[slot] = seed
+        self._samples[slot] = sample
+        self._positions[slot] = position
+        self._fill(np.array([slot]))
+
+    def next(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the next number of each of [N] slots."""
+        places = self._positions[slots] % BLOCK
+        fresh = slots[places == 0]
+        if len(fresh):
+            self._fill(fresh)
+        self._positions[slots] += 1
+        return self._numbers[slots, places]
+
+    def _fill(self, slots: NDArray[np.int64]) -> None:
+        blocks = self._positions[slots] // BLOCK
+        self._numbers[slots] = uniforms(self._seeds[slots], self._samples[slots], blocks)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stepwire_server.decoding import filters
 from stepwire_server.decoding.filters import Logits, Tokens
 from stepwire_server.decoding.options import Options
-from stepwire_server.decoding.philox import uniforms
+from stepwire_server.decoding.philox import Draws
 
 Slots = NDArray[np.int64]
 
@@ -37,9 +37,7 @@ class Sampler:
         self._suppressed = list(suppressed)
         self._end = end
         self._placed: list[Placement | None] = [None] * capacity
-        self._seeds = np.zeros(capacity, np.uint64)
-        self._samples = np.zeros(capacity, np.int64)
-        self._drawn = np.zeros(capacity, np.int64)
+        self._draws = Draws(capacity)
         self._temperature = np.zeros(capacity)
         self._top_k = np.zeros(capacity, np.int64)
         self._top_p = np.ones(capacity)
@@ -52,9 +50,8 @@ class Sampler:
         """Settles a row's options in its slot."""
         options = row.options
         self._placed[slot] = row
-        self._seeds[slot] = options.seed
-        self._samples[slot] = row.sample
-        self._drawn[slot] = len(row.generated)
+        if options.temperature > 0:
+            self._draws.place(slot, options.seed, row.sample, len(row.generated))
         self._temperature[slot] = options.temperature
         self._top_k[slot] = options.top_k
         self._top_p[slot] = options.top_p
@@ -82,7 +79,6 @@ class Sampler:
         logits = self._history.penalise(logits, slots)
         self._edit(logits, slots, edited, after_penalties=True)
         tokens = self._pick(logits, slots)
-        self._drawn[slots] += 1
         self._history.add(slots, tokens)
         return tokens
 
@@ -104,14 +100,14 @@ class Sampler:
                 continue
             for token, bias in row.options.logit_bias.items():
                 logits[index, token] += np.float32(bias)
-            if self._drawn[slots[index]] < row.options.min_tokens:
+            if len(row.generated) < row.options.min_tokens:
                 ends = [] if self._end is None else [self._end]
                 _forbid(logits[index], [*row.options.stop_token_ids, *ends])
 
     def _draw(self, logits: Logits, slots: Slots) -> Tokens:
         """Draws a token for each of [N, V], all of them sampled rows."""
         scaled = np.divide(logits, self._temperature[slots][:, None], dtype=np.float64)
-        numbers = uniforms(self._seeds[slots], self._samples[slots], self._drawn[slots])
+        numbers = self._draws.next(slots)
         cut = self._cuts[slots]
         if not cut.any():
             return filters.pick(filters.weigh(scaled), numbers)

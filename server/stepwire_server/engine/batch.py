@@ -62,12 +62,14 @@ class RunningBatch:
             row.parked = self._pool.read(row.slot)
             self.leave(row)
 
-    def arrange(self) -> None:
-        """Makes room after rows came or went; call it before `step`."""
-        if not self._arranged:
-            self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
-            self._slots = _slots_of(self._rows)
-            self._arranged = True
+    def arrange(self) -> bool:
+        """Makes room if rows came or went, and says whether; call it before `step`."""
+        if self._arranged:
+            return False
+        self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
+        self._slots = _slots_of(self._rows)
+        self._arranged = True
+        return True
 
     def step(self) -> Logits:
         """Runs the model once over all rows. Returns [N, V]."""

@@ -100,7 +100,7 @@ class Engine:
             self._outbox.flush()
             with self._wake:
                 self._wake.wait_for(
-                    lambda: self._orders or self._scheduler.waiting or self._stopping
+                    lambda: self._orders or self._scheduler.has_waiting or self._stopping
                 )
         self._fail_everything(ShuttingDown("the server is shutting down"))
         self._outbox.flush()
@@ -128,19 +128,22 @@ class Engine:
     def _obey(self) -> None:
         """Carries out what callers ordered, then lets waiting jobs in."""
         with self._wake:
-            orders, self._orders = self._orders, []
-            for order in orders:
-                order()
-            now = time.monotonic()
-            for job in self._scheduler.expired(now):
-                self._metrics.dropped.inc()
-                self._fail(job, DeadlineExceeded("the deadline passed before the work began"))
-            admitted = self._scheduler.admit()
-            self._metrics.waiting.set(len(self._scheduler.waiting))
-        for job in admitted:
+            if self._orders or self._scheduler.has_waiting:
+                self._carry_out()
+        if self._batch.arrange():
+            self._metrics.slots_in_use.set(len(self._batch))
+
+    def _carry_out(self) -> None:
+        orders, self._orders = self._orders, []
+        for order in orders:
+            order()
+        now = time.monotonic()
+        for job in self._scheduler.expired(now):
+            self._metrics.dropped.inc()
+            self._fail(job, DeadlineExceeded("the deadline passed before the work began"))
+        for job in self._scheduler.admit():
             self._start(job, now)
-        self._batch.arrange()
-        self._metrics.slots_in_use.set(len(self._batch))
+        self._metrics.waiting.set(len(self._scheduler.waiting))
         self._metrics.parked.set(len(self._parked))
 
     def _start(self, job: Job, now: float) -> None:

@@ -30,6 +30,11 @@ class Scheduler:
         return tuple(self._waiting)
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether a job is in the queue."""
+        return bool(self._waiting)
+
+    @property
     def running(self) -> tuple[Job, ...]:
         """Jobs that take the next step, oldest first."""
         return tuple(self._reserved)

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stepwire_server import app, logs
 from stepwire_server.config import (
@@ -22,6 +23,8 @@ from stepwire_server.config import (
 from stepwire_server.errors import StartupError
 
 log = logging.getLogger(__name__)
+
+REPOSITORIES = "STEPWIRE_MODEL_REPOSITORY"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,26 +42,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     """Takes the default of each flag from its environment variable."""
 
-    def flag(self, name: str, default: object, help: str, **settings: object) -> None:
+    def flag(self, name: str, default: object, help: str, **settings: Any) -> None:
         variable = "STEPWIRE_" + name.removeprefix("--").replace("-", "_").upper()
         default = os.environ.get(variable, default)
-        if settings.get("action") == "append" and isinstance(default, str):
-            default = [Path(part) for part in default.split(os.pathsep)]
         if settings.get("action") == "store_true":
             default = str(default).lower() in ("1", "true", "yes")
-        help = f"{help} [{variable}]"
-        self.add_argument(name, default=default, help=help, **settings)  # type: ignore[arg-type]
+        allowed = settings.get("choices")
+        if allowed and default not in allowed:
+            self.error(f"{variable} must be one of {', '.join(allowed)}, got {default!r}")
+        self.add_argument(name, default=default, help=f"{help} [{variable}]", **settings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="stepwire-server", description="Serves a repository of bundles.")
     batching, runtime = BatchingConfig(), RuntimeConfig()
-    parser.flag(
+    parser.add_argument(
         "--model-repository",
-        None,
-        "folder of bundles; may be given more than once",
         type=Path,
         action="append",
+        help="folder of bundles; may be given more than once "
+        f"[{REPOSITORIES}, folders separated by {os.pathsep!r}]",
     )
     parser.flag("--grpc-address", "127.0.0.1", "address to listen on")
     parser.flag("--grpc-port", 8001, "port to listen on; 0 picks one", type=int)
@@ -100,9 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _repositories() -> list[Path]:
+    folders = os.environ.get(REPOSITORIES, "").split(os.pathsep)
+    return [Path(folder) for folder in folders if folder]
+
+
 def _config(flags: argparse.Namespace) -> ServerConfig:
     return ServerConfig(
-        model_repositories=tuple(flags.model_repository or ()),
+        model_repositories=tuple(flags.model_repository or _repositories()),
         grpc_address=flags.grpc_address,
         grpc_port=flags.grpc_port,
         metrics_address=flags.metrics_address,

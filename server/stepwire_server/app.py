@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -72,6 +72,7 @@ class App:
             post=asyncio.get_running_loop().call_soon_threadsafe,
         )
         self.models = ModelRegistry(locations, loader, self._metrics)
+        self._calls = Calls(self._metrics)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
         self.grpc_port = 0
         self.metrics_port = 0
@@ -97,7 +98,7 @@ class App:
     def _make_server(self) -> grpc.aio.Server:
         config = self._config
         server = grpc.aio.server(
-            interceptors=[Calls(self._metrics)],
+            interceptors=[self._calls],
             options=[
                 ("grpc.max_receive_message_length", config.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -167,7 +168,12 @@ class App:
         """Refuses new calls, lets running ones finish in time, and stops the models."""
         log.info("draining", extra={"timeout_s": self._config.exit_timeout_s})
         await self._health.enter_graceful_shutdown()
-        await server.stop(self._config.exit_timeout_s)
+        stopping = asyncio.create_task(server.stop(self._config.exit_timeout_s))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._calls.ended(), self._config.exit_timeout_s)
+        # Who still watches the server's health need not be waited for.
+        await server.stop(0)
+        await stopping
         await asyncio.to_thread(self.models.stop)
         log.info("stopped")
 

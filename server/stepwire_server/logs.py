@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 import time
 from contextvars import ContextVar
 from typing import Any
@@ -26,6 +27,8 @@ class JsonLines(logging.Formatter):
         }
         if request := request_id.get():
             event["request_id"] = request
+        if record.threadName != threading.main_thread().name:
+            event["thread"] = record.threadName  # a model's thread has its name
         event |= {k: v for k, v in vars(record).items() if k not in _OWN_FIELDS}
         if record.exc_info:
             event["traceback"] = self.formatException(record.exc_info)

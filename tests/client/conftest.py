@@ -1,9 +1,9 @@
 import socket
 
 import pytest
-from client.fakes import FakeServer, serving
 
 import stepwire
+from client.fakes import FakeServer, serving
 
 QUICK = stepwire.Retry(first_pause_s=0.01, max_pause_s=0.5)
 

@@ -3,9 +3,9 @@ import gc
 import math
 
 import pytest
-from client.fakes import SEED
 
 import stepwire
+from client.fakes import SEED
 from stepwire import DecodingOptions, FinishReason
 
 

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pytest
-from client.fakes import SEED
 
 import stepwire
+from client.fakes import SEED
 from stepwire import DecodingOptions, FinishReason, ModelState, Task
 
 

@@ -2,12 +2,12 @@ import pickle
 
 import grpc
 import pytest
-from client.fakes import NO_SUCH_MODEL, Refusal
 from google.rpc import status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stepwire
+from client.fakes import NO_SUCH_MODEL, Refusal
 from stepwire import errors
 
 StatusCode = grpc.StatusCode

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import grpc
 import pytest
-from client.fakes import UNAVAILABLE, FakeServer, Refusal, serving
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stepwire
+from client.fakes import UNAVAILABLE, FakeServer, Refusal, serving
 from stepwire.retry import Attempts, Retry
 
 OVERLOADED = Refusal(

@@ -3,9 +3,9 @@ import subprocess
 
 import grpc
 import pytest
-from client.fakes import serving
 
 import stepwire
+from client.fakes import serving
 from stepwire import cli
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")

@@ -183,3 +183,16 @@ def test_a_certificate_that_cannot_be_read_is_named(start, repository):
     process = start("--model-repository", repository, *PORTS, *flags)
     assert process.wait() == 1
     assert "/nowhere.pem cannot be read" in process.events[-1]["reason"]
+
+
+def test_a_flag_takes_the_place_of_its_environment_variable(start, repository):
+    process = start("--model-repository", repository, *PORTS, STEPWIRE_MODEL_REPOSITORY="/nowhere")
+    assert process.wait_until_ready()["models"] == 2
+
+
+def test_a_choice_from_the_environment_is_checked_too():
+    command = [sys.executable, "-m", "stepwire_server", "--model-repository", "."]
+    environment = {**os.environ, "STEPWIRE_LOG_LEVEL": "loud"}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "STEPWIRE_LOG_LEVEL must be one of debug, info, warning, got 'loud'" in ended.stderr

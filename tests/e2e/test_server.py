@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 import urllib.request
 from contextlib import suppress
 
@@ -27,7 +28,7 @@ def health(channel):
     return health_pb2_grpc.HealthStub(channel)
 
 
-async def eventually(condition, limit_s=5.0):
+async def eventually(condition, limit_s=20.0):
     """Waits until a condition holds."""
     for _ in range(int(limit_s / 0.01)):
         if condition():
@@ -75,6 +76,19 @@ async def test_a_watcher_sees_the_drain_while_running_calls_finish(repository):
     texts, _, _ = await running
     assert statuses == [NOT_SERVING]
     assert len(texts[0, 0]) == 1500
+    await channel.close()
+
+
+async def test_a_watcher_of_health_does_not_hold_up_the_drain(repository):
+    app = App(server_config(repository))
+    object.__setattr__(app._config, "exit_timeout_s", 30.0)
+    async with app.running():
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{app.grpc_port}")
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == SERVING
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    watch.cancel()
     await channel.close()
 
 
@@ -214,7 +228,7 @@ async def test_stalled_readers_are_parked_and_do_not_delay_a_newcomer(repository
         stalled = [stub.Generate(request) for _ in range(4)]
         for call in stalled:
             await call.read()
-        await eventually(lambda: value(app, "stepwire_parked") == 4, limit_s=20)
+        await eventually(lambda: value(app, "stepwire_parked") == 4)
         assert value(app, "stepwire_slots_in_use") == 0
         newcomer = generation_pb2_grpc.GenerationServiceStub(quick)
         assert await asyncio.wait_for(generate(newcomer, a_request("b")), 5)

@@ -26,7 +26,7 @@ OF_CALL = {"grpc_type", "grpc_service", "grpc_method"}
 FAMILIES = {
     "grpc_server_started": ("counter", OF_CALL),
     "grpc_server_handled": ("counter", OF_CALL | {"grpc_code"}),
-    "grpc_server_handling_seconds": ("histogram", OF_CALL),
+    "grpc_server_handling_seconds": ("histogram", OF_CALL | {"grpc_code"}),
     "grpc_server_msg_received": ("counter", OF_CALL),
     "grpc_server_msg_sent": ("counter", OF_CALL),
     "stepwire_model_info": ("gauge", OF_MODEL | {"task", "provider", "digest"}),

@@ -121,20 +121,20 @@ class ModelRegistry:
             _check_place(entry.bundle, place)
             entry.loaded = self._loader.load(entry.bundle)
         except BundleError as error:
-            self._refuse(entry, error)
+            self._refuse(entry, type(error).__name__, f"{type(error).__name__}: {error}")
             log.error("bundle refused", extra={**fields, "reason": entry.reason})
         except Exception:
-            entry.reason, entry.state = "internal error", ModelState.FAILED
+            self._refuse(entry, "InternalError", "internal error")
             log.exception("bundle could not be loaded", extra=fields)
         else:
             self._announce(entry.loaded)
             entry.state = ModelState.READY
             log.info("model ready", extra={**fields, "load_s": round(entry.loaded.load_seconds, 3)})
 
-    def _refuse(self, entry: Entry, error: BundleError) -> None:
-        entry.reason, entry.state = f"{type(error).__name__}: {error}", ModelState.FAILED
-        self._metrics.models_refused.labels(type(error).__name__).inc()
-        if isinstance(error, GoldenMismatch):
+    def _refuse(self, entry: Entry, kind: str, reason: str) -> None:
+        entry.reason, entry.state = reason, ModelState.FAILED
+        self._metrics.models_refused.labels(kind).inc()
+        if kind == GoldenMismatch.__name__:
             self._metrics.golden_failures.labels(entry.name, entry.version).inc()
 
     def _announce(self, loaded: LoadedModel) -> None:

@@ -1,5 +1,6 @@
 """What every call passes through: its id, its metrics, and its errors."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -34,6 +35,11 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._wrapped: dict[str, Any] = {}
+        self._active = _Active()
+
+    async def ended(self) -> None:
+        """Waits until no call of ours is running."""
+        await self._active.none.wait()
 
     async def intercept_service(
         self,
@@ -54,7 +60,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
     def _wrap(self, method: str, handler: Any) -> Any:
         kind = "server_stream" if handler.response_streaming else "unary"
         _, service, name = method.split("/")
-        call = _Method(self._metrics, method, (kind, service, name))
+        call = _Method(self._metrics, self._active, method, (kind, service, name))
         deserialize = _forgiving(handler.request_deserializer)
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
@@ -65,18 +71,36 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         )
 
 
+class _Active:
+    """How many calls are running."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.none = asyncio.Event()
+        self.none.set()
+
+    def add(self, change: int) -> None:
+        """Counts a call that begins, 1, or ends, -1."""
+        self._count += change
+        if self._count:
+            self.none.clear()
+        else:
+            self.none.set()
+
+
 class _Method:
     """One method of the contract, with its metrics."""
 
-    def __init__(self, metrics: Metrics, method: str, labels: tuple[str, str, str]) -> None:
+    def __init__(
+        self, metrics: Metrics, active: _Active, method: str, labels: tuple[str, str, str]
+    ) -> None:
+        self._active = active
         self._method = method
         self._started = metrics.calls_started.labels(*labels)
         self._received = metrics.messages_received.labels(*labels)
         self._sent = metrics.messages_sent.labels(*labels)
-        self._seconds = metrics.call_seconds.labels(*labels)
-        self._handled = {
-            code: metrics.calls_handled.labels(*labels, code.name) for code in grpc.StatusCode
-        }
+        self._metrics = metrics
+        self._labels = labels
 
     def unary(self, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[..., Any]:
         async def outer(request: Any, context: Any) -> Any:
@@ -111,13 +135,16 @@ class _Method:
         return outer
 
     def _begin(self, context: Any) -> "_Call":
+        self._active.add(1)
         self._started.inc()
         self._received.inc()
         return _Call(self, context)
 
     def finish(self, code: grpc.StatusCode, seconds: float) -> None:
-        self._handled[code].inc()
-        self._seconds.observe(seconds)
+        self._active.add(-1)
+        labels = (*self._labels, code.name)
+        self._metrics.calls_handled.labels(*labels).inc()
+        self._metrics.call_seconds.labels(*labels).observe(seconds)
 
     @property
     def name(self) -> str:
@@ -143,7 +170,10 @@ class _Call:
             raise error
         if not isinstance(error, StepwireError):
             log.error("call failed", extra={"method": self._method.name}, exc_info=error)
-            error = InternalError("internal error", id=self._id)
+            error = InternalError("internal error")
+        if isinstance(error, InternalError):
+            log.error("call ended", extra={"method": self._method.name, "reason": str(error)})
+            error = InternalError(str(error), id=self._id)
         status = to_status(error)
         self.code = STATUS_OF[type(error)]
         trailing = (*status.trailing_metadata, (REQUEST_ID, self._id))

@@ -5,6 +5,7 @@ import subprocess
 
 import grpc
 import pytest
+
 from client.fakes import Refusal
 
 

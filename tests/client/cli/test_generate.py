@@ -2,6 +2,7 @@ import json
 import subprocess
 
 import grpc
+
 from client.fakes import Refusal
 
 

@@ -15,6 +15,7 @@ from benchmarks.plan import Plan
 from benchmarks.ratios import ratios
 from benchmarks.suite import sections
 from benchmarks.texts import reviews
+from stepwire_zoo.index import find_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = ("engine", "generate", "classify", "echo")
@@ -22,8 +23,11 @@ SECTIONS = ("engine", "generate", "classify", "echo")
 
 def main() -> None:
     """Runs the command."""
-    flags = _parser().parse_args()
+    parser = _parser()
+    flags = parser.parse_args()
     wanted = (plan.quick if flags.quick else plan.full)(flags.model_repository)
+    if missing := {wanted.generator, wanted.classifier} - _bundles(wanted.repository):
+        parser.error(f"{wanted.repository} has no bundle {' and no '.join(sorted(missing))}")
     texts, source = reviews()
     about = {**_about(wanted), "texts": source}
     ledger, began = Ledger(), time.monotonic()
@@ -38,6 +42,10 @@ def main() -> None:
         report.save(path, about, ledger, found)
         print(f"\nevery round is in {path}")
     print(_last_line(about, found))
+
+
+def _bundles(repository: Path) -> set[str]:
+    return {at.name for at in find_bundles(repository)} if repository.is_dir() else set()
 
 
 def _last_line(about: dict[str, object], found: dict[str, Spread]) -> str:

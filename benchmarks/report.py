@@ -38,11 +38,11 @@ def table(ledger: Ledger) -> str:
         if case.section != section:
             section = case.section
             titles = "".join(f"{_title(column):>16}" for column in columns)
-            lines += ["", f"{section:34}{titles}{'spread':>18}"]
+            lines += ["", f"{section:40}{titles}{'spread':>18}"]
         first = spread(values[columns[0]])
         cells = "".join(f"{_number(spread(values[column]).median):>16}" for column in columns)
         between = f"{_number(first.lowest)}-{_number(first.highest)}"
-        lines.append(f"{case.load:18}{case.subject:16}{cells}{between:>18}")
+        lines.append(f"{case.load:22}{case.subject:18}{cells}{between:>18}")
     return "\n".join(lines)
 
 

@@ -21,7 +21,8 @@ class StreamTimes:
 
     began_at: float
     arrived_at: list[float] = field(default_factory=list)
-    tokens: int = 0
+    tokens: int = 0  # none of a stream that failed
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ class GenerateRun:
 
     @property
     def tokens(self) -> int:
-        """Tokens that came, by the server's own count."""
+        """Tokens of whole streams, by the server's own count."""
         return sum(stream.tokens for stream in self.streams)
 
     def values(self) -> dict[str, float]:
         """The figures of this run."""
-        first_s = [stream.arrived_at[0] - stream.began_at for stream in self.streams]
-        whole_s = [stream.arrived_at[-1] - stream.began_at for stream in self.streams]
-        gaps_s = [b - a for s in self.streams for a, b in pairwise(s.arrived_at)] or [0.0]
+        whole = [stream for stream in self.streams if not stream.failed]
+        first_s = [stream.arrived_at[0] - stream.began_at for stream in whole]
+        whole_s = [stream.arrived_at[-1] - stream.began_at for stream in whole]
+        gaps_s = [b - a for stream in whole for a, b in pairwise(stream.arrived_at)] or [0.0]
         messages = sum(len(stream.arrived_at) for stream in self.streams)
         return {
             "tokens_per_s": self.tokens / self.took_s,
@@ -50,13 +52,21 @@ class GenerateRun:
             "stream_p50_ms": 1e3 * percentile(whole_s, 50),
             "piece_interval_p50_ms": 1e3 * percentile(gaps_s, 50),
             "piece_interval_p99_ms": 1e3 * percentile(gaps_s, 99),
+            "failed_streams": len(self.streams) - len(whole),
         }
 
 
 async def run_streams(
     address: str, requests: list[GenerateRequest], *, at_once: bool = True
 ) -> GenerateRun:
-    """Makes every call, all together or one after the other, and reads it to its end."""
+    """Makes every call, all together or one after the other, and reads it to its end.
+
+    A stream may fail: gRPC itself cancels a call that a server has not taken up for 30
+    seconds, and on a busy machine a server that blocks its event loop comes to that.
+
+    Raises:
+        RuntimeError: every stream failed.
+    """
     async with connections(address, len(requests) if at_once else 1) as channels:
         # Without a deserializer a message stays bytes: parsing would load the callers.
         calls = [
@@ -69,15 +79,21 @@ async def run_streams(
             times = list(await asyncio.gather(*streams))
         else:
             times = [await stream for stream in streams]
+        if all(stream.failed for stream in times):
+            raise RuntimeError(f"{address} finished none of {len(times)} streams")
         return GenerateRun(time.perf_counter() - began, times)
 
 
 async def _read(call: grpc.aio.UnaryStreamMultiCallable, request: GenerateRequest) -> StreamTimes:
     times = StreamTimes(time.perf_counter())
     last = b""
-    async for message in call(request, timeout=TIMEOUT_S):
-        times.arrived_at.append(time.perf_counter())
-        last = message
+    try:
+        async for message in call(request, timeout=TIMEOUT_S):
+            times.arrived_at.append(time.perf_counter())
+            last = message
+    except grpc.aio.AioRpcError:
+        times.failed = True
+        return times
     times.tokens = GenerateResponse.FromString(last).pieces[-1].summary.generated_tokens
     if times.tokens != request.options.max_tokens:
         raise RuntimeError(f"{times.tokens} tokens came, not {request.options.max_tokens}")

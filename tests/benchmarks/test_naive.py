@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+from benchmarks.load.generation import run_streams
 
 from benchmarks import servers
 from stepwire.v1 import generation_pb2, generation_pb2_grpc, labeling_pb2, labeling_pb2_grpc
@@ -58,6 +59,13 @@ def test_it_judges_as_ours_judges(channels, variant, text):
     our_count, our_scores = classify(channels[servers.OURS], text)
     assert count == our_count
     assert scores == pytest.approx(our_scores, abs=1e-6)
+
+
+async def test_a_server_that_finishes_nothing_has_no_figure(repository):
+    with servers.running({"ours": servers.ours(repository)}) as (server,):
+        unknown = generation_pb2.GenerateRequest(model="nobody")
+        with pytest.raises(RuntimeError, match="none of 2 streams"):
+            await run_streams(server.address, [unknown, unknown])
 
 
 def test_a_server_that_cannot_start_says_why(repository):

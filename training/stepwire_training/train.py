@@ -71,6 +71,9 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
     """A run at its first step, or where its checkpoint left it."""
     torch.manual_seed(recipe.seed)  # the same weights in every process
     model = recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
+    checkpointed = (folder / CHECKPOINT).exists()
+    if dataset.vectors is not None and not checkpointed:
+        model.begin_from(dataset.vectors())
     model.train()
     torch.manual_seed(recipe.seed * 1000 + shard.rank)  # other dropout in every process
     run = Training(
@@ -80,7 +83,7 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
             model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay
         ),
     )
-    if (folder / CHECKPOINT).exists():
+    if checkpointed:
         checkpoint.read(folder / CHECKPOINT, recipe.fingerprint(), run, shard)
     return run
 

@@ -3,7 +3,7 @@
 B rows, T positions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -53,6 +53,7 @@ class Dataset:
     dev: Batches  # chooses the best weights
     test: Batches  # measured once, at the end
     facts: dict[str, float]  # counts for the card
+    vectors: Callable[[], Tensor] | None = None  # what the embedding begins from, [V, E]
 
 
 class TextStream:

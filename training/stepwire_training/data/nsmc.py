@@ -2,15 +2,18 @@
 
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from stepwire_training.data import tokens
 from stepwire_training.data.batches import Dataset, LabelledTexts
 from stepwire_training.data.fetch import Source
-from stepwire_training.data.splitting import Ids, Splitting, parts
+from stepwire_training.data.splitting import Ids, Splitting, parts, take_apart
+from stepwire_training.data.vectors import word_vectors
 
 HOME = "https://raw.githubusercontent.com/e9t/nsmc/master/"
 TRAIN = Source(
@@ -45,6 +48,7 @@ class Reviews:
     vocabulary: int = 0  # size of a BPE vocabulary
     rows: int  # reviews of a batch
     take_apart: float = 0.0  # share of BPE tokens split at random while training
+    vectors: int = 0  # size of word vectors to begin from; 0 begins at random
     seed: int  # mixes the reviews anew each pass
 
     def load(self) -> Dataset:
@@ -68,10 +72,11 @@ def split(train: list[Review], test: list[Review], config: Reviews) -> Dataset:
     dev, kept = kept[:cut], kept[cut:]
     tokenizer = build_tokenizer(config, [review.text for review in kept])
     splitting = Splitting(parts(tokenizer), config.take_apart)
+    texts, labels = encode(kept, tokenizer)
     return Dataset(
         tokenizer=tokenizer,
         labels=LABELS,
-        train=LabelledTexts(*encode(kept, tokenizer), config.rows, config.seed, splitting),
+        train=LabelledTexts(texts, labels, config.rows, config.seed, splitting),
         dev=LabelledTexts(*encode(dev, tokenizer), EVALUATION_ROWS),
         test=LabelledTexts(*encode(test, tokenizer), EVALUATION_ROWS),
         facts={
@@ -81,7 +86,16 @@ def split(train: list[Review], test: list[Review], config: Reviews) -> Dataset:
             "training reviews dropped as also in test": sum(r.text in hidden for r in train),
             "training reviews dropped as empty": sum(not r.text for r in train),
         },
+        # Half a minute's work, and only a run's first step needs it.
+        vectors=partial(_vectors, texts, splitting, config) if config.vectors else None,
     )
+
+
+def _vectors(texts: list[Ids], splitting: Splitting, config: Reviews) -> Tensor:
+    """Word vectors of the training reviews, whole and taken apart."""
+    rng = np.random.default_rng(config.seed)
+    apart = [take_apart(text, splitting, rng) for text in texts]
+    return word_vectors([*texts, *apart], len(splitting.into), config.vectors, config.seed)
 
 
 def build_tokenizer(config: Reviews, texts: list[str]) -> Tokenizer:

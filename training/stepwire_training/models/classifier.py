@@ -37,6 +37,10 @@ class Classifier(Network):
         del rows
         return ()
 
+    def begin_from(self, vectors: Tensor) -> None:
+        """Puts word vectors [V, E] into the embedding."""
+        self.encoder.embedding.weight.data.copy_(vectors)
+
     def forward(self, tokens: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State]:
         """Scores the labels of whole texts.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from stepwire_training.models.dropout import TokenDropout
+from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import Cell, RecurrentLayer
 
@@ -28,6 +28,7 @@ class LanguageModel(Network):
         layer_dropout: float = 0.0  # between layers
         output_dropout: float = 0.0  # before the scores
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
+        locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
 
         def build(self, vocabulary: int, labels: int) -> "LanguageModel":
             """A model with fresh weights; every token of the vocabulary is also a label."""
@@ -44,8 +45,9 @@ class LanguageModel(Network):
             for width in widths
         )
         self.hide = TokenDropout(config.token_dropout)
-        self.between = nn.Dropout(config.layer_dropout)
-        self.before_output = nn.Dropout(config.output_dropout)
+        dropout = LockedDropout if config.locked else nn.Dropout
+        self.between = dropout(config.layer_dropout)
+        self.before_output = dropout(config.output_dropout)
         self.output = nn.Linear(config.hidden, vocabulary)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 

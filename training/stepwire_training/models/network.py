@@ -11,3 +11,7 @@ class Network(nn.Module):
     def start(self, rows: int) -> State:
         """The state before the first input; batch is axis 0 of each part."""
         raise NotImplementedError
+
+    def begin_from(self, vectors: Tensor) -> None:
+        """Puts word vectors [V, E] into the embedding."""
+        raise NotImplementedError

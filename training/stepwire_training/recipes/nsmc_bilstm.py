@@ -48,21 +48,24 @@ def recipe() -> Recipe:
     return Recipe(
         bundle="nsmc-bilstm",
         publication=PUBLICATION,
-        data=Reviews(tokens="bpe", vocabulary=16_000, rows=128, take_apart=0.15, seed=1),
+        data=Reviews(
+            tokens="bpe", vocabulary=16_000, rows=128, take_apart=0.25, vectors=128, seed=1
+        ),
         model=Classifier.Config(
             encoder=Encoder.Config(
                 layers=2,
                 hidden=128,
                 embedding=128,
-                token_dropout=0.1,
-                embedding_dropout=0.2,
+                token_dropout=0.15,
+                embedding_dropout=0.3,
                 layer_dropout=0.3,
-                weight_dropout=0.1,
+                weight_dropout=0.2,
             ),
-            output_dropout=0.4,
+            output_dropout=0.5,
         ),
-        steps=6_400,
-        learning_rate=2e-3,
+        steps=5_330,
+        learning_rate=1.5e-3,
+        label_smoothing=0.1,
         weight_decay=0.02,
         evaluate_every=533,
         seed=1,

@@ -41,10 +41,9 @@ class Bundle:
             raise FileMismatch(f"{name} is not the file that was published: its SHA-256 differs")
         return data
 
-    def verify_files(self) -> None:
-        """Reads every file once; raises FileMismatch at the first that is wrong."""
-        for name in self.manifest.files:
-            self.read(name)
+    def read_all(self) -> dict[str, bytes]:
+        """Reads every file; raises FileMismatch at the first that is wrong."""
+        return {name: self.read(name) for name in self.manifest.files}
 
 
 def open_bundle(folder: Path) -> Bundle:

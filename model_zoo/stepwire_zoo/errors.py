@@ -4,6 +4,7 @@ BundleError
 ├── ManifestInvalid      manifest.json cannot be read, or a field of it is wrong
 ├── FormatUnknown        written by a newer stepwire
 ├── FileMismatch         a file is missing, cut short, changed, or not a plain file
+├── ProviderMissing      what it is to run on does not work here
 └── GoldenMismatch       the graphs do not give the numbers that were published
 """
 
@@ -22,6 +23,10 @@ class FormatUnknown(BundleError):
 
 class FileMismatch(BundleError):
     """A file is missing, cut short, changed, or not a plain file of the folder."""
+
+
+class ProviderMissing(BundleError):
+    """The execution provider that it is to run on does not work on this machine."""
 
 
 class GoldenMismatch(BundleError):

@@ -9,13 +9,15 @@ its states begin at their start and are carried from step to step.
 import io
 from dataclasses import dataclass, field
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_zoo.errors import FileMismatch, GoldenMismatch
 from stepwire_zoo.manifest import Golden
+
+MOST_UNPACKED_BYTES = 256 << 20
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -47,6 +49,10 @@ def unpack(data: bytes) -> dict[str, GoldenCase]:
     """
     cases: dict[str, GoldenCase] = {}
     try:
+        with ZipFile(io.BytesIO(data)) as archive:
+            unpacked_bytes = sum(member.file_size for member in archive.infolist())
+        if unpacked_bytes > MOST_UNPACKED_BYTES:
+            raise ValueError(f"it unpacks to {unpacked_bytes} bytes, {MOST_UNPACKED_BYTES} may be")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             for key in arrays.files:
                 role, direction, name = key.split("/", 2)
@@ -69,6 +75,8 @@ def check(where: str, got: NDArray[Any], wanted: NDArray[Any], golden: Golden) -
         raise GoldenMismatch(f"{where} has shape {got.shape}, not {wanted.shape}")
     if not np.isfinite(got).all():
         raise GoldenMismatch(f"{where} is not finite")
+    if not np.isfinite(wanted).all():
+        raise GoldenMismatch(f"{where} was published as something that is not finite")
     allowed = golden.absolute_tolerance + golden.relative_tolerance * np.abs(wanted)
     excess = np.abs(got - wanted) / np.maximum(allowed, np.finfo(np.float32).tiny)
     if excess.size and excess.max() > 1:

@@ -1,9 +1,10 @@
 """Which bundles a repository holds: `<repository>/<name>/<version>/manifest.json`."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepwire_zoo.bundle import MANIFEST
+_VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, order=True)
@@ -18,23 +19,23 @@ class Location:
 def find_bundles(repository: Path) -> list[Location]:
     """Lists a repository's bundles without opening them.
 
-    A version is a folder whose name is a whole number from 1 and that holds a
-    manifest; anything else is passed over, as Triton's users expect.
+    A version is a folder whose name is a whole number from 1; anything else is passed
+    over, as Triton's users expect. A model's folder that cannot be read stands in the list
+    as its version 0, so that it is refused by name and not forgotten.
 
     Raises:
         OSError: the repository cannot be read.
     """
-    found = [
-        Location(model.name, int(version.name), version)
-        for model in repository.iterdir()
-        if model.is_dir() and not model.name.startswith(".")
-        for version in model.iterdir()
-        if _is_version(version)
-    ]
-    return sorted(found)
+    models = (folder for folder in repository.iterdir() if folder.name[0] not in "._")
+    return sorted(place for folder in models for place in _versions(folder))
 
 
-def _is_version(folder: Path) -> bool:
-    number = folder.name
-    counts = number.isascii() and number.isdigit() and number[0] != "0" and len(number) < 10
-    return counts and (folder / MANIFEST).exists()
+def _versions(model: Path) -> list[Location]:
+    try:
+        return [
+            Location(model.name, int(folder.name), folder)
+            for folder in (model.iterdir() if model.is_dir() else ())
+            if _VERSION.fullmatch(folder.name) and folder.is_dir()
+        ]
+    except PermissionError:
+        return [Location(model.name, 0, model)]

@@ -3,6 +3,7 @@
 docs/bundles.md explains the format for people who write one by hand.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ TASKS = ("generation", "classification")
 GRAPH_ROLES = ("step", "encode", "sequence")
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
 TENSOR_ROLES = ("token", "tokens", "lengths", "logits", "attention", "hidden")
+
+MOST_STATE_ELEMENTS = 1 << 22  # of one state of one row
 
 _PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -46,8 +49,11 @@ class State:
 
     def __post_init__(self) -> None:
         _one_of("dtype", self.dtype, DTYPES)
-        if any(size < 1 for size in self.shape):
-            raise ValueError(f"shape must hold sizes from 1, got {self.shape}")
+        if any(size < 1 for size in self.shape) or math.prod(self.shape) > MOST_STATE_ELEMENTS:
+            raise ValueError(
+                f"shape must hold sizes from 1, {MOST_STATE_ELEMENTS} elements in all, "
+                f"got {self.shape}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

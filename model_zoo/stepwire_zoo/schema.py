@@ -81,7 +81,7 @@ def _read_as(hint: Any, value: Any, path: str) -> Any:
 
 
 def _read_scalar(hint: Any, value: Any, path: str) -> Any:
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) < 2**53:
         value = float(value)
     _expect(type(value) is hint, path, f"of type {hint.__name__}", value)
     if hint is float:

@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
     )
     parser.flag("--max-inputs-per-call", 1024, "prompts or texts in one call", type=int)
-    parser.flag("--max-message-bytes", 64 << 20, "size of one request", type=int)
+    parser.flag("--max-message-bytes", 16 << 20, "size of one request", type=int)
     parser.flag("--grpc-server-cert", None, "certificate, PEM", type=Path)
     parser.flag("--grpc-server-key", None, "its key, PEM", type=Path)
     parser.flag("--grpc-root-cert", None, "callers need a certificate signed by this", type=Path)

@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -48,6 +48,9 @@ SERVICES = tuple(
         (models_pb2, "ModelService"),
     )
 )
+# Time for what is under way to arrive, in either direction, when the server stops.
+_LAST_WORDS_S = 0.1
+_FAREWELL_S = 5.0  # for calls that were ended to tell their callers
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -78,18 +81,21 @@ class App:
         self.metrics_port = 0
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["App"]:
+    async def running(self, stop: asyncio.Event | None = None) -> AsyncIterator["App"]:
         """Opens the ports and loads the models; leaving the block drains and stops.
+
+        Args:
+            stop: once it is set, no further model is loaded.
 
         Raises:
             StartupError: a port is taken, or a certificate cannot be read.
         """
         server = self._make_server()
-        await self._set_health(_NOT_SERVING)
+        await self._set_health()
         stop_metrics = self._start_metrics()
         try:
             await server.start()
-            await self._load_models()
+            await self._load_models(stop or asyncio.Event())
             yield self
         finally:
             await self._drain(server)
@@ -120,14 +126,17 @@ class App:
         self.grpc_port = _bind(server, config)
         return server
 
-    async def _load_models(self) -> None:
+    async def _load_models(self, stop: asyncio.Event) -> None:
         began = time.monotonic()
-        await asyncio.to_thread(self.models.load_all)
+        for entry in self.models:
+            if stop.is_set():
+                return
+            await asyncio.to_thread(self.models.load, entry)
+            await self._set_health()
         entries = list(self.models)
         ready = [entry for entry in entries if entry.state is ModelState.READY]
         if self._config.exit_on_error and len(ready) < len(entries):
             raise StartupError("a model could not be loaded, and exit-on-error is set")
-        await self._set_health(_SERVING if ready else _NOT_SERVING)
         log.info(
             "server ready",
             extra={
@@ -139,13 +148,20 @@ class App:
             },
         )
 
-    async def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        """Says it of the server, of each service, and of each model by its name."""
+    async def _set_health(self) -> None:
+        """Says it of each model by its name, then of each service and of the whole server.
+
+        A model serves when one of its versions does; the server, when all is loaded and
+        something serves.
+        """
+        entries = list(self.models)
+        ready = {entry.name for entry in entries if entry.state is ModelState.READY}
+        loading = any(entry.state is ModelState.LOADING for entry in entries)
+        for name in {entry.name for entry in entries}:
+            await self._health.set(name, _SERVING if name in ready else _NOT_SERVING)
         for name in ("", *SERVICES):
-            await self._health.set(name, status)
-        for entry in self.models:
-            serving = _SERVING if entry.state is ModelState.READY else _NOT_SERVING
-            await self._health.set(entry.name, serving)
+            serving = ready and not loading
+            await self._health.set(name, _SERVING if serving else _NOT_SERVING)
 
     def _start_metrics(self) -> Callable[[], None]:
         if not self._config.metrics:
@@ -166,25 +182,35 @@ class App:
 
     async def _drain(self, server: grpc.aio.Server) -> None:
         """Refuses new calls, lets running ones finish in time, and stops the models."""
-        log.info("draining", extra={"timeout_s": self._config.exit_timeout_s})
+        timeout_s = self._config.exit_timeout_s
+        log.info("draining", extra={"timeout_s": timeout_s})
         await self._health.enter_graceful_shutdown()
-        stopping = asyncio.create_task(server.stop(self._config.exit_timeout_s))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._calls.ended(), self._config.exit_timeout_s)
-        # Who still watches the server's health need not be waited for.
+        # What has arrived is still served, what comes now is sent away, and only then is the
+        # door shut: gRPC would answer those on the doorstep with a bare CANCELLED.
+        await asyncio.sleep(_LAST_WORDS_S)
+        self._calls.refuse_new()
+        await asyncio.sleep(_LAST_WORDS_S)
+        stopping = asyncio.create_task(server.stop(timeout_s + _FAREWELL_S + 1))
+        await self._calls.ended(timeout_s)
+        # Whatever is left fails as shutting down; who still watches our health is let go.
+        await asyncio.to_thread(self.models.stop)
+        await self._calls.ended(_FAREWELL_S)
+        await asyncio.sleep(_LAST_WORDS_S)
         await server.stop(0)
         await stopping
-        await asyncio.to_thread(self.models.stop)
         log.info("stopped")
+
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 async def serve(config: ServerConfig) -> None:
     """Runs a server until SIGTERM or SIGINT, then drains it; a second signal ends it at once."""
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, _stop_once, loop, number, asked_to_stop)
-    async with App(config).running():
+    async with App(config).running(asked_to_stop):
         await asked_to_stop.wait()
 
 
@@ -193,7 +219,8 @@ def _stop_once(
 ) -> None:
     log.info("signal", extra={"signal": number.name})
     asked_to_stop.set()
-    loop.remove_signal_handler(number)
+    for each in _STOP_SIGNALS:
+        loop.remove_signal_handler(each)
 
 
 def _bind(server: grpc.aio.Server, config: ServerConfig) -> int:

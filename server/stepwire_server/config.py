@@ -13,16 +13,19 @@ class BatchingConfig:
     """How requests to one model share a batch."""
 
     max_rows: int = 128  # rows stepped together; each sample or hypothesis is one row
-    max_waiting: int = 1024  # requests queued before Overloaded
+    max_waiting: int = 2048  # prompts queued before Overloaded
+    max_parked: int = 2048  # prompts whose reader is too far behind, before Overloaded
     max_waiting_sequences: int = 8192  # texts queued before Overloaded
     max_batch: int = 32  # whole sequences run together
     max_delay_s: float = 0.01  # how long a token may wait for company on its way out
-    buffer_tokens: int = 512  # undelivered tokens at which a sequence is parked
+    buffer_tokens: int = 512  # undelivered tokens at which a prompt is parked
 
     def __post_init__(self) -> None:
-        for name in ("max_rows", "max_waiting", "max_waiting_sequences", "max_batch"):
+        for name in (
+            *("max_rows", "max_waiting", "max_parked"),
+            *("max_waiting_sequences", "max_batch", "buffer_tokens"),
+        ):
             _at_least(name, getattr(self, name), 1)
-        _at_least("buffer_tokens", self.buffer_tokens, 1)
         if not self.max_delay_s >= 0:
             raise StartupError(f"max_delay_s must be at least 0, got {self.max_delay_s}")
 
@@ -70,7 +73,7 @@ class ServerConfig:
     metrics_port: int = 8002  # 0 picks a free one
     metrics: bool = True
     exit_timeout_s: float = 30.0  # how long a drain waits for running calls
-    max_message_bytes: int = 64 << 20  # of one request
+    max_message_bytes: int = 16 << 20  # of one request
     max_inputs_per_call: int = 1024  # prompts or texts in one call
     exit_on_error: bool = False  # stop when a model cannot be loaded
     tls: TlsConfig = field(default_factory=TlsConfig)

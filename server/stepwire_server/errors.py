@@ -99,7 +99,12 @@ def check_range(field: str, value: Any, low: float, high: float, *, open_low: bo
     holds = (low < value if open_low else low <= value) and value <= high
     if not holds:
         bracket = "(" if open_low else "["
-        raise InvalidRequest.of(field, f"be in {bracket}{low:g}, {high:g}]", value)
+        raise InvalidRequest.of(field, f"be in {bracket}{_plain(low)}, {_plain(high)}]", value)
+
+
+def _plain(number: float) -> str:
+    """Writes a number as a person would: 1048576 and 0.01."""
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _shorten(value: object) -> str:

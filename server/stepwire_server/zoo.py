@@ -7,12 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
 from stepwire_server.errors import StartupError
-from stepwire_server.metrics import Metrics
-from stepwire_server.registry.loader import Loader
+from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.registry import find_models
 from stepwire_zoo import schema
 from stepwire_zoo.bundle import Bundle, open_bundle
@@ -73,17 +70,12 @@ def _show(flags: argparse.Namespace) -> int:
 
 
 def _verify(flags: argparse.Namespace) -> int:
-    loader = Loader(
-        batching=BatchingConfig(),
-        runtime=RuntimeConfig(provider=flags.provider),
-        metrics=Metrics(CollectorRegistry()),
-        post=lambda function: function(),
-    )
+    opener = Opener(batching=BatchingConfig(), runtime=RuntimeConfig(provider=flags.provider))
     failed = 0
     for place in _matching(flags, flags.model):
         name, began = f"{place.name}/{place.version}", time.monotonic()
         try:
-            loader.prove(open_bundle(place.folder))
+            opener.open(open_bundle(place.folder))
         except BundleError as error:
             failed += 1
             print(f"{name}\trefused\t{type(error).__name__}: {error}")

@@ -64,7 +64,7 @@ async def test_a_long_text_is_cut_if_the_caller_says_so(labeling):
         ),
         (
             pb.ClassifyRequest(model="judge", texts=["a", "b" * 17]),
-            r"texts\[1\] must have at most 16 tokens, got 17",
+            r"texts\[1\] must have at most 16 tokens, got 17 tokens",
         ),
         (
             pb.ClassifyRequest(model="judge", texts=["a"], top_k=3),

@@ -2,11 +2,11 @@ import json
 import os
 
 import pytest
-from support.tiny import edit_manifest, write_generation
 
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.errors import FileMismatch, FormatUnknown, ManifestInvalid
 from stepwire_zoo.index import find_bundles
+from support.tiny import edit_manifest, write_generation
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def folder(tmp_path):
 
 def test_what_was_written_is_read_back(folder):
     bundle = open_bundle(folder)
-    bundle.verify_files()
+    assert bundle.read_all().keys() == bundle.manifest.files.keys()
     assert bundle.manifest.name == "tiny"
     assert bundle.read("step.onnx") == (folder / "step.onnx").read_bytes()
     assert bundle.manifest.size_bytes == sum(
@@ -27,7 +27,7 @@ def test_what_was_written_is_read_back(folder):
 def test_a_file_cut_short_is_refused(folder):
     (folder / "step.onnx").write_bytes((folder / "step.onnx").read_bytes()[:-1])
     with pytest.raises(FileMismatch, match=r"step\.onnx has \d+ bytes, not \d+"):
-        open_bundle(folder).verify_files()
+        open_bundle(folder).read_all()
 
 
 def test_a_changed_file_is_refused(folder):
@@ -35,13 +35,13 @@ def test_a_changed_file_is_refused(folder):
     data[-1] ^= 1
     (folder / "step.onnx").write_bytes(data)
     with pytest.raises(FileMismatch, match=r"step\.onnx is not the file that was published"):
-        open_bundle(folder).verify_files()
+        open_bundle(folder).read_all()
 
 
 def test_a_missing_file_is_refused(folder):
     (folder / "tokenizer.json").unlink()
     with pytest.raises(FileMismatch, match=r"tokenizer\.json cannot be read"):
-        open_bundle(folder).verify_files()
+        open_bundle(folder).read_all()
 
 
 def test_a_link_is_refused_even_to_the_very_same_bytes(folder, tmp_path):
@@ -49,14 +49,14 @@ def test_a_link_is_refused_even_to_the_very_same_bytes(folder, tmp_path):
     (folder / "step.onnx").rename(elsewhere)
     (folder / "step.onnx").symlink_to(elsewhere)
     with pytest.raises(FileMismatch, match=r"step\.onnx cannot be read"):
-        open_bundle(folder).verify_files()
+        open_bundle(folder).read_all()
 
 
 def test_a_pipe_is_refused_at_once(folder):
     (folder / "step.onnx").unlink()
     os.mkfifo(folder / "step.onnx")
     with pytest.raises(FileMismatch, match=r"step\.onnx is not a plain file"):
-        open_bundle(folder).verify_files()
+        open_bundle(folder).read_all()
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "", ".hidden", "x\x00"])
@@ -127,11 +127,24 @@ def test_a_wrong_field_is_named_with_its_path(folder, edit, message):
 
 def test_only_folders_named_by_a_number_are_versions(folder):
     repository = folder.parent.parent
-    (folder.parent / "2").mkdir()  # no manifest
     (folder.parent / "draft").mkdir()
+    (folder.parent / "01").mkdir()
     (repository / ".git").mkdir()
     (repository / "README.md").write_text("hello")
     assert [(place.name, place.version) for place in find_bundles(repository)] == [("tiny", 1)]
+
+
+def test_a_version_that_lost_its_manifest_is_refused_and_not_forgotten(folder):
+    (folder / "manifest.json").unlink()
+    [place] = find_bundles(folder.parent.parent)
+    with pytest.raises(FileMismatch, match=r"manifest\.json cannot be read"):
+        open_bundle(place.folder)
+
+
+def test_a_state_of_absurd_size_is_refused(folder):
+    edit_manifest(folder, lambda m: m["graphs"]["step"]["states"][0].update(shape=[10**9]))
+    with pytest.raises(ManifestInvalid, match="4194304 elements in all"):
+        open_bundle(folder)
 
 
 def test_versions_are_ordered_as_numbers(tmp_path):

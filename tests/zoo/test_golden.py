@@ -22,6 +22,12 @@ def test_what_is_no_golden_case_is_refused(data):
         unpack(data)
 
 
+def test_a_case_that_unpacks_beyond_measure_is_refused():
+    bomb = GoldenCase({"token": np.zeros((1 << 28) // 8 + 1, np.int64)})
+    with pytest.raises(FileMismatch, match="unpacks to"):
+        unpack(pack({"step": bomb}))
+
+
 def test_an_object_array_is_not_unpickled(tmp_path):
     np.savez(tmp_path / "evil.npz", **{"step/in/token": np.array([print], object)})
     with pytest.raises(FileMismatch):

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tiny import generation_manifest
 
 from stepwire_zoo import schema
 from stepwire_zoo.errors import ManifestInvalid
 from stepwire_zoo.manifest import Manifest
+from support.tiny import generation_manifest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ Every function works row by row: a row's result never depends on the other rows.
 Shapes: N rows, V vocabulary. docs/decoding.md has the same formulas for readers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,21 +39,29 @@ def penalise(logits: Logits, penalties: Penalties) -> Logits:
     return (logits - penalties.presence[:, None] * (counts > 0)).astype(np.float32)
 
 
-def repeats_of_ngram(tokens: Sequence[int], size: int) -> list[int]:
-    """Finds the tokens that would complete an n-gram for the second time.
+class NgramIndex:
+    """Which token has followed each run of n-1 tokens; a step costs the same at any length.
 
-    Args:
-        tokens: the sequence so far, prompt included.
-        size: of the n-grams, at least 1.
-
-    Returns:
-        Tokens to forbid (Paulus et al. 2017, section 2.5, for any n).
+    Forbidding what has followed the last n-1 tokens keeps n-grams from occurring twice
+    (Paulus et al. 2017, section 2.5, for any n).
     """
-    tail = list(tokens[len(tokens) - size + 1 :]) if size > 1 else []
-    if len(tail) < size - 1:
-        return []
-    starts = range(len(tokens) - size + 1)
-    return [tokens[s + size - 1] for s in starts if list(tokens[s : s + size - 1]) == tail]
+
+    def __init__(self, size: int) -> None:
+        """Makes an index of n-grams of `size` tokens, at least 1."""
+        self._size = size
+        self._tail: tuple[int, ...] = ()  # the last n-1 tokens, fewer at the beginning
+        self._followers: dict[tuple[int, ...], list[int]] = {}
+
+    def add(self, tokens: Iterable[int]) -> None:
+        """Takes the tokens that a sequence goes on with."""
+        for token in tokens:
+            if len(self._tail) == self._size - 1:
+                self._followers.setdefault(self._tail, []).append(token)
+            self._tail = (*self._tail, token)[-(self._size - 1) :] if self._size > 1 else ()
+
+    def repeats(self) -> list[int]:
+        """The tokens that would complete an n-gram for the second time."""
+        return self._followers.get(self._tail, [])
 
 
 def weigh(logits: NDArray[np.float64]) -> Probabilities:

@@ -1,14 +1,21 @@
 """How a request wants its tokens chosen, and what a model allows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from stepwire_server.errors import InvalidRequest, check_range
 
 MAX_LOGPROBS = 20
-MAX_STOPS = 16
 MAX_STOP_CHARACTERS = 256
-MAX_STOP_TOKENS = 64
-MAX_BIASES = 1024
+MOST_ENTRIES = {"stop": 16, "stop_token_ids": 64, "logit_bias": 1024}
+USUAL_TOKENS = 256  # generated where neither caller nor manifest says how many
+
+# Options of which a manifest may set a default, and those that are whole numbers.
+_DEFAULTED = frozenset(
+    ("max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+)
+_WHOLE = frozenset(("max_tokens", "top_k"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,8 @@ class Options:
         check_range("temperature", self.temperature, 0, 2)
         check_range("top_p", self.top_p, 0, 1, open_low=True)
         check_range("min_p", self.min_p, 0, 1)
-        check_range("repetition_penalty", self.repetition_penalty, 0, 10, open_low=True)
+        # Dividing by less would carry logits beyond what float32 holds.
+        check_range("repetition_penalty", self.repetition_penalty, 0.01, 10)
         check_range("presence_penalty", self.presence_penalty, -2, 2)
         check_range("frequency_penalty", self.frequency_penalty, -2, 2)
         check_range("no_repeat_ngram_size", self.no_repeat_ngram_size, 0, 64)
@@ -52,11 +60,10 @@ class Options:
         self._check_lists()
 
     def _check_lists(self) -> None:
-        _at_most("stop", len(self.stop), MAX_STOPS)
+        for name, most in MOST_ENTRIES.items():
+            check_range(f"number of {name}", len(getattr(self, name)), 0, most)
         for index, text in enumerate(self.stop):
             check_range(f"length of stop[{index}]", len(text), 1, MAX_STOP_CHARACTERS)
-        _at_most("stop_token_ids", len(self.stop_token_ids), MAX_STOP_TOKENS)
-        _at_most("logit_bias", len(self.logit_bias), MAX_BIASES)
         for token, bias in self.logit_bias.items():
             check_range(f"logit_bias[{token}]", bias, -100, 100)
 
@@ -76,6 +83,24 @@ class Options:
         return (self.repetition_penalty, self.presence_penalty, self.frequency_penalty) != (1, 0, 0)
 
 
-def _at_most(name: str, count: int, most: int) -> None:
-    if count > most:
-        raise InvalidRequest.of(name, f"hold at most {most} entries", count)
+def defaults(limits: Limits, manifest: Mapping[str, float]) -> dict[str, Any]:
+    """What a request that says nothing gets: the manifest's word, and where it is silent ours.
+
+    Args:
+        limits: of the model.
+        manifest: default options by name.
+
+    Returns:
+        Arguments of Options, which does the rest.
+
+    Raises:
+        InvalidRequest: the manifest names an option that has no default, or a value that
+            the model itself would refuse.
+    """
+    unknown = sorted(manifest.keys() - _DEFAULTED)
+    if unknown:
+        raise InvalidRequest.of("option", f"be one of {', '.join(sorted(_DEFAULTED))}", unknown[0])
+    values: dict[str, Any] = {name: int(v) if name in _WHOLE else v for name, v in manifest.items()}
+    values.setdefault("max_tokens", min(limits.max_new_tokens, USUAL_TOKENS))
+    Options(**values).check_against(limits)
+    return values

@@ -5,7 +5,8 @@ for all rows with a handful of array operations, whatever mix of options they br
 Shapes: C slots, N rows in this step, V vocabulary.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,28 @@ from stepwire_server.decoding.philox import Draws
 Slots = NDArray[np.int64]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placement:
+class SampledRow(Protocol):
     """A row that takes a slot, at its beginning or coming back from being parked."""
 
-    options: Options
-    sample: int  # which of the request's samples
-    prompt: tuple[int, ...]
-    generated: list[int]  # grows as the row's owner appends what was chosen
+    @property
+    def options(self) -> Options:
+        """How its tokens are chosen."""
+        ...
+
+    @property
+    def sample(self) -> int:
+        """Which of the request's samples it is."""
+        ...
+
+    @property
+    def prompt(self) -> Sequence[int]:
+        """What it reads first."""
+        ...
+
+    @property
+    def generated(self) -> Sequence[int]:
+        """What was chosen so far; its owner appends to it after each step."""
+        ...
 
 
 class Sampler:
@@ -36,20 +51,18 @@ class Sampler:
     ) -> None:
         self._suppressed = list(suppressed)
         self._end = end
-        self._placed: list[Placement | None] = [None] * capacity
         self._draws = Draws(capacity)
         self._temperature = np.zeros(capacity)
         self._top_k = np.zeros(capacity, np.int64)
         self._top_p = np.ones(capacity)
         self._min_p = np.zeros(capacity)
         self._cuts = np.zeros(capacity, np.bool_)  # rows that draw from some tokens only
-        self._edits = np.zeros(capacity, np.bool_)  # rows that need a look of their own
+        self._edits: dict[int, _Edits] = {}  # of the rows that need a look of their own
         self._history = _History(capacity, vocabulary_size)
 
-    def place(self, slot: int, row: Placement) -> None:
+    def place(self, slot: int, row: SampledRow) -> None:
         """Settles a row's options in its slot."""
         options = row.options
-        self._placed[slot] = row
         if options.temperature > 0:
             self._draws.place(slot, options.seed, row.sample, len(row.generated))
         self._temperature[slot] = options.temperature
@@ -57,9 +70,9 @@ class Sampler:
         self._top_p[slot] = options.top_p
         self._min_p[slot] = options.min_p
         self._cuts[slot] = options.top_k > 0 or options.top_p < 1 or options.min_p > 0
-        self._edits[slot] = bool(
-            options.logit_bias or options.min_tokens or options.no_repeat_ngram_size
-        )
+        self._edits.pop(slot, None)
+        if options.logit_bias or options.min_tokens or options.no_repeat_ngram_size:
+            self._edits[slot] = _Edits(row, self._end)
         self._history.place(slot, row)
 
     def choose(self, logits: Logits, slots: Slots) -> Tokens:
@@ -74,10 +87,12 @@ class Sampler:
         """
         if self._suppressed:
             logits[:, self._suppressed] = -np.inf
-        edited = np.flatnonzero(self._edits[slots])
-        self._edit(logits, slots, edited, after_penalties=False)
+        edits = self._edits_of(slots)
+        for index, edit in edits:
+            edit.before_penalties(logits[index])
         logits = self._history.penalise(logits, slots)
-        self._edit(logits, slots, edited, after_penalties=True)
+        for index, edit in edits:
+            edit.after_penalties(logits[index])
         tokens = self._pick(logits, slots)
         self._history.add(slots, tokens)
         return tokens
@@ -91,18 +106,11 @@ class Sampler:
             tokens[sampled] = self._draw(logits[sampled], slots[sampled])
         return tokens
 
-    def _edit(self, logits: Logits, slots: Slots, rows: Slots, *, after_penalties: bool) -> None:
-        for index in rows:
-            row = self._placed[slots[index]]
-            assert row is not None
-            if after_penalties:
-                _forbid(logits[index], _repeats(row))
-                continue
-            for token, bias in row.options.logit_bias.items():
-                logits[index, token] += np.float32(bias)
-            if len(row.generated) < row.options.min_tokens:
-                ends = [] if self._end is None else [self._end]
-                _forbid(logits[index], [*row.options.stop_token_ids, *ends])
+    def _edits_of(self, slots: Slots) -> list[tuple[int, "_Edits"]]:
+        if not self._edits:
+            return []
+        found = enumerate(slots.tolist())
+        return [(index, self._edits[slot]) for index, slot in found if slot in self._edits]
 
     def _draw(self, logits: Logits, slots: Slots) -> Tokens:
         """Draws a token for each of [N, V], all of them sampled rows."""
@@ -142,7 +150,7 @@ class _History:
         self._seen = np.zeros(self._shape, np.bool_)  # [C, V] in prompt or output
         self._counts = np.zeros(self._shape, np.int32)  # [C, V] in the output
 
-    def place(self, slot: int, row: Placement) -> None:
+    def place(self, slot: int, row: SampledRow) -> None:
         options = row.options
         self._active[slot] = options.penalises
         if not options.penalises:
@@ -178,9 +186,33 @@ class _History:
             self._counts[slots[rows], tokens[rows]] += 1
 
 
-def _repeats(row: Placement) -> list[int]:
-    size = row.options.no_repeat_ngram_size
-    return filters.repeats_of_ngram([*row.prompt, *row.generated], size) if size else []
+class _Edits:
+    """What a row asks for that is not the same operation for all rows."""
+
+    def __init__(self, row: SampledRow, end: int | None) -> None:
+        options = row.options
+        self._row = row
+        self._biased = np.fromiter(options.logit_bias, np.int64, len(options.logit_bias))
+        self._bias = np.array(list(options.logit_bias.values()), np.float32)
+        self._ends = [*options.stop_token_ids, *([] if end is None else [end])]
+        self._indexed = 0  # generated tokens that the n-gram index has seen
+        self._ngrams: filters.NgramIndex | None = None
+        if options.no_repeat_ngram_size:
+            self._ngrams = filters.NgramIndex(options.no_repeat_ngram_size)
+            self._ngrams.add(row.prompt)
+
+    def before_penalties(self, logits: Logits) -> None:
+        """Changes the logits of the row, [V], in place."""
+        logits[self._biased] += self._bias
+        if len(self._row.generated) < self._row.options.min_tokens:
+            _forbid(logits, self._ends)
+
+    def after_penalties(self, logits: Logits) -> None:
+        """Changes the logits of the row, [V], in place."""
+        if self._ngrams:
+            self._ngrams.add(self._row.generated[self._indexed :])
+            self._indexed = len(self._row.generated)
+            _forbid(logits, self._ngrams.repeats())
 
 
 def _forbid(logits: Logits, tokens: list[int]) -> None:

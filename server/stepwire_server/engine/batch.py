@@ -111,12 +111,12 @@ class RunningBatch:
 
     def _settle(self, row: Row, state: State | None) -> None:
         row.slot = self._pool.acquire(state)
-        self._sampler.place(row.slot, row.placement())
-        self._inputs[row.slot] = row.next_input
         self._by_slot[row.slot] = row
+        self._arranged = False
         if row.reading:
             self._reading.add(row)
-        self._arranged = False
+        self._inputs[row.slot] = row.next_input
+        self._sampler.place(row.slot, row)
 
     def _read_token(self, row: Row) -> list[Row]:
         """Moves a row one token on in its prompt; returns the rows that may choose now."""

@@ -23,6 +23,7 @@ from stepwire_server.errors import (
     Overloaded,
     ShuttingDown,
     StepwireError,
+    check_range,
 )
 from stepwire_server.metrics import ModelMetrics
 
@@ -77,8 +78,20 @@ class Batcher:
         config: BatchingConfig,
         metrics: ModelMetrics,
         outbox: Outbox,
+        pad: int = 0,
     ) -> None:
+        """Makes a batcher.
+
+        Args:
+            model: what runs.
+            buckets: padded lengths, ascending.
+            config: limits of batch and queue.
+            metrics: of this model.
+            outbox: the way back to the callers.
+            pad: the token that fills a row up to its bucket.
+        """
         self._model = model
+        self._pad = pad
         self._buckets = buckets
         self._config = config
         self._metrics = metrics
@@ -93,7 +106,9 @@ class Batcher:
         with self._wake:
             if self._stopping:
                 raise ShuttingDown("the server is shutting down")
-            if self._waiting + len(sequences) > self._config.max_waiting_sequences:
+            most = self._config.max_waiting_sequences
+            check_range("number of texts", len(sequences), 1, most)
+            if self._waiting + len(sequences) > most:
                 raise Overloaded(
                     f"{self._waiting} texts are waiting, {self._config.max_waiting_sequences} may",
                     retry_after_s=0.5,
@@ -103,6 +118,7 @@ class Batcher:
                 sequence.arrived_at = now
                 self._queues[self._bucket(len(sequence.tokens))].append(sequence)
             self._waiting += len(sequences)
+            self._metrics.waiting.set(self._waiting)
             self._wake.notify_all()
 
     def stop(self) -> None:
@@ -158,11 +174,12 @@ class Batcher:
     def _run_batch(self, bucket: int, batch: list[SequenceJob]) -> None:
         began = time.monotonic()
         lengths = np.array([len(sequence.tokens) for sequence in batch], np.int64)
-        tokens = np.zeros((len(batch), bucket), np.int64)  # [N, T]
+        tokens = np.full((len(batch), bucket), self._pad, np.int64)  # [N, T]
         for row, sequence in zip(tokens, batch, strict=True):
             row[: len(sequence.tokens)] = sequence.tokens
         try:
-            results = self._model.run(tokens, lengths)
+            results = list(self._model.run(tokens, lengths))
+            assert len(results) == len(batch), f"{len(results)} results for {len(batch)} rows"
         except Exception:
             log.exception("batch failed", extra={"rows": len(batch)})
             self._fail(batch, InternalError("the model could not be run"))

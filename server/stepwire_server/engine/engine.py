@@ -14,11 +14,18 @@ import numpy as np
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.decoding.filters import Logits, log_softmax
+from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
 from stepwire_server.engine.batch import RunningBatch
-from stepwire_server.engine.job import Delivery, Ended, FinishReason, Job, Row, TokenLogprobs
-from stepwire_server.engine.outbox import Call, Outbox
+from stepwire_server.engine.job import Delivery, Job, Row
+from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.scheduler import Scheduler
-from stepwire_server.errors import DeadlineExceeded, InternalError, ShuttingDown, StepwireError
+from stepwire_server.errors import (
+    DeadlineExceeded,
+    InternalError,
+    Overloaded,
+    ShuttingDown,
+    StepwireError,
+)
 from stepwire_server.metrics import ModelMetrics
 
 log = logging.getLogger(__name__)
@@ -52,6 +59,7 @@ class Engine:
         self._metrics = metrics
         self._outbox = outbox
         self._end = end
+        self._max_parked = config.max_parked
         self._parked: set[Job] = set()
         self._wake = threading.Condition()  # guards the next three
         self._scheduler = Scheduler(config)
@@ -64,6 +72,10 @@ class Engine:
         with self._wake:
             if self._stopping:
                 raise ShuttingDown("the server is shutting down")
+            if len(self._parked) >= self._max_parked:
+                raise Overloaded(
+                    f"{len(self._parked)} prompts are not being read", retry_after_s=1.0
+                )
             for job in jobs:
                 job.arrived_at = time.monotonic()
             self._scheduler.submit(jobs)
@@ -94,14 +106,12 @@ class Engine:
     def run(self) -> None:
         """Steps while there is work, sleeps while there is none, until `stop`."""
         while not self._stopping:
-            if self.step():
-                self._outbox.send(len(self._batch) * MESSAGE_COST_S)
-                continue
-            self._outbox.flush()
-            with self._wake:
-                self._wake.wait_for(
-                    lambda: self._orders or self._scheduler.has_waiting or self._stopping
-                )
+            try:
+                self._turn()
+            except Exception:
+                # Whatever it was, callers must not wait for an engine that died.
+                log.exception("engine failed")
+                self._fail_everything(InternalError("the engine failed"))
         self._fail_everything(ShuttingDown("the server is shutting down"))
         self._outbox.flush()
 
@@ -110,15 +120,25 @@ class Engine:
         self._obey()
         if not len(self._batch):
             return False
-        began = time.monotonic()
         self._metrics.step_rows.observe(len(self._batch))
         try:
-            self._advance(self._batch.step())
+            with self._metrics.step_seconds.time():
+                logits = self._batch.step()
+            self._advance(logits)
         except Exception:
             log.exception("step failed", extra={"rows": len(self._batch)})
             self._fail_all(self._scheduler.running, InternalError("the model could not be run"))
-        self._metrics.step_seconds.observe(time.monotonic() - began)
         return True
+
+    def _turn(self) -> None:
+        if self.step():
+            self._outbox.send(len(self._batch) * MESSAGE_COST_S)
+            return
+        self._outbox.flush()
+        with self._wake:
+            self._wake.wait_for(
+                lambda: self._orders or self._scheduler.waiting_count or self._stopping
+            )
 
     def _order(self, *orders: Callable[[], None]) -> None:
         with self._wake:
@@ -127,29 +147,37 @@ class Engine:
 
     def _obey(self) -> None:
         """Carries out what callers ordered, then lets waiting jobs in."""
+        now = time.monotonic()
         with self._wake:
-            if self._orders or self._scheduler.has_waiting:
-                self._carry_out()
+            busy = self._orders or self._scheduler.waiting_count
+            admitted = self._carry_out(now) if busy else []
+        for job in admitted:
+            self._start(job, now)
         if self._batch.arrange():
             self._metrics.slots_in_use.set(len(self._batch))
 
-    def _carry_out(self) -> None:
+    def _carry_out(self, now: float) -> list[Job]:
+        """Clears the desk, with the lock held; returns the jobs that may begin."""
         orders, self._orders = self._orders, []
         for order in orders:
             order()
-        now = time.monotonic()
         for job in self._scheduler.expired(now):
             self._metrics.dropped.inc()
             self._fail(job, DeadlineExceeded("the deadline passed before the work began"))
-        for job in self._scheduler.admit():
-            self._start(job, now)
-        self._metrics.waiting.set(len(self._scheduler.waiting))
+        admitted = self._scheduler.admit()
+        self._metrics.waiting.set(self._scheduler.waiting_count)
         self._metrics.parked.set(len(self._parked))
+        return admitted
 
     def _start(self, job: Job, now: float) -> None:
         """Gives a job's rows their slots, at its beginning or back from being parked."""
-        for row in job.rows:
-            self._batch.enter(row)
+        try:
+            for row in job.rows:
+                self._batch.enter(row)
+        except Exception:
+            log.exception("job could not be started")
+            self._fail_all([job], InternalError("the request could not be started"))
+            return
         if not job.started_at:
             job.started_at = now
             self._metrics.queue_seconds.observe(now - job.arrived_at)
@@ -167,18 +195,22 @@ class Engine:
             self._choose(rows, logits)
 
     def _choose(self, rows: list[Row], logits: Logits) -> None:
-        wanted = [row.job.options.logprobs for row in rows]
-        plain = all(count is None for count in wanted)
-        before = logits if plain else logits.copy()  # choosing changes them
+        asking = [index for index, row in enumerate(rows) if row.options.logprobs is not None]
+        values = log_softmax(logits[asking]) if asking else None  # choosing changes the logits
         tokens = self._batch.choose(rows, logits).tolist()
-        self._metrics.output_tokens.inc(len(rows))
+        logprobs: dict[int, TokenLogprobs] = {}
+        if values is not None:
+            chosen = [tokens[index] for index in asking]
+            counts = [rows[index].options.logprobs or 0 for index in asking]
+            picked = pick_logprobs(values, chosen, counts)
+            logprobs = dict(zip(asking, picked, strict=True))
         now = time.monotonic()
-        calls: list[Call] = []
-        for index, (row, token, count) in enumerate(zip(rows, tokens, wanted, strict=True)):
-            logprobs = None if count is None else _logprobs(before[index], token, count)
-            delivery = self._deliver(row, token, logprobs, now)
-            calls.append((row.job.sink.deliver, (delivery,)))
-        self._outbox.add_all(calls)
+        deliveries = [
+            self._deliver(row, token, logprobs.get(index), now)
+            for index, (row, token) in enumerate(zip(rows, tokens, strict=True))
+        ]
+        self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
+        self._outbox.add_all([(d.row.job.sink.deliver, (d,)) for d in deliveries])
 
     def _deliver(
         self, row: Row, token: int, logprobs: TokenLogprobs | None, now: float
@@ -186,20 +218,11 @@ class Engine:
         """Appends a token to its row, and ends the row if that was its last."""
         if not row.first_token_at:
             row.first_token_at = now
-            self._metrics.first_piece_seconds.observe(now - row.job.arrived_at)
         kept, reason = row.take(token, self._end)
-        ended = self._end_row(row, reason, now) if reason else None
+        if reason:
+            self._drop_row(row)
+        ended = row.ended(reason, now) if reason else None
         return Delivery(row, kept, logprobs if kept is not None else None, ended)
-
-    def _end_row(self, row: Row, reason: FinishReason, now: float) -> Ended:
-        job = row.job
-        self._drop_row(row)
-        return Ended(
-            reason,
-            queue_s=job.started_at - job.arrived_at,
-            first_token_s=row.first_token_at - job.arrived_at,
-            total_s=now - job.arrived_at,
-        )
 
     def _drop(self, job: Job) -> None:
         if job in self._parked:
@@ -257,12 +280,3 @@ class Engine:
     def _fail_everything(self, error: StepwireError) -> None:
         scheduler = self._scheduler
         self._fail_all([*scheduler.running, *scheduler.waiting, *self._parked], error)
-
-
-def _logprobs(logits: Logits, token: int, count: int) -> TokenLogprobs:
-    """Reads the log-probabilities of a token and of the `count` likeliest from [V]."""
-    values = log_softmax(logits[None])[0]
-    best = np.argsort(-values, kind="stable")[:count]
-    return TokenLogprobs(
-        float(values[token]), tuple((int(index), float(values[index])) for index in best)
-    )

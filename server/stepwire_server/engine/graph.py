@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stepwire_server.config import PROVIDERS, RuntimeConfig
 from stepwire_server.errors import StartupError
 from stepwire_zoo import manifest
-from stepwire_zoo.errors import FileMismatch, ManifestInvalid
+from stepwire_zoo.errors import FileMismatch, ManifestInvalid, ProviderMissing
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -53,6 +53,9 @@ class Graph:
         except Exception as error:
             raise FileMismatch(f"{spec.file} cannot be loaded: {error}") from error
         _check_tensors(self._session, spec)
+        if self.provider != PROVIDERS[runtime.provider]:
+            # ONNX Runtime falls back to the CPU when a driver or a library is missing.
+            raise ProviderMissing(f"{PROVIDERS[runtime.provider]} did not start: see its log")
 
     @property
     def provider(self) -> str:
@@ -76,10 +79,10 @@ class StepGraph:
     """One step of a cell: tokens and states in, logits and next states out."""
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
+        [self._token, logits] = _by_role(spec, "token", "logits")
         self._graph = graph
-        self._token = spec.inputs[0].name
         self._states = spec.states
-        self._outputs = [spec.outputs[0].name, *(state.output for state in spec.states)]
+        self._outputs = [logits, *(state.output for state in spec.states)]
         self.start = {
             state.input: np.zeros(state.shape, np.dtype(state.dtype)) for state in spec.states
         }
@@ -96,16 +99,24 @@ class SequenceGraph:
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
         self._graph = graph
-        by_role = {tensor.role: tensor.name for tensor in (*spec.inputs, *spec.outputs)}
-        try:
-            self._tokens, self._lengths = by_role["tokens"], by_role["lengths"]
-            self._outputs = [by_role["logits"]]
-        except KeyError as error:
-            raise ManifestInvalid(f"graphs.sequence: no tensor has the role {error}") from error
+        self._tokens, self._lengths, logits = _by_role(spec, "tokens", "lengths", "logits")
+        self._outputs = [logits]
 
     def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """Takes [N, T] and [N]; returns [N, labels]."""
         return self._graph.run(self._outputs, {self._tokens: tokens, self._lengths: lengths})[0]
+
+
+def _by_role(spec: manifest.Graph, *roles: str) -> list[str]:
+    """Finds the tensors that play the given roles, and refuses what nobody would feed."""
+    names = {tensor.role: tensor.name for tensor in (*spec.inputs, *spec.outputs)}
+    missing = [role for role in roles if role not in names]
+    if missing:
+        raise ManifestInvalid(f"{spec.file}: no tensor has the role {missing[0]!r}")
+    unfed = [tensor.name for tensor in spec.inputs if tensor.role not in roles]
+    if unfed:
+        raise ManifestInvalid(f"{spec.file}: nothing feeds the input {unfed[0]!r}")
+    return [names[role] for role in roles]
 
 
 def check_provider(name: str) -> None:
@@ -185,8 +196,10 @@ def _check_side(side: str, declared: dict[str, Any], actual: list[Any], file: st
     if declared.keys() - found.keys() or (side == "input" and found.keys() - declared.keys()):
         raise ManifestInvalid(f"{file} has {side}s {sorted(found)}, not {sorted(declared)}")
     for name, (dtype, shape) in declared.items():
-        fitting = _fits(found[name].shape[1:], shape) and _DTYPES.get(found[name].type) == dtype
-        if not fitting:
+        batch, *row = found[name].shape or [None]
+        if isinstance(batch, int):
+            raise ManifestInvalid(f"{file}: {side} {name} is fixed to a batch of {batch}")
+        if not _fits(row, shape) or _DTYPES.get(found[name].type) != dtype:
             raise ManifestInvalid(
                 f"{file}: {side} {name} is {found[name].type} {found[name].shape}, "
                 f"the manifest says {dtype} [N, {', '.join(map(str, shape))}]"

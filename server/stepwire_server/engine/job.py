@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
-from stepwire_server.decoding.sampling import Placement
 from stepwire_server.engine.slots import State
 from stepwire_server.errors import StepwireError
 
@@ -17,13 +17,6 @@ class FinishReason(enum.Enum):
     END_OF_SEQUENCE = "end of sequence"
     LENGTH = "length"
     STOP = "stop"
-
-
-class TokenLogprobs(NamedTuple):
-    """The model's own log-probabilities at one position."""
-
-    logprob: float  # of the chosen token
-    top: tuple[tuple[int, float], ...]  # likeliest tokens with theirs, best first
 
 
 class Ended(NamedTuple):
@@ -78,19 +71,30 @@ class Row:
         """The token that its next step reads."""
         return self.job.prompt[self.position] if self.reading else self.last_token
 
-    def placement(self) -> Placement:
-        """What the sampler must know of it."""
-        return Placement(
-            options=self.job.options,
-            sample=self.sample,
-            prompt=tuple(self.job.prompt),
-            generated=self.generated,
-        )
+    @property
+    def options(self) -> Options:
+        """How its tokens are chosen."""
+        return self.job.options
+
+    @property
+    def prompt(self) -> Sequence[int]:
+        """What it reads first."""
+        return self.job.prompt
 
     @property
     def last_token(self) -> int:
         """What was generated last; before that, the end of the prompt."""
         return self.generated[-1] if self.generated else self.job.prompt[-1]
+
+    def ended(self, reason: FinishReason, now: float) -> Ended:
+        """Says why and when it ended."""
+        arrived_at = self.job.arrived_at
+        return Ended(
+            reason,
+            queue_s=self.job.started_at - arrived_at,
+            first_token_s=self.first_token_at - arrived_at,
+            total_s=now - arrived_at,
+        )
 
     def take(self, token: int, end: int | None) -> tuple[int | None, FinishReason | None]:
         """Appends a chosen token; returns it unless it is an end, and why the row ends."""

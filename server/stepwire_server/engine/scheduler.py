@@ -9,30 +9,32 @@ from collections.abc import Sequence
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.job import Job
-from stepwire_server.errors import InvalidRequest, Overloaded
+from stepwire_server.errors import Overloaded, check_range
 
 
 class Scheduler:
-    """First come, first served.
+    """Calls take turns: one job of each, in the order in which the calls came.
 
-    A wide job at the head of the queue holds up the jobs behind it; letting them pass
-    would starve it for as long as narrow jobs keep arriving.
+    So a call with a thousand prompts delays a call with one by a turn. A wide job whose turn
+    it is holds up the jobs behind it; letting them pass would starve it for as long as
+    narrow jobs keep arriving.
     """
 
     def __init__(self, config: BatchingConfig) -> None:
         self._config = config
-        self._waiting: deque[Job] = deque()
+        self._waiting: dict[int, deque[Job]] = {}  # by call, whose turn is next first
+        self._count = 0  # jobs that wait
         self._reserved: dict[Job, int] = {}  # slots that each running job may still need
 
     @property
     def waiting(self) -> tuple[Job, ...]:
-        """Jobs in the queue, in the order of their turn."""
-        return tuple(self._waiting)
+        """Jobs in the queue."""
+        return tuple(job for jobs in self._waiting.values() for job in jobs)
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether a job is in the queue."""
-        return bool(self._waiting)
+    def waiting_count(self) -> int:
+        """How many jobs are in the queue."""
+        return self._count
 
     @property
     def running(self) -> tuple[Job, ...]:
@@ -43,32 +45,41 @@ class Scheduler:
         """Queues all jobs of a request, or none.
 
         Raises:
-            InvalidRequest: one is wider than all slots together, so it could never start.
-            Overloaded: the queue has no room for them.
+            InvalidRequest: one is wider than all slots together, or they are more than the
+                queue holds: they could never start.
+            Overloaded: the queue has no room for them now.
         """
         for job in jobs:
-            if job.width > self._config.max_rows:
-                raise InvalidRequest.of("n", f"be at most {self._config.max_rows}", job.width)
-        if len(self._waiting) + len(jobs) > self._config.max_waiting:
+            check_range("n", job.width, 1, self._config.max_rows)
+        check_range("number of prompts", len(jobs), 1, self._config.max_waiting)
+        if self._count + len(jobs) > self._config.max_waiting:
             raise Overloaded(
-                f"{len(self._waiting)} requests are waiting, {self._config.max_waiting} may",
+                f"{self._count} prompts are waiting, {self._config.max_waiting} may",
                 retry_after_s=0.5,
             )
-        self._waiting.extend(jobs)
+        for job in jobs:
+            self._append(job)
 
     def bring_back(self, job: Job) -> None:
         """Queues a parked job again; it was let in once, so the limit is not its concern."""
-        self._waiting.append(job)
+        self._append(job)
 
     def admit(self) -> list[Job]:
         """Moves waiting jobs into the free places and returns those that moved."""
         admitted = []
         free = self._config.max_rows - sum(self._reserved.values())
-        while self._waiting and self._waiting[0].width <= free:
-            job = self._waiting.popleft()
+        while self._waiting:
+            call, jobs = next(iter(self._waiting.items()))
+            if jobs[0].width > free:
+                break
+            job = jobs.popleft()
+            self._count -= 1
             self._reserved[job] = job.width
             free -= job.width
             admitted.append(job)
+            del self._waiting[call]
+            if jobs:
+                self._waiting[call] = jobs  # behind all others
         return admitted
 
     def shrink(self, job: Job) -> None:
@@ -80,12 +91,23 @@ class Scheduler:
 
     def retire(self, job: Job) -> None:
         """Removes a job, wherever it is; one that is nowhere is no mistake."""
-        if self._reserved.pop(job, None) is None and job in self._waiting:
-            self._waiting.remove(job)
+        if self._reserved.pop(job, None) is None and job in self._waiting.get(id(job.sink), ()):
+            self._remove(job)
 
     def expired(self, now: float) -> list[Job]:
         """Takes the waiting jobs out whose deadline has passed."""
-        late = [job for job in self._waiting if job.deadline is not None and job.deadline <= now]
+        late = [job for job in self.waiting if job.deadline is not None and job.deadline <= now]
         for job in late:
-            self._waiting.remove(job)
+            self._remove(job)
         return late
+
+    def _append(self, job: Job) -> None:
+        self._waiting.setdefault(id(job.sink), deque()).append(job)
+        self._count += 1
+
+    def _remove(self, job: Job) -> None:
+        jobs = self._waiting[id(job.sink)]
+        jobs.remove(job)
+        self._count -= 1
+        if not jobs:
+            del self._waiting[id(job.sink)]

@@ -50,14 +50,14 @@ class ClassificationModel:
             InvalidRequest, Overloaded, ShuttingDown: nothing was done.
             DeadlineExceeded: it passed while a text was queued.
         """
-        encoded = [
-            await self._encode(f"texts[{index}]", text, truncate)
-            for index, text in enumerate(texts)
-        ]
+        fields = [f"texts[{index}]" for index in range(len(texts))]
+        encoded = await self._tokenizer.encode_all(fields, texts, truncate=truncate)
         answers = _Answers(len(texts))
         jobs = [
-            SequenceJob(tokens=tokens, reader=answers, index=index, deadline=deadline)
-            for index, (tokens, _) in enumerate(encoded)
+            SequenceJob(
+                tokens=self._spoken(field, tokens), reader=answers, index=index, deadline=deadline
+            )
+            for index, (field, (tokens, _)) in enumerate(zip(fields, encoded, strict=True))
         ]
         self._batcher.submit(jobs)
         results = await answers.wait()
@@ -68,12 +68,11 @@ class ClassificationModel:
             for result, (tokens, truncated) in zip(results, encoded, strict=True)
         ]
 
-    async def _encode(self, field: str, text: str, truncate: bool) -> tuple[list[int], bool]:
-        tokens, truncated = await self._tokenizer.encode(field, text, truncate=truncate)
-        # A text of which nothing is left says nothing: one unknown token stands for it.
+    def _spoken(self, field: str, tokens: list[int]) -> list[int]:
+        """A text of which nothing is left says nothing: one unknown token stands for it."""
         if not tokens and self._unknown is None:
-            raise InvalidRequest.of(field, "hold at least one token", repr(text))
-        return tokens or [cast(int, self._unknown)], truncated
+            raise InvalidRequest.of(field, "hold at least one token", "none")
+        return tokens or [cast(int, self._unknown)]
 
     def _rank(self, logits: Result, top_k: int) -> tuple[tuple[str, float], ...]:
         probabilities = softmax(logits.astype(np.float64)[None])[0]

@@ -1,16 +1,19 @@
 """A model that continues text."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from stepwire_server.decoding.options import Limits, Options
+from stepwire_server.decoding.logprobs import TokenLogprobs
+from stepwire_server.decoding.options import Options, defaults
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Ended, FinishReason, Job, Row, TokenLogprobs
+from stepwire_server.engine.job import Delivery, Ended, FinishReason, Job
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import ModelMetrics
+from stepwire_server.registry.opening import limits_of
 from stepwire_server.registry.stream import DeliveryStream
 from stepwire_server.registry.text import TextStream, Tokenizer
 from stepwire_zoo.manifest import Manifest
@@ -56,16 +59,15 @@ class GenerationModel:
         self._begin = spec.tokenizer.begin
         self._metrics = metrics
         self._buffer_tokens = buffer_tokens
-        self.limits = Limits(
-            vocabulary_size=spec.tokenizer.vocabulary_size,
-            max_input_tokens=spec.limits.max_input_tokens,
-            max_new_tokens=spec.limits.max_new_tokens,
-        )
-        self.defaults = spec.decoding
+        self.limits = limits_of(spec)
+        self.defaults = defaults(self.limits, spec.decoding)
+        self._texts: dict[int, str] = {}  # of tokens by themselves, as they are asked for
 
     def token_text(self, token: int) -> str:
         """The text of one token by itself."""
-        return self._tokenizer.decode([token])
+        if token not in self._texts:
+            self._texts[token] = self._tokenizer.decode([token])
+        return self._texts[token]
 
     @asynccontextmanager
     async def generate(
@@ -88,15 +90,8 @@ class GenerationModel:
         options.check_against(self.limits)
         stream = DeliveryStream(self._engine, self._buffer_tokens)
         jobs = [
-            Job(
-                await self._read(index, prompt),
-                options,
-                stream,
-                samples,
-                index,
-                deadline,
-            )
-            for index, prompt in enumerate(prompts)
+            Job(tokens, options, stream, samples, index, deadline)
+            for index, tokens in enumerate(await self._read(prompts))
         ]
         self._engine.submit(jobs)
         call = _Call(self._tokenizer, self._engine, jobs)
@@ -105,13 +100,24 @@ class GenerationModel:
         finally:
             self._engine.cancel(jobs)
 
-    async def _read(self, index: int, prompt: Prompt) -> list[int]:
-        if isinstance(prompt, str):
-            tokens, _ = await self._tokenizer.encode(f"prompts[{index}].text", prompt)
-        else:
-            tokens = self._tokenizer.check(f"prompts[{index}].tokens.ids", prompt)
+    async def _read(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Turns prompts into tokens, the model's begin token first."""
+        texts = {i: prompt for i, prompt in enumerate(prompts) if isinstance(prompt, str)}
+        fields = [f"prompts[{index}].text" for index in texts]
+        encoded = await self._tokenizer.encode_all(fields, list(texts.values()))
+        tokens_of = dict(zip(texts, (tokens for tokens, _ in encoded), strict=True))
+        read = [
+            tokens_of[index] if isinstance(prompt, str) else self._check(index, prompt)
+            for index, prompt in enumerate(prompts)
+        ]
+        return [self._begun(index, tokens) for index, tokens in enumerate(read)]
+
+    def _check(self, index: int, tokens: Sequence[int]) -> list[int]:
+        return self._tokenizer.check(f"prompts[{index}].tokens.ids", tokens)
+
+    def _begun(self, index: int, tokens: list[int]) -> list[int]:
         if self._begin is not None:
-            tokens = [self._begin, *tokens]
+            return [self._begin, *tokens]
         if not tokens:
             raise InvalidRequest.of(f"prompts[{index}]", "not be empty for this model", "nothing")
         return tokens
@@ -124,15 +130,19 @@ class GenerationModel:
                 now = time.monotonic()
                 if sent_at:
                     self._metrics.piece_interval_seconds.observe(now - sent_at)
+                else:
+                    self._metrics.first_piece_seconds.observe(now - call.arrived_at)
                 sent_at = now
                 yield pieces
+            # A reader that lags has more to take: let others have their turn first.
+            await asyncio.sleep(0)
 
 
 class _Sequence:
     """One sequence of a call as its reader sees it."""
 
     def __init__(self, tokenizer: Tokenizer, job: Job) -> None:
-        self.text = TextStream(tokenizer, job.options.stop)
+        self.text = TextStream(tokenizer, job.options.stop, job.prompt)
         self.generated = 0
 
 
@@ -141,6 +151,7 @@ class _Call:
 
     def __init__(self, tokenizer: Tokenizer, engine: Engine, jobs: list[Job]) -> None:
         self._engine = engine
+        self.arrived_at = jobs[0].arrived_at
         self._open = {
             (job, sample): _Sequence(tokenizer, job)
             for job in jobs
@@ -168,16 +179,13 @@ class _Call:
         job, sample = key
         sequence = self._open[key]
         piece = Piece(prompt_index=job.index, sample_index=sample)
-        if job.options.stop:
-            # One by one, to know which token completed the stop.
-            for delivery in news:
-                self._add(piece, sequence, [delivery])
-                if sequence.text.stopped:
-                    self._engine.cancel_row(delivery.row)
-                    self._close(piece, sequence, job, _stopped(delivery.row))
-                    return piece
-        else:
-            self._add(piece, sequence, news)
+        # One by one where there are stops, to know which token completed one.
+        parts = [[delivery] for delivery in news] if job.options.stop else [news]
+        for part in parts:
+            self._add(piece, sequence, part)
+            if sequence.text.stopped:
+                self._stop(piece, sequence, part[-1])
+                return piece
         ended = news[-1].ended
         if ended:
             piece.text += sequence.text.finish()
@@ -185,6 +193,12 @@ class _Call:
                 ended = ended._replace(reason=FinishReason.STOP)
             self._close(piece, sequence, job, ended)
         return piece
+
+    def _stop(self, piece: Piece, sequence: _Sequence, last: Delivery) -> None:
+        """Ends a sequence whose text reached a stop; the engine knows tokens, not texts."""
+        self._engine.cancel_row(last.row)
+        ended = last.row.ended(FinishReason.STOP, time.monotonic())
+        self._close(piece, sequence, last.row.job, ended)
 
     def _add(self, piece: Piece, sequence: _Sequence, news: list[Delivery]) -> None:
         tokens = [delivery.token for delivery in news if delivery.token is not None]
@@ -201,17 +215,6 @@ class _Call:
             generated_tokens=sequence.generated,
             seed=job.options.seed,
         )
-
-
-def _stopped(row: Row) -> Ended:
-    """Ends a row whose text reached a stop; the engine knows tokens, not texts."""
-    arrived_at = row.job.arrived_at
-    return Ended(
-        FinishReason.STOP,
-        queue_s=row.job.started_at - arrived_at,
-        first_token_s=row.first_token_at - arrived_at,
-        total_s=time.monotonic() - arrived_at,
-    )
 
 
 def fresh_seed() -> int:

@@ -66,11 +66,6 @@ class ModelRegistry:
         """Goes through all versions of all models, by name, then version."""
         return iter([self._entries[key] for key in sorted(self._entries)])
 
-    def load_all(self) -> None:
-        """Loads one bundle after the other. A refused one does not stop the rest."""
-        for entry in self:
-            self._load(entry)
-
     def stop(self) -> None:
         """Stops every model; work that is left fails with ShuttingDown."""
         for entry in self:
@@ -113,7 +108,8 @@ class ModelRegistry:
             raise InvalidRequest.of("model", f"be one for {_task_of(kind)}", f"{name}, for {task}")
         return entry.loaded.model
 
-    def _load(self, entry: Entry) -> None:
+    def load(self, entry: Entry) -> None:
+        """Loads one bundle; a refused one says why in its entry."""
         place = entry.location
         fields = {"model": place.name, "version": place.version}
         try:

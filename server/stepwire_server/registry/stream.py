@@ -1,16 +1,20 @@
 """What the engine gave one call, waiting for its reader.
 
-Lives on the event loop's thread. A reader that falls behind finds more in each take; when
-too much waits, the job is parked, so that it costs its neighbours nothing.
+Lives on the event loop's thread. A reader that falls behind finds more in each take, up to
+a bound; when too much waits, the job is parked, so that it costs its neighbours nothing.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Job
 from stepwire_server.errors import StepwireError
+
+# Deliveries that one message may be made of: bounds its size, and the time for which one
+# call keeps the event loop.
+MOST_TAKEN = 256
 
 
 class DeliveryStream:
@@ -19,7 +23,7 @@ class DeliveryStream:
     def __init__(self, engine: Engine, buffer_tokens: int) -> None:
         self._engine = engine
         self._buffer_tokens = buffer_tokens
-        self._deliveries: list[Delivery] = []
+        self._deliveries: deque[Delivery] = deque()
         self._error: StepwireError | None = None
         self._arrived = asyncio.Event()
         self._waiting: Counter[Job] = Counter()  # deliveries that wait, by job
@@ -41,20 +45,24 @@ class DeliveryStream:
         self._arrived.set()
 
     async def take(self) -> Sequence[Delivery]:
-        """Waits until something is there, and returns all of it, oldest first.
+        """Waits until something is there; returns it, oldest first, or a part of it.
 
         Raises:
             StepwireError: a job of the call failed.
         """
         await self._arrived.wait()
-        self._arrived.clear()
-        deliveries, self._deliveries = self._deliveries, []
-        self._waiting.clear()
-        parked, self._parked = self._parked, set()
-        for job in parked:
-            self._engine.unpark(job)
-        if self._error and not deliveries:
+        count = min(len(self._deliveries), MOST_TAKEN)
+        if not count and self._error:
             raise self._error
-        if self._error:
-            self._arrived.set()
-        return deliveries
+        taken = [self._deliveries.popleft() for _ in range(count)]
+        self._waiting.subtract(delivery.row.job for delivery in taken)
+        self._call_back()
+        if not self._deliveries and not self._error:
+            self._arrived.clear()
+        return taken
+
+    def _call_back(self) -> None:
+        """Lets the parked jobs go on of which little is left to take."""
+        for job in [job for job in self._parked if self._waiting[job] <= self._buffer_tokens // 2]:
+            self._parked.remove(job)
+            self._engine.unpark(job)

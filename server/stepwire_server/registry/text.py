@@ -9,16 +9,20 @@ import json
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
 import tokenizers
 
 from stepwire_server.errors import InvalidRequest
+from stepwire_server.registry.stops import StopMatcher
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import FileMismatch
 
-# Texts longer than this are tokenised in a thread, so that the event loop goes on.
-_LONG_CHARACTERS = 4096
-_BROKEN = "\ufffd"  # what a decoder gives for the first bytes of a character
-_MOST_BYTES = 4  # of a character in UTF-8
+# Texts that are longer together are tokenised in a thread, so that the event loop goes on.
+_LONG_CHARACTERS = 2048
+_BROKEN = "\ufffd"  # what a decoder gives for bytes that are no character, or not yet
+_MOST_BYTES = 4  # of a character in UTF-8, and so of its tokens
+_CONTEXT = 4  # tokens of the prompt that may change how the first new one is written
+_LONGEST_WINDOW = 64  # tokens that may give no text before they are given up
 
 
 class Tokenizer:
@@ -39,68 +43,84 @@ class Tokenizer:
             raise FileMismatch(f"{spec.file} cannot be read: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        size = self._tokenizer.get_vocab_size()
-        if size != spec.vocabulary_size:
-            raise FileMismatch(f"{spec.file} has {size} tokens, not {spec.vocabulary_size}")
+        # A caller who writes "<end>" means five characters.
+        self._tokenizer.encode_special_tokens = True
+        vocabulary = self._tokenizer.get_vocab()
+        if sorted(vocabulary.values()) != list(range(spec.vocabulary_size)):
+            raise FileMismatch(
+                f"{spec.file} has {len(vocabulary)} tokens up to {max(vocabulary.values())}, "
+                f"not those from 0 to {spec.vocabulary_size - 1}"
+            )
         self._spec = spec
         self._max_tokens = max_tokens
-        longest = max(len(token) for token in self._tokenizer.get_vocab())
-        self._max_characters = max_tokens * max(longest, 4)
+        # Some characters are composed from up to four before they are looked up.
+        self._max_characters = max_tokens * max(map(len, vocabulary)) * 4
 
-    async def encode(
-        self, field: str, text: str, *, truncate: bool = False
-    ) -> tuple[list[int], bool]:
-        """Turns a text into tokens.
+    async def encode(self, field: str, text: str) -> list[int]:
+        """Turns one text into tokens; the rest is as in `encode_all`."""
+        [(tokens, _)] = await self.encode_all([field], [text])
+        return tokens
+
+    async def encode_all(
+        self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
+    ) -> list[tuple[list[int], bool]]:
+        """Turns texts into tokens, and says of each whether it was cut.
 
         Args:
-            field: what the caller calls the text, for messages.
-            text: any text.
-            truncate: cut it to the limit instead of refusing it.
-
-        Returns:
-            The tokens, and whether the text was cut.
+            fields: what the caller calls each text, for messages.
+            texts: any texts.
+            truncate: cut them to the limit instead of refusing them.
 
         Raises:
-            InvalidRequest: over the limit, or it holds a character that the model does
+            InvalidRequest: one is over the limit, or holds a character that the model does
                 not know and does not accept.
         """
-        cut = len(text) > self._max_characters
-        if cut and not truncate:
-            allowed = f"have at most {self._max_tokens} tokens"
-            raise InvalidRequest.of(field, allowed, f"{len(text)} characters")
-        text = text[: self._max_characters]
-        if len(text) > _LONG_CHARACTERS:
-            encoding = await asyncio.to_thread(self._encode, text)
+        if not truncate:
+            for field, text in zip(fields, texts, strict=True):
+                self._check_length(field, len(text), self._max_characters, "characters")
+        cut = [text[: self._max_characters] for text in texts]
+        if sum(map(len, cut)) > _LONG_CHARACTERS:
+            # The one form of encoding that lets other threads run.
+            all_tokens = await asyncio.to_thread(self._encode, cut)
         else:
-            encoding = self._encode(text)
-        self._check_known(field, text, encoding)
-        tokens = encoding.ids
-        if len(tokens) > self._max_tokens and not truncate:
-            allowed = f"have at most {self._max_tokens} tokens"
-            raise InvalidRequest.of(field, allowed, len(tokens))
-        return tokens[: self._max_tokens], cut or len(tokens) > self._max_tokens
+            all_tokens = self._encode(cut)
+        for field, text, tokens in zip(fields, cut, all_tokens, strict=True):
+            self._check_known(field, text, tokens)
+            if not truncate:
+                self._check_length(field, len(tokens), self._max_tokens, "tokens")
+        return [
+            (tokens[: self._max_tokens], len(tokens) > self._max_tokens or part != text)
+            for text, part, tokens in zip(texts, cut, all_tokens, strict=True)
+        ]
 
     def check(self, field: str, tokens: Sequence[int]) -> list[int]:
         """Returns tokens that a caller gave, or raises InvalidRequest."""
-        if len(tokens) > self._max_tokens:
-            raise InvalidRequest.of(field, f"have at most {self._max_tokens} tokens", len(tokens))
-        for index, token in enumerate(tokens):
-            if not self._spec.holds(token):
-                allowed = f"be in [0, {self._spec.vocabulary_size - 1}]"
-                raise InvalidRequest.of(f"{field}[{index}]", allowed, token)
+        self._check_length(field, len(tokens), self._max_tokens, "tokens")
+        wrong = np.flatnonzero(np.asarray(tokens, np.uint32) >= self._spec.vocabulary_size)
+        if len(wrong):
+            allowed = f"be in [0, {self._spec.vocabulary_size - 1}]"
+            raise InvalidRequest.of(f"{field}[{wrong[0]}]", allowed, tokens[int(wrong[0])])
         return list(tokens)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Turns tokens into text, special ones included."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
-    def _encode(self, text: str) -> tokenizers.Encoding:
-        return self._tokenizer.encode(text, add_special_tokens=False)
+    def _encode(self, texts: list[str]) -> list[list[int]]:
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in encodings]
 
-    def _check_known(self, field: str, text: str, encoding: tokenizers.Encoding) -> None:
-        if self._spec.accepts_unknown or self._spec.unknown not in encoding.ids:
+    def _check_length(self, field: str, length: int, most: int, unit: str) -> None:
+        if length > most:
+            allowed = f"have at most {self._max_tokens} tokens"
+            raise InvalidRequest.of(field, allowed, f"{length} {unit}")
+
+    def _check_known(self, field: str, text: str, tokens: list[int]) -> None:
+        unknown = self._spec.unknown
+        if self._spec.accepts_unknown or unknown not in tokens:
             return
-        start, end = encoding.offsets[encoding.ids.index(self._spec.unknown)]
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        start, end = encoding.offsets[encoding.ids.index(unknown)]
         name = " ".join(f"U+{ord(character):04X}" for character in text[start:end])
         raise InvalidRequest.of(
             field,
@@ -112,49 +132,53 @@ class Tokenizer:
 class TextStream:
     """Turns the tokens of one sequence into text as they come."""
 
-    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str]) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, stops: Sequence[str], prompt: Sequence[int] = ()
+    ) -> None:
         self._tokenizer = tokenizer
-        self._stops = stops
-        self._tokens: list[int] = []
+        self._matcher = StopMatcher(stops)
+        self._tokens = list(prompt[-_CONTEXT:])
         self._begin = 0  # tokens before this one no longer matter
-        self._read = 0  # tokens before this one have become text
+        self._read = len(self._tokens)  # tokens before this one have become text
         self._open = ""  # text that a later token may still compose with
-        self._held = ""  # text that may be the beginning of a stop
-        self.stopped = False  # a stop appeared; nothing comes after it
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop appeared; nothing comes after it."""
+        return self._matcher.stopped
 
     def push(self, tokens: Sequence[int]) -> str:
         """Takes tokens; returns the new text that no later token can change."""
         self._tokens += tokens
-        before = self._tokenizer.decode(self._tokens[self._begin : self._read])
         text, end = self._whole_characters()
+        before = self._tokenizer.decode(self._tokens[self._begin : self._read])
         if len(text) <= len(before):
+            if end - self._begin > _LONGEST_WINDOW:
+                self._begin = self._read = end
             return ""
         # A chunk of context: decoders treat the first token of a text specially.
         self._begin, self._read = self._read, end
-        return self._release(self._compose(text[len(before) :]))
+        return self._matcher.push(self._compose(text[len(before) :]))
 
     def finish(self) -> str:
         """Returns what was held back; nothing comes any more."""
         before = self._tokenizer.decode(self._tokens[self._begin : self._read])
         text = self._tokenizer.decode(self._tokens[self._begin :])
         rest = self._open + text[len(before) :]
-        self._open = ""
         if self._tokenizer.composes:
             rest = unicodedata.normalize("NFC", rest)
-        released = self._release(rest)
-        held, self._held = self._held, ""
-        return released if self.stopped else released + held
+        return self._matcher.push(rest) + self._matcher.finish()
 
     def _whole_characters(self) -> tuple[str, int]:
         """Decodes up to the last token that ends a character; returns where that is."""
         end = len(self._tokens)
-        for held in range(min(_MOST_BYTES, end - self._read)):
+        most = min(_MOST_BYTES - 1, end - self._read)  # the last character has one more
+        for held in range(most + 1):
             text = self._tokenizer.decode(self._tokens[self._begin : end - held])
             if not text.endswith(_BROKEN):
-                return text, end - held
-        # Further back than any character reaches: these bytes will never be one.
-        waits = end - self._read < _MOST_BYTES
-        return ("", end) if waits else (self._tokenizer.decode(self._tokens[self._begin :]), end)
+                break
+        # If none does, what lies further back than any character reaches will never be one.
+        return text, end - held
 
     def _compose(self, text: str) -> str:
         """Puts decomposed characters together; keeps the last one, it may go on."""
@@ -166,23 +190,6 @@ class TextStream:
             last -= 1
         self._open = text[last:]
         return text[:last]
-
-    def _release(self, text: str) -> str:
-        """Holds back what may be the beginning of a stop, and ends at a whole one."""
-        text = self._held + text
-        found = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
-        if found:
-            self._held, self.stopped = "", True
-            return text[: min(found)]
-        hold = max((_overlap(text, stop) for stop in self._stops), default=0)
-        self._held = text[len(text) - hold :]
-        return text[: len(text) - hold]
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Finds how many characters at the end of a text begin a stop."""
-    longest = min(len(text), len(stop) - 1)
-    return next((n for n in range(longest, 0, -1) if stop.startswith(text[-n:])), 0)
 
 
 def _is_medial(character: str) -> bool:

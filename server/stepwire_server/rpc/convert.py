@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
-from stepwire_server.decoding.options import Limits, Options
-from stepwire_server.engine.job import FinishReason, TokenLogprobs
+from stepwire_server.decoding.logprobs import TokenLogprobs
+from stepwire_server.decoding.options import MOST_ENTRIES, Options
+from stepwire_server.engine.job import FinishReason
 from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.classification import Classification, ClassificationModel
 from stepwire_server.registry.generation import (
@@ -34,9 +35,6 @@ TASKS = {
     "classification": models_pb2.TASK_CLASSIFICATION,
 }
 
-# Options of which a manifest may set a default.
-_DEFAULTED = ("max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty")
-_WHOLE = ("max_tokens", "top_k")
 _SCALARS = (
     *("max_tokens", "min_tokens", "temperature", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty"),
@@ -67,7 +65,10 @@ def samples(request: generation_pb2.GenerateRequest, most: int) -> int:
 def options(request: generation_pb2.GenerateRequest, model: GenerationModel) -> Options:
     """Reads how to choose tokens; what is unset comes from the model's manifest."""
     asked = request.options
-    values: dict[str, Any] = _defaults(model)
+    # Counted before they are read: a list may hold millions.
+    for name, most in MOST_ENTRIES.items():
+        check_range(f"number of {name}", len(getattr(asked, name)), 0, most)
+    values: dict[str, Any] = {"seed": fresh_seed(), **model.defaults}
     values |= {name: getattr(asked, name) for name in _SCALARS if asked.HasField(name)}
     return Options(
         **values,
@@ -155,20 +156,7 @@ def _prompt(index: int, prompt: generation_pb2.Prompt) -> Prompt:
     kind = prompt.WhichOneof("input")
     if kind is None:
         raise InvalidRequest.of(f"prompts[{index}]", "have text or tokens", "neither")
-    return prompt.text if kind == "text" else list(prompt.tokens.ids)
-
-
-def _defaults(model: GenerationModel) -> dict[str, Any]:
-    values: dict[str, Any] = {"max_tokens": _default_length(model.limits), "seed": fresh_seed()}
-    for name in _DEFAULTED:
-        if name in model.defaults:
-            value = model.defaults[name]
-            values[name] = int(value) if name in _WHOLE else value
-    return values
-
-
-def _default_length(limits: Limits) -> int:
-    return min(limits.max_new_tokens, 256)
+    return prompt.text if kind == "text" else prompt.tokens.ids
 
 
 def _piece(piece: Piece, model: GenerationModel) -> generation_pb2.GeneratedPiece:

@@ -5,13 +5,14 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from stepwire_server import logs
-from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
+from stepwire_server.errors import InternalError, InvalidRequest, ShuttingDown, StepwireError
 from stepwire_server.metrics import Metrics
 from stepwire_server.rpc.status import STATUS_OF, to_status
 
@@ -37,9 +38,14 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         self._wrapped: dict[str, Any] = {}
         self._active = _Active()
 
-    async def ended(self) -> None:
-        """Waits until no call of ours is running."""
-        await self._active.none.wait()
+    def refuse_new(self) -> None:
+        """Answers every later call with ShuttingDown."""
+        self._active.refusing = True
+
+    async def ended(self, timeout_s: float) -> None:
+        """Waits until no call of ours is running, or the time is over."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._active.none.wait(), timeout_s)
 
     async def intercept_service(
         self,
@@ -76,6 +82,7 @@ class _Active:
 
     def __init__(self) -> None:
         self._count = 0
+        self.refusing = False  # the server is draining
         self.none = asyncio.Event()
         self.none.set()
 
@@ -106,7 +113,7 @@ class _Method:
         async def outer(request: Any, context: Any) -> Any:
             call = self._begin(context)
             try:
-                _check_readable(request)
+                self._check(request)
                 response = await inner(request, context)
                 self._sent.inc()
                 call.code = grpc.StatusCode.OK
@@ -122,7 +129,7 @@ class _Method:
         async def outer(request: Any, context: Any) -> AsyncIterator[Any]:
             call = self._begin(context)
             try:
-                _check_readable(request)
+                self._check(request)
                 async for response in inner(request, context):
                     self._sent.inc()
                     yield response
@@ -133,6 +140,14 @@ class _Method:
                 call.end()
 
         return outer
+
+    def _check(self, request: Any) -> None:
+        if self._active.refusing:
+            raise ShuttingDown("the server is shutting down")
+        if isinstance(request, _Unreadable):
+            raise InvalidRequest(
+                "the request is not a message of this method, or a text in it is not UTF-8"
+            )
 
     def _begin(self, context: Any) -> "_Call":
         self._active.add(1)
@@ -181,6 +196,9 @@ class _Call:
 
     def end(self) -> None:
         """Counts the call."""
+        left_s = self._context.time_remaining()
+        if self.code is grpc.StatusCode.CANCELLED and left_s is not None and left_s <= 0:
+            self.code = grpc.StatusCode.DEADLINE_EXCEEDED
         self._method.finish(self.code, time.monotonic() - self._began)
 
 
@@ -194,10 +212,3 @@ def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
             return _Unreadable()
 
     return read
-
-
-def _check_readable(request: Any) -> None:
-    if isinstance(request, _Unreadable):
-        raise InvalidRequest(
-            "the request is not a message of this method, or a text in it is not UTF-8"
-        )

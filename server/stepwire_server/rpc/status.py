@@ -17,6 +17,7 @@ from stepwire_server.errors import (
     StepwireError,
 )
 
+MOST_CHARACTERS = 600  # of a message; it travels twice
 DOMAIN = "stepwire.dev"  # of google.rpc.ErrorInfo
 
 STATUS_OF: dict[type[StepwireError], grpc.StatusCode] = {
@@ -33,17 +34,22 @@ STATUS_OF: dict[type[StepwireError], grpc.StatusCode] = {
 
 def to_status(error: StepwireError) -> grpc.Status:
     """Gives an error its code, with reason and metadata as google.rpc.ErrorInfo."""
+    message = _clip(str(error))
+    metadata = {name: _clip(value) for name, value in error.metadata.items()}
     details = [
-        _packed(
-            error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
-        )
+        _packed(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata))
     ]
     if isinstance(error, Overloaded):
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     code: int = STATUS_OF[type(error)].value[0]
-    return rpc_status.to_status(status_pb2.Status(code=code, message=str(error), details=details))
+    return rpc_status.to_status(status_pb2.Status(code=code, message=message, details=details))
+
+
+def _clip(text: str) -> str:
+    """Status travels in headers, and clients refuse headers of more than some KiB."""
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
 
 
 def _packed(message: object) -> any_pb2.Any:

@@ -87,12 +87,15 @@ def test_presence_counts_once_and_frequency_each_time():
     assert penalised.tolist() == [[0.0, -0.75, -1.5]]
 
 
-@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 5))
-def test_forbidden_tokens_are_exactly_those_that_would_repeat_an_ngram(tokens, size):
+@given(st.lists(st.integers(0, 3), max_size=30), st.integers(1, 5), st.integers(0, 30))
+def test_forbidden_tokens_are_exactly_those_that_would_repeat_an_ngram(tokens, size, split):
     def ngrams(sequence):
         return [tuple(sequence[i : i + size]) for i in range(len(sequence) - size + 1)]
 
-    forbidden = set(filters.repeats_of_ngram(tokens, size))
+    index = filters.NgramIndex(size)
+    index.add(tokens[:split])
+    index.add(tokens[split:])
+    forbidden = set(index.repeats())
     for token in range(4):
         longer = [*tokens, token]
         repeats = len(longer) >= size and ngrams(longer)[-1] in ngrams(tokens)

@@ -1,10 +1,12 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.decoding.sampling import Placement, Sampler
+from stepwire_server.decoding.sampling import Sampler
 
 V, END = 6, 0
 
@@ -20,13 +22,16 @@ def choose(sampler, rows, logits):
     return sampler.choose(np.array(logits, np.float32), np.arange(len(rows))).tolist()
 
 
+@dataclass
+class Row:
+    options: Options
+    sample: int
+    prompt: tuple
+    generated: list
+
+
 def a_row(prompt=(1,), generated=(), sample=0, **options):
-    return Placement(
-        options=Options(max_tokens=100, **options),
-        sample=sample,
-        prompt=prompt,
-        generated=list(generated),
-    )
+    return Row(Options(max_tokens=100, **options), sample, prompt, list(generated))
 
 
 RISING = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
@@ -69,6 +74,17 @@ def test_a_row_that_comes_back_is_penalised_for_what_it_generated_before():
 def test_no_ngram_occurs_twice():
     row = a_row(prompt=(3, 5, 3), no_repeat_ngram_size=2)
     assert choose(a_sampler(), [row], [RISING]) == [4]
+
+
+def test_a_row_that_comes_back_knows_the_ngrams_it_made_before():
+    row = a_row(prompt=(3,), generated=(5, 3), no_repeat_ngram_size=2)
+    assert choose(a_sampler(), [row], [RISING]) == [4]
+
+
+@pytest.mark.parametrize("penalty", [0.01, 10.0])
+def test_the_strongest_penalty_leaves_numbers_that_can_be_drawn_from(penalty):
+    row = a_row(prompt=tuple(range(V)), repetition_penalty=penalty, temperature=0.01, top_k=2)
+    assert choose(a_sampler(), [row], [[80.0, -80.0, 0.0, 1.0, 2.0, 3.0]])[0] in range(V)
 
 
 def test_when_everything_would_repeat_something_is_chosen_all_the_same():

@@ -104,10 +104,11 @@ def test_no_batch_is_larger_than_the_limit():
 
 def test_a_full_queue_turns_a_request_away_as_a_whole():
     hand, caller = HandBatcher(max_waiting_sequences=3), Caller()
-    with pytest.raises(Overloaded, match="0 texts are waiting, 3 may"):
-        hand.submit(caller, *[[1]] * 4)
+    hand.submit(caller, [1], [2])
+    with pytest.raises(Overloaded, match="2 texts are waiting, 3 may"):
+        hand.submit(caller, [3], [4])
     hand.finish()
-    assert not hand.model.shapes
+    assert hand.model.shapes == [(2, 4)]
 
 
 def test_texts_of_a_caller_that_left_are_not_run():

@@ -180,15 +180,17 @@ def test_a_wide_job_waits_until_all_its_rows_fit():
 
 def test_a_job_wider_than_the_batch_is_refused():
     hand = HandEngine(max_rows=2)
-    with pytest.raises(InvalidRequest, match="n must be at most 2, got 3"):
+    with pytest.raises(InvalidRequest, match=r"n must be in \[1, 2\], got 3"):
         hand.engine.submit([a_job(Caller(), samples=3)])
 
 
 def test_a_full_queue_turns_a_request_away_as_a_whole():
     hand, caller = HandEngine(max_waiting=2), Caller()
-    with pytest.raises(Overloaded):
-        hand.engine.submit([a_job(caller) for _ in range(3)])
-    assert hand.step() is False
+    hand.engine.submit([a_job(Caller())])
+    with pytest.raises(Overloaded, match="1 prompts are waiting, 2 may"):
+        hand.engine.submit([a_job(caller) for _ in range(2)])
+    hand.finish()
+    assert not caller.tokens
 
 
 def test_work_whose_deadline_passes_in_the_queue_is_dropped():
@@ -230,6 +232,48 @@ def test_the_engine_goes_on_after_a_step_that_broke():
     hand.engine.submit([a_job(later, logit_bias={7: -100.0})])
     hand.finish()
     assert len(later.tokens[0, 0]) == 8
+
+
+def test_a_job_that_cannot_be_started_fails_alone():
+    hand, wrong, healthy = HandEngine(), Caller(), Caller()
+    hand.engine.submit([a_job(wrong, prompt=(999,), repetition_penalty=1.2)])
+    hand.engine.submit([a_job(healthy)])
+    hand.finish()
+    assert [type(error) for _, error in wrong.errors] == [InternalError]
+    assert len(healthy.tokens[0, 0]) == 8
+
+
+def test_an_engine_that_fails_tells_its_callers_and_goes_on(monkeypatch):
+    hand, unlucky, later = HandEngine(), Caller(), Caller()
+    hand.engine.submit([a_job(unlucky)])
+    turns = []
+
+    def turn():
+        turns.append(None)
+        if len(turns) == 1:
+            raise RuntimeError("nobody foresaw this")
+        hand.engine.submit([a_job(later, max_tokens=1)])
+        hand.finish()
+        hand.engine.stop()
+
+    monkeypatch.setattr(hand.engine, "_turn", turn)
+    hand.engine.run()
+    assert [type(error) for _, error in unlucky.errors] == [InternalError]
+    assert len(later.tokens[0, 0]) == 1
+
+
+def test_when_too_many_readers_sleep_newcomers_are_turned_away():
+    hand, sleeper = HandEngine(max_parked=1), Caller()
+    job = a_job(sleeper, max_tokens=10)
+    hand.engine.submit([job])
+    hand.step()
+    hand.engine.park(job)
+    hand.step()
+    with pytest.raises(Overloaded, match="1 prompts are not being read"):
+        hand.engine.submit([a_job(Caller())])
+    hand.engine.cancel([job])
+    hand.step()
+    hand.engine.submit([a_job(Caller())])
 
 
 def test_stopping_fails_whatever_is_left():

@@ -1,9 +1,9 @@
 import pytest
 
-from server.engine.fakes import a_job
+from server.engine.fakes import Caller, a_job
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.scheduler import Scheduler
-from stepwire_server.errors import Overloaded
+from stepwire_server.errors import InvalidRequest, Overloaded
 
 
 def a_scheduler(**config):
@@ -28,6 +28,24 @@ def test_a_wide_job_waits_until_all_its_rows_fit_and_holds_up_those_behind():
     assert scheduler.admit() == [wide]
 
 
+def test_calls_take_turns_however_many_prompts_they_bring():
+    bulk, single = Caller(), Caller()
+    scheduler = a_scheduler(max_rows=1)
+    many, one = [a_job(bulk) for _ in range(5)], a_job(single)
+    scheduler.submit(many)
+    scheduler.submit([one])
+    turns = []
+    while admitted := scheduler.admit():
+        turns += admitted
+        scheduler.retire(admitted[0])
+    assert turns == [many[0], one, *many[1:]]
+
+
+def test_a_call_that_could_never_start_is_refused_and_not_told_to_return():
+    with pytest.raises(InvalidRequest, match=r"number of prompts must be in \[1, 1\], got 2"):
+        a_scheduler(max_waiting=1).submit([a_job(None), a_job(None)])
+
+
 def test_a_row_that_ends_makes_room():
     scheduler = a_scheduler(max_rows=2)
     pair, single = a_job(None, samples=2), a_job(None)
@@ -41,7 +59,7 @@ def test_a_row_that_ends_makes_room():
 def test_a_full_queue_turns_callers_away_and_says_when_to_return():
     scheduler = a_scheduler(max_waiting=1)
     scheduler.submit([a_job(None)])
-    with pytest.raises(Overloaded, match="1 requests are waiting, 1 may") as raised:
+    with pytest.raises(Overloaded, match="1 prompts are waiting, 1 may") as raised:
         scheduler.submit([a_job(None)])
     assert raised.value.retry_after_s > 0
 

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
 
 from stepwire_server.config import BatchingConfig, RuntimeConfig
-from stepwire_server.metrics import Metrics
-from stepwire_server.registry.loader import Loader
+from stepwire_server.registry.opening import Opener
 from stepwire_zoo.bundle import open_bundle, write_bundle
 from stepwire_zoo.errors import FileMismatch, GoldenMismatch, ManifestInvalid
 from stepwire_zoo.golden import GoldenCase, pack, unpack
@@ -18,13 +16,8 @@ from support.tiny import (
 
 
 @pytest.fixture
-def loader():
-    return Loader(
-        batching=BatchingConfig(max_rows=4, max_batch=4),
-        runtime=RuntimeConfig(),
-        metrics=Metrics(CollectorRegistry()),
-        post=lambda function: function(),
-    )
+def opener():
+    return Opener(batching=BatchingConfig(max_rows=4, max_batch=4), runtime=RuntimeConfig())
 
 
 def republish(folder, **files):
@@ -39,63 +32,122 @@ def golden_of(folder):
     return unpack(bundle.read("golden.npz"))
 
 
-def test_a_good_bundle_is_proved(loader, tmp_path):
-    loader.prove(open_bundle(write_generation(tmp_path)))
-    loader.prove(open_bundle(write_classification(tmp_path)))
+def test_a_good_bundle_is_proved(opener, tmp_path):
+    opener.open(open_bundle(write_generation(tmp_path)))
+    opener.open(open_bundle(write_classification(tmp_path)))
 
 
-def test_a_model_runs_on_the_provider_that_its_manifest_names(loader, tmp_path):
+def test_a_model_runs_on_the_provider_that_its_manifest_names(opener, tmp_path):
     folder = write_generation(tmp_path)
     edit_manifest(folder, lambda m: m.update(providers=["cpu"]))
-    loaded = loader.load(open_bundle(folder))
-    loaded.stop()
-    assert loaded.provider == "CPUExecutionProvider"
+    assert opener.open(open_bundle(folder)).provider == "CPUExecutionProvider"
 
 
-def test_a_model_for_a_provider_that_is_not_there_is_refused(loader, tmp_path):
+def test_a_model_for_a_provider_that_is_not_there_is_refused(opener, tmp_path):
     folder = write_generation(tmp_path)
     edit_manifest(folder, lambda m: m.update(providers=["cuda"]))
     with pytest.raises(ManifestInvalid, match="providers: provider 'cuda' is not there"):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
-def test_a_provider_that_nobody_knows_is_refused(loader, tmp_path):
+def test_a_provider_that_nobody_knows_is_refused(opener, tmp_path):
     folder = write_generation(tmp_path)
     edit_manifest(folder, lambda m: m.update(providers=["abacus"]))
     with pytest.raises(ManifestInvalid, match="providers: must be among cpu, cuda, got 'abacus'"):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
-def test_a_task_without_its_graph_is_refused(loader, tmp_path):
+def test_a_task_without_its_graph_is_refused(opener, tmp_path):
     folder = write_generation(tmp_path)
     edit_manifest(folder, lambda m: m.update(graphs={"sequence": m["graphs"]["step"]}))
     with pytest.raises(ManifestInvalid, match="task generation needs a step graph"):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
-def test_buckets_that_do_not_reach_the_limit_are_refused(loader, tmp_path):
+def test_buckets_that_do_not_reach_the_limit_are_refused(opener, tmp_path):
     folder = write_classification(tmp_path)
     edit_manifest(folder, lambda m: m["limits"].update(max_input_tokens=BUCKETS[-1] + 1))
     with pytest.raises(ManifestInvalid, match=r"buckets: must reach limits\.max_input"):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
-def test_numbers_that_are_off_at_one_step_are_found(loader, tmp_path):
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda m: m.update(decoding={"temperature": 50}), r"temperature must be in \[0, 2\]"),
+        (lambda m: m.update(decoding={"bogus": 1}), "option must be one of .*, got bogus"),
+        (
+            lambda m: m["graphs"]["step"]["states"][0].update(start="context"),
+            "start 'context' has no encode graph",
+        ),
+        (
+            lambda m: m["graphs"]["step"]["outputs"][0].update(shape=[28]),
+            r"logits of shape \[28\] for 29 tokens",
+        ),
+        (
+            lambda m: m["graphs"]["step"]["inputs"][0].update(role="tokens"),
+            "no tensor has the role 'token'",
+        ),
+        (lambda m: m["limits"].update(max_new_tokens=0), "must be at least 1 to generate"),
+    ],
+)
+def test_a_manifest_that_promises_what_is_not_done_is_refused(opener, tmp_path, edit, message):
+    folder = write_generation(tmp_path)
+    edit_manifest(folder, edit)
+    with pytest.raises(ManifestInvalid, match=message):
+        opener.open(open_bundle(folder))
+
+
+def test_labels_that_are_not_those_of_the_logits_are_refused(opener, tmp_path):
+    folder = write_classification(tmp_path)
+    edit_manifest(folder, lambda m: m.update(labels=["a", "b", "c"]))
+    with pytest.raises(ManifestInvalid, match=r"logits of shape \[2\] for 3 labels"):
+        opener.open(open_bundle(folder))
+
+
+@pytest.mark.parametrize("spoil", ["one", "all"])
+def test_a_golden_case_of_nan_proves_nothing_and_is_refused(opener, tmp_path, spoil):
+    folder = write_generation(tmp_path)
+    case = golden_of(folder)["step"]
+    case.outputs["logits"][(0, 0, 0) if spoil == "one" else ...] = np.nan
+    republish(folder, golden_npz=pack({"step": case}))
+    with pytest.raises(GoldenMismatch, match="not finite"):
+        opener.open(open_bundle(folder))
+
+
+def test_a_golden_case_without_a_step_proves_nothing_and_is_refused(opener, tmp_path):
+    folder = write_generation(tmp_path)
+    empty = GoldenCase({"token": np.zeros((2, 0), int)}, {"logits": np.zeros((2, 0, 29))})
+    republish(folder, golden_npz=pack({"step": empty}))
+    with pytest.raises(FileMismatch, match=r"tokens of shape \(2, 0\)"):
+        opener.open(open_bundle(folder))
+
+
+def test_a_golden_case_that_cannot_be_run_is_the_bundles_fault(opener, tmp_path):
+    folder = write_generation(tmp_path)
+    case = golden_of(folder)["step"]
+    case.inputs["token"][0, 0] = 1000
+    republish(folder, golden_npz=pack({"step": case}))
+    with pytest.raises(GoldenMismatch, match="cannot be run"):
+        opener.open(open_bundle(folder))
+
+
+def test_numbers_that_are_off_at_one_step_are_found(opener, tmp_path):
     folder = write_generation(tmp_path)
     case = golden_of(folder)["step"]
     case.outputs["logits"][1, 3, 5] += 0.01
     republish(folder, golden_npz=pack({"step": case}))
     with pytest.raises(GoldenMismatch, match=r"golden logits, 2 rows, step 3, \[1, 5\] is"):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
-def test_numbers_that_are_off_for_one_text_are_found(loader, tmp_path):
+def test_numbers_that_are_off_for_one_text_are_found(opener, tmp_path):
     folder = write_classification(tmp_path)
     case = golden_of(folder)["sequence"]
     case.outputs["logits"][2] += 0.01
     republish(folder, golden_npz=pack({"sequence": case}))
     with pytest.raises(GoldenMismatch, match="golden logits, 4 rows of 16, "):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
 @pytest.mark.parametrize(
@@ -105,15 +157,15 @@ def test_numbers_that_are_off_for_one_text_are_found(loader, tmp_path):
         (GoldenCase({"token": np.array([[1]])}), "the golden case has no tensor 'logits'"),
     ],
 )
-def test_a_golden_case_that_proves_nothing_is_refused(loader, tmp_path, case, message):
+def test_a_golden_case_that_proves_nothing_is_refused(opener, tmp_path, case, message):
     folder = write_generation(tmp_path)
     republish(folder, golden_npz=pack({"step": case, "other": GoldenCase({"x": np.zeros(1)})}))
     with pytest.raises(FileMismatch, match=message):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))
 
 
-def test_a_graph_of_another_model_is_found_by_the_golden_case(loader, tmp_path):
+def test_a_graph_of_another_model_is_found_by_the_golden_case(opener, tmp_path):
     folder = write_generation(tmp_path)
     republish(folder, step_onnx=TinyCell(seed=9).graph())
     with pytest.raises(GoldenMismatch):
-        loader.prove(open_bundle(folder))
+        opener.open(open_bundle(folder))

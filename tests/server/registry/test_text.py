@@ -100,7 +100,7 @@ def stream(tokenizer, tokens, stops=(), sizes=(1,)):
 )
 async def test_streamed_text_is_the_whole_text_and_never_splits_a_character(kind, text, sizes):
     tokenizer = KINDS[kind]
-    tokens, _ = await tokenizer.encode("text", text)
+    tokens = await tokenizer.encode("text", text)
     pieces, _ = stream(tokenizer, tokens, sizes=sizes)
     expected = unicodedata.normalize("NFC", tokenizer.decode(tokens))
     assert "".join(pieces) == expected
@@ -111,21 +111,21 @@ async def test_streamed_text_is_the_whole_text_and_never_splits_a_character(kind
 
 async def test_a_syllable_comes_out_when_it_can_no_longer_change():
     tokenizer = KINDS["jamo"]
-    tokens, _ = await tokenizer.encode("text", "각 간")
+    tokens = await tokenizer.encode("text", "각 간")
     pieces, _ = stream(tokenizer, tokens)
     assert pieces == ["", "", "", "각", " ", "", "", "간"]
 
 
 async def test_text_comes_early_where_nothing_can_change_it():
     tokenizer = characters()
-    tokens, _ = await tokenizer.encode("text", "abc")
+    tokens = await tokenizer.encode("text", "abc")
     pieces, _ = stream(tokenizer, tokens)
     assert pieces == ["a", "b", "c", ""]
 
 
 async def test_bytes_that_never_become_a_character_are_not_held_for_ever():
     tokenizer = KINDS["bytes"]
-    tokens, _ = await tokenizer.encode("text", "한")
+    tokens = await tokenizer.encode("text", "한")
     text = TextStream(tokenizer, ())
     lone = tokens[-1:] if len(tokens) > 1 else tokens
     pieces = [text.push(lone) for _ in range(12)]
@@ -137,22 +137,53 @@ async def test_bytes_that_never_become_a_character_are_not_held_for_ever():
     st.lists(st.text(alphabet="ab ", min_size=1, max_size=4), min_size=1, max_size=3),
     st.lists(st.integers(1, 4), min_size=1, max_size=3),
 )
-async def test_text_ends_before_the_first_stop(text, stops, sizes):
+async def test_text_ends_before_the_stop_that_is_complete_first(text, stops, sizes):
     tokenizer = characters(max_tokens=100)
-    tokens, _ = await tokenizer.encode("text", text)
+    tokens = await tokenizer.encode("text", text)
     pieces, streamed = stream(tokenizer, tokens, stops, sizes)
-    found = [text.find(stop) for stop in stops if stop in text]
-    if sizes == [1]:  # a larger chunk may hold two stops, of which the earlier counts
-        shortest = min(
-            (next(n for n in range(len(text) + 1) if any(s in text[:n] for s in stops)),)
-            if found
-            else (len(text),)
-        )
-        seen = text[:shortest]
-        cut = min((seen.find(stop) for stop in stops if stop in seen), default=len(text))
-        assert "".join(pieces) == text[:cut]
-    assert streamed.stopped == bool(found)
-    assert not any(stop in "".join(pieces) for stop in stops)
+    ends = [end for end in range(len(text) + 1) if any(text[:end].endswith(s) for s in stops)]
+    expected = text
+    if ends:
+        longest = max(len(stop) for stop in stops if text[: ends[0]].endswith(stop))
+        expected = text[: ends[0] - longest]
+    assert "".join(pieces) == expected
+    assert streamed.stopped == bool(ends)
+
+
+async def test_a_stop_is_found_in_whatever_form_it_is_written():
+    tokenizer = KINDS["jamo"]
+    tokens = await tokenizer.encode("text", "한글 각 간")
+    pieces, streamed = stream(tokenizer, tokens, [unicodedata.normalize("NFD", "각")])
+    assert ("".join(pieces), streamed.stopped) == ("한글 ", True)
+
+
+async def test_a_continuation_keeps_the_space_between_it_and_its_prompt():
+    tokenizer = KINDS["words"]
+    prompt = await tokenizer.encode("text", "naïve")
+    whole = await tokenizer.encode("text", "naïve café English")
+    assert whole[: len(prompt)] == prompt
+    text = TextStream(tokenizer, (), prompt)
+    new = whole[len(prompt) :]
+    assert text.push(new) + text.finish() == " café English"
+
+
+def test_bytes_that_are_no_character_do_not_spoil_the_one_that_follows():
+    tokenizer = KINDS["bytes"]
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    letters = tokenizers.Tokenizer.from_str(tokenizer._tokenizer.to_str()).get_vocab()
+    by_byte = bytes_to_letters()
+    assert set(by_byte.values()) <= set(alphabet)
+    tokens = [letters[by_byte[byte]] for byte in b"\x80\x80\x80\xe1\x80\x80a"]
+    pieces, _ = stream(tokenizer, tokens, sizes=(4, 3))
+    assert "".join(pieces) == tokenizer.decode(tokens) == "\ufffd\ufffd\ufffd\u1000a"
+
+
+def bytes_to_letters():
+    """How byte-level tokenizers write bytes: GPT-2's table of printable stand-ins."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    table = {byte: chr(byte) for byte in printable}
+    return table | {byte: chr(256 + index) for index, byte in enumerate(others)}
 
 
 async def test_a_character_the_model_never_saw_is_named():
@@ -163,12 +194,11 @@ async def test_a_character_the_model_never_saw_is_named():
 
 async def test_a_text_over_the_limit_is_refused_or_cut():
     tokenizer = characters(max_tokens=8)
-    with pytest.raises(InvalidRequest, match="prompt must have at most 8 tokens, got 9"):
+    with pytest.raises(InvalidRequest, match="prompt must have at most 8 tokens, got 9 tokens"):
         await tokenizer.encode("prompt", "a" * 9)
-    tokens, cut = await tokenizer.encode("prompt", "a" * 9, truncate=True)
-    assert (len(tokens), cut) == (8, True)
-    tokens, cut = await tokenizer.encode("prompt", "a" * 8, truncate=True)
-    assert (len(tokens), cut) == (8, False)
+    texts = ["a" * 9, "a" * 8, "a" * 100_000]
+    encoded = await tokenizer.encode_all(["x"] * 3, texts, truncate=True)
+    assert [(len(tokens), cut) for tokens, cut in encoded] == [(8, True), (8, False), (8, True)]
 
 
 async def test_a_huge_text_is_refused_without_being_tokenised():
@@ -190,5 +220,5 @@ def test_what_is_no_tokenizer_is_refused(data):
 
 def test_a_vocabulary_of_another_size_is_refused():
     spec = manifest.Tokenizer(file="tokenizer.json", vocabulary_size=len(CHARACTERS))
-    with pytest.raises(FileMismatch, match="has 29 tokens, not 28"):
+    with pytest.raises(FileMismatch, match="has 29 tokens up to 28, not those from 0 to 27"):
         Tokenizer(character_tokenizer(), spec, 1)

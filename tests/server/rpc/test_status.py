@@ -35,3 +35,9 @@ def test_an_overloaded_server_says_when_to_return():
 @pytest.mark.parametrize("got", ["x" * 10_000, list(range(1000))])
 def test_what_came_is_never_shown_whole(got):
     assert len(str(InvalidRequest.of("prompt", "be short", got))) < 150
+
+
+def test_a_long_message_is_cut_to_what_headers_hold():
+    status = to_status(InvalidRequest("x" * 100_000, field="y" * 100_000))
+    assert sum(len(value) for _, value in status.trailing_metadata) < 4096
+    assert len(status.details) < 1024

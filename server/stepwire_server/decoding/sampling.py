@@ -49,7 +49,7 @@ class Sampler:
     def __init__(
         self, capacity: int, vocabulary_size: int, *, end: int | None, suppressed: tuple[int, ...]
     ) -> None:
-        self._suppressed = list(suppressed)
+        self._suppressed = suppressed
         self._end = end
         self._draws = Draws(capacity)
         self._temperature = np.zeros(capacity)
@@ -85,8 +85,8 @@ class Sampler:
         Returns:
             [N] tokens.
         """
-        if self._suppressed:
-            logits[:, self._suppressed] = -np.inf
+        for token in self._suppressed:
+            logits[:, token] = -np.inf
         edits = self._edits_of(slots)
         for index, edit in edits:
             edit.before_penalties(logits[index])

@@ -36,6 +36,9 @@ class RunningBatch:
         self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)
         self._reading: set[Row] = set()  # those that still read their prompt
+        # What the last step gave, while the same rows go on with it: it feeds the next step
+        # as it is, and is written into the slots only when rows come or go.
+        self._following: State | None = None
         self._arranged = True
 
     def __len__(self) -> int:
@@ -50,6 +53,7 @@ class RunningBatch:
     def leave(self, row: Row) -> None:
         """Takes a row's slot, if it has one; its state is forgotten."""
         if row.slot >= 0:
+            self._write_back()
             del self._by_slot[row.slot]
             self._reading.discard(row)
             self._pool.release(row.slot)
@@ -59,6 +63,7 @@ class RunningBatch:
     def put_aside(self, row: Row) -> None:
         """Takes a row's slot, if it has one, and leaves the state with the row."""
         if row.slot >= 0:
+            self._write_back()
             row.parked = self._pool.read(row.slot)
             self.leave(row)
 
@@ -73,8 +78,8 @@ class RunningBatch:
 
     def step(self) -> Logits:
         """Runs the model once over all rows. Returns [N, V]."""
-        logits, state = self._model.step(self._inputs[self._slots], self._pool.gather(self._slots))
-        self._pool.scatter(self._slots, state)
+        state = self._following or self._pool.gather(self._slots)
+        logits, self._following = self._model.step(self._inputs[self._slots], state)
         return logits
 
     def read_on(self, logits: Logits) -> tuple[list[Row], Logits, int]:
@@ -109,7 +114,13 @@ class RunningBatch:
         self._inputs[slots] = tokens
         return tokens
 
+    def _write_back(self) -> None:
+        if self._following is not None:
+            self._pool.scatter(self._slots, self._following)
+            self._following = None
+
     def _settle(self, row: Row, state: State | None) -> None:
+        self._write_back()
         row.slot = self._pool.acquire(state)
         self._by_slot[row.slot] = row
         self._arranged = False
@@ -126,6 +137,7 @@ class RunningBatch:
             return []
         self._reading.remove(row)
         twins = [Row(row.job, sample, row.position) for sample in range(1, row.job.samples)]
+        self._write_back()
         for twin in twins:
             self._settle(twin, self._pool.read(row.slot))
         row.job.rows += twins

@@ -61,6 +61,7 @@ class Engine:
         self._end = end
         self._max_parked = config.max_parked
         self._parked: set[Job] = set()
+        self._first_tokens = False  # the last step gave a row its first token
         self._wake = threading.Condition()  # guards the next three
         self._scheduler = Scheduler(config)
         self._orders: list[Callable[[], None]] = []
@@ -132,7 +133,10 @@ class Engine:
 
     def _turn(self) -> None:
         if self.step():
-            self._outbox.send(len(self._batch) * MESSAGE_COST_S)
+            # A caller's first piece does not wait for company.
+            cost_s = 0.0 if self._first_tokens else len(self._batch) * MESSAGE_COST_S
+            self._first_tokens = False
+            self._outbox.send(cost_s)
             return
         self._outbox.flush()
         with self._wake:
@@ -210,7 +214,7 @@ class Engine:
             for index, (row, token) in enumerate(zip(rows, tokens, strict=True))
         ]
         self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
-        self._outbox.add_all([(d.row.job.sink.deliver, (d,)) for d in deliveries])
+        self._outbox.add(_hand_out, deliveries)
 
     def _deliver(
         self, row: Row, token: int, logprobs: TokenLogprobs | None, now: float
@@ -218,6 +222,7 @@ class Engine:
         """Appends a token to its row, and ends the row if that was its last."""
         if not row.first_token_at:
             row.first_token_at = now
+            self._first_tokens = True
         kept, reason = row.take(token, self._end)
         if reason:
             self._drop_row(row)
@@ -280,3 +285,9 @@ class Engine:
     def _fail_everything(self, error: StepwireError) -> None:
         scheduler = self._scheduler
         self._fail_all([*scheduler.running, *scheduler.waiting, *self._parked], error)
+
+
+def _hand_out(deliveries: list[Delivery]) -> None:
+    """Gives each caller its own; runs on the callers' thread."""
+    for delivery in deliveries:
+        delivery.row.job.sink.deliver(delivery)

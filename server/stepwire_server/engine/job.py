@@ -60,31 +60,28 @@ class Row:
     slot: int = -1  # -1: it has none
     parked: State | None = None  # its state while it has no slot
     first_token_at: float = 0.0  # of the engine's clock
+    options: Options = field(init=False)  # its job's
+    prompt: Sequence[int] = field(init=False)  # its job's
+
+    def __post_init__(self) -> None:
+        # Read for each row in each step: an attribute costs less than a way through the job.
+        self.options = self.job.options
+        self.prompt = self.job.prompt
 
     @property
     def reading(self) -> bool:
         """Whether it still reads its prompt."""
-        return self.position < len(self.job.prompt)
+        return self.position < len(self.prompt)
 
     @property
     def next_input(self) -> int:
         """The token that its next step reads."""
-        return self.job.prompt[self.position] if self.reading else self.last_token
-
-    @property
-    def options(self) -> Options:
-        """How its tokens are chosen."""
-        return self.job.options
-
-    @property
-    def prompt(self) -> Sequence[int]:
-        """What it reads first."""
-        return self.job.prompt
+        return self.prompt[self.position] if self.reading else self.last_token
 
     @property
     def last_token(self) -> int:
         """What was generated last; before that, the end of the prompt."""
-        return self.generated[-1] if self.generated else self.job.prompt[-1]
+        return self.generated[-1] if self.generated else self.prompt[-1]
 
     def ended(self, reason: FinishReason, now: float) -> Ended:
         """Says why and when it ended."""
@@ -98,7 +95,7 @@ class Row:
 
     def take(self, token: int, end: int | None) -> tuple[int | None, FinishReason | None]:
         """Appends a chosen token; returns it unless it is an end, and why the row ends."""
-        options = self.job.options
+        options = self.options
         if token == end:
             return None, FinishReason.END_OF_SEQUENCE
         if token in options.stop_token_ids:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-Call = tuple[Callable[..., None], tuple[Any, ...]]  # a function, and what to call it with
 Post = Callable[..., Any]  # runs a function soon, on the event loop's thread
 
 
@@ -23,18 +22,14 @@ class Outbox:
         self._post = post
         self._max_delay_s = max_delay_s
         self._lock = threading.Lock()
-        self._calls: list[Call] = []
+        self._calls: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._sent_at = 0.0
         self._crossing = False  # a hop is under way and will take what is added now
 
     def add(self, function: Callable[..., None], *args: Any) -> None:
         """Puts in one call to make."""
-        self.add_all([(function, args)])
-
-    def add_all(self, calls: list[Call]) -> None:
-        """Puts in calls to make, in their order."""
         with self._lock:
-            self._calls += calls
+            self._calls.append((function, args))
 
     def send(self, expected_cost_s: float) -> None:
         """Sends what is there, unless the last hop is less than a moment ago.

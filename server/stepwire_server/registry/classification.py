@@ -1,13 +1,11 @@
 """A model that labels whole texts."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
-
-from stepwire_server.decoding.filters import softmax
 from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.registry.text import Tokenizer
@@ -75,9 +73,11 @@ class ClassificationModel:
         return tokens or [cast(int, self._unknown)]
 
     def _rank(self, logits: Result, top_k: int) -> tuple[tuple[str, float], ...]:
-        probabilities = softmax(logits.astype(np.float64)[None])[0]
-        order = np.argsort(-probabilities, kind="stable")[:top_k]
-        return tuple((self.labels[index], float(probabilities[index])) for index in order)
+        # For a handful of labels plain Python is quicker than arrays.
+        values = logits.tolist()
+        weights = [math.exp(value - max(values)) for value in values]
+        order = sorted(range(len(values)), key=values.__getitem__, reverse=True)[:top_k]
+        return tuple((self.labels[index], weights[index] / sum(weights)) for index in order)
 
 
 class _Answers:

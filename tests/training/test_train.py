@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from stepwire_training.data.tokens import characters
 from stepwire_training.interrupt import EXIT_CODE, Interrupt
 from stepwire_training.recipes import RECIPES, tiny
 from stepwire_training.train import Stopped, train
@@ -75,8 +76,18 @@ def test_another_recipe_does_not_go_on_from_a_checkpoint(tmp_path):
     recipe = replace(tiny.generator(), steps=2)
     train(recipe, recipe.data.load(), tmp_path, Interrupt())
 
-    with pytest.raises(ValueError, match="written by another recipe; move it away"):
+    with pytest.raises(ValueError, match="written by another recipe or tokenizer; move it away"):
         train(replace(recipe, steps=3), recipe.data.load(), tmp_path, Interrupt())
+
+
+def test_other_tokens_do_not_go_on_from_a_checkpoint(tmp_path):
+    recipe = replace(tiny.generator(), steps=2)
+    dataset = recipe.data.load()
+    train(recipe, dataset, tmp_path, Interrupt())
+    other = replace(dataset, tokenizer=characters("Some other letters."))
+
+    with pytest.raises(ValueError, match="another recipe or tokenizer"):
+        train(recipe, other, tmp_path, Interrupt())
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path):

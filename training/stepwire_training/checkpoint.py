@@ -45,6 +45,7 @@ class Progress:
 class Training:
     """Everything that changes while a run goes on."""
 
+    fingerprint: str  # of the recipe and the tokens: what another run cannot go on from
     model: Network
     average: Network  # the same model with averaged weights
     optimizer: Optimizer
@@ -70,17 +71,16 @@ class Training:
         return shown | ({"best": f"{self.progress.best_loss:.4f}"} if self.progress.best else {})
 
 
-def write(path: Path, fingerprint: str, training: Training, parts: list[Any]) -> None:
+def write(path: Path, training: Training, parts: list[Any]) -> None:
     """Writes a checkpoint that is either whole or not there at all.
 
     Args:
         path: the file.
-        fingerprint: of the recipe; another recipe cannot go on from here.
         training: the run.
         parts: what each process has of its own (see own_part), by rank.
     """
     content = {
-        "fingerprint": fingerprint,
+        "fingerprint": training.fingerprint,
         "model": training.model.state_dict(),
         "average": training.average.state_dict(),
         "optimizer": training.optimizer.state_dict(),
@@ -97,11 +97,13 @@ def own_part(training: Training) -> dict[str, Any]:
     return {"rng": torch.get_rng_state(), "state": training.state, "losses": training.losses}
 
 
-def read(path: Path, fingerprint: str, training: Training, shard: Shard) -> None:
+def read(path: Path, training: Training, shard: Shard) -> None:
     """Puts a run back to where its checkpoint was written."""
     content = torch.load(path, weights_only=True)
-    if content["fingerprint"] != fingerprint:
-        raise ValueError(f"{path} was written by another recipe; move it away to start anew")
+    if content["fingerprint"] != training.fingerprint:
+        raise ValueError(
+            f"{path} was written by another recipe or tokenizer; move it away to start anew"
+        )
     if len(content["processes"]) != shard.world:
         wanted = len(content["processes"])
         raise ValueError(f"{path} was written by {wanted} processes, this run has {shard.world}")

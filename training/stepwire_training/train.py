@@ -5,6 +5,7 @@ stopped ends with the same bits as one that was not.
 """
 
 import copy
+import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -61,7 +62,7 @@ def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) ->
             asked = interrupt.asked(run.progress.step)
             stop, due = processes.any_of([asked, clock.is_due()], shard)
             if stop or due or last:
-                save(recipe, run, folder, shard)
+                save(run, folder, shard)
             if stop and not last:
                 raise Stopped
     return run
@@ -77,6 +78,7 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
     model.train()
     torch.manual_seed(recipe.seed * 1000 + shard.rank)  # other dropout in every process
     run = Training(
+        fingerprint=fingerprint(recipe, dataset),
         model=model,
         average=copy.deepcopy(model).requires_grad_(False),
         optimizer=torch.optim.AdamW(
@@ -84,7 +86,7 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
         ),
     )
     if checkpointed:
-        checkpoint.read(folder / CHECKPOINT, recipe.fingerprint(), run, shard)
+        checkpoint.read(folder / CHECKPOINT, run, shard)
     return run
 
 
@@ -142,11 +144,17 @@ def look(recipe: Recipe, run: Training, dev: Batches, folder: Path, shard: Shard
     journal.write_curve(folder / "learning_curve.png", recipe.bundle, run.progress)
 
 
-def save(recipe: Recipe, run: Training, folder: Path, shard: Shard) -> None:
+def save(run: Training, folder: Path, shard: Shard) -> None:
     """Writes the checkpoint; every process takes part."""
     parts = processes.gathered(checkpoint.own_part(run), shard)
     if shard.rank == 0:
-        checkpoint.write(folder / CHECKPOINT, recipe.fingerprint(), run, parts)
+        checkpoint.write(folder / CHECKPOINT, run, parts)
+
+
+def fingerprint(recipe: Recipe, dataset: Dataset) -> str:
+    """Tells a run from every other; weights mean nothing beside another tokenizer."""
+    tokenizer = dataset.tokenizer.to_str()
+    return hashlib.sha256(f"{recipe.fingerprint()}{tokenizer}".encode()).hexdigest()
 
 
 class Clock:

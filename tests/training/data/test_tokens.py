@@ -41,6 +41,15 @@ def test_jamo_are_taken_apart_by_the_file_itself():
     assert len(tokenizer.encode("한글").ids) == 6
 
 
+def test_of_equally_rare_characters_the_same_are_kept_every_time(monkeypatch):
+    monkeypatch.setattr(tokens, "ALPHABET", 6)
+    texts = ["가가 나다라마바사아자차카타파하" * 2]
+    found = {tokens.byte_pairs(texts, "syllables", 40).to_str() for _ in range(8)}
+
+    assert len(found) == 1
+    assert {"가", "나"} <= tokens.byte_pairs(texts, "syllables", 40).get_vocab().keys()
+
+
 @pytest.mark.parametrize("units", ["syllables", "jamo"])
 def test_byte_pairs_keep_words_and_mark_the_unknown(units):
     tokenizer = tokens.byte_pairs(["재미있는 영화"] * 9, units, 60)

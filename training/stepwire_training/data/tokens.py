@@ -6,7 +6,7 @@ taken apart into jamo, for one) is written into the file itself.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Literal
 
 from tokenizers import (
@@ -23,6 +23,7 @@ Units = Literal["syllables", "jamo"]  # how Hangul is written: whole, or taken a
 
 UNKNOWN = "<unk>"
 SPACE = "\u2581"  # stands for a space inside BPE tokens
+ALPHABET = 2_000  # characters that BPE grows from; the others are unknown
 
 
 def characters(text: str) -> Tokenizer:
@@ -33,7 +34,7 @@ def characters(text: str) -> Tokenizer:
     return _one_a_character(sorted(set(text)))
 
 
-def frequent_characters(texts: Iterable[str], units: Units, at_least: int) -> Tokenizer:
+def frequent_characters(texts: Sequence[str], units: Units, at_least: int) -> Tokenizer:
     """One token a character; those seen less than `at_least` times are unknown."""
     normalizer = _normalizer(units)
     counts = Counter(char for text in texts for char in normalizer.normalize_str(text))
@@ -42,17 +43,32 @@ def frequent_characters(texts: Iterable[str], units: Units, at_least: int) -> To
     return tokenizer
 
 
-def byte_pairs(texts: Iterable[str], units: Units, vocabulary: int) -> Tokenizer:
+def byte_pairs(texts: Sequence[str], units: Units, vocabulary: int) -> Tokenizer:
     """Pieces of words, grown from characters by merging the most frequent pairs."""
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = _normalizer(units)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="always")
+    # The trainer's own choice among equally rare characters changes from run to run.
+    alphabet = _most_frequent(texts, tokenizer.normalizer, ALPHABET)
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, limit_alphabet=2_000, special_tokens=[], show_progress=False
+        vocab_size=vocabulary,
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        special_tokens=[],
+        show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return _with_unknown(tokenizer)
+
+
+def _most_frequent(
+    texts: Sequence[str], normalizer: normalizers.Normalizer, limit: int
+) -> list[str]:
+    """The commonest characters and the mark of a space; of equals the lower code point."""
+    counts = Counter(char for text in texts for char in normalizer.normalize_str(text))
+    counts.pop(" ", None)
+    return [SPACE, *sorted(counts, key=lambda char: (-counts[char], char))[: limit - 1]]
 
 
 def _normalizer(units: Units) -> normalizers.Normalizer:

@@ -110,6 +110,12 @@ class App:
                 ("grpc.max_send_message_length", -1),
                 # Two servers on one port would each get half of the calls, unnoticed.
                 ("grpc.so_reuseport", 0),
+                # A caller that fell off the network would hold its place for hours.
+                ("grpc.keepalive_time_ms", 60_000),
+                ("grpc.keepalive_timeout_ms", 20_000),
+                # Callers may ask the same of us.
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ],
         )
         most = config.max_inputs_per_call

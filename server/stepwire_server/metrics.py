@@ -103,7 +103,7 @@ class Metrics:
             "stepwire_queue_seconds", "Time from arrival to the first run.", CALL_BUCKETS
         )
         self.first_piece_seconds = histogram(
-            "stepwire_first_piece_seconds", "Time from arrival to the first token.", CALL_BUCKETS
+            "stepwire_first_piece_seconds", "Time from arrival to the first piece.", CALL_BUCKETS
         )
         self.piece_interval_seconds = histogram(
             "stepwire_piece_interval_seconds", "Time between two pieces.", CALL_BUCKETS
@@ -114,7 +114,7 @@ class Metrics:
         self.slots = gauge("stepwire_slots", "Rows that can run at once.")
         self.slots_in_use = gauge("stepwire_slots_in_use", "Rows that run.")
         self.waiting = gauge("stepwire_waiting", "Requests or texts in the queue.")
-        self.parked = gauge("stepwire_parked", "Sequences whose reader is too far behind.")
+        self.parked = gauge("stepwire_parked", "Prompts whose reader is too far behind.")
         self.cancelled = counter("stepwire_cancelled", "Jobs whose caller left.", "stage")
         self.dropped = counter("stepwire_deadline_dropped", "Jobs whose deadline passed queued.")
 

@@ -33,7 +33,7 @@ class DecodingOptions:
     top_k: int | None = None  # draw from the k likeliest; 0 is all
     top_p: float | None = None  # draw from the fewest that reach this probability, in (0, 1]
     min_p: float | None = None  # at least this fraction as likely as the likeliest, in [0, 1]
-    repetition_penalty: float | None = None  # on tokens of prompt and output, in (0, 10]
+    repetition_penalty: float | None = None  # on tokens of prompt and output, in [0.01, 10]
     presence_penalty: float | None = None  # on every token generated so far, in [-2, 2]
     frequency_penalty: float | None = None  # the same, once for each occurrence
     no_repeat_ngram_size: int | None = None  # no sequence of this many tokens twice

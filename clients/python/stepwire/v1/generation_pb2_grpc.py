@@ -50,7 +50,8 @@ class GenerationServiceServicer:
         """Generate continues every prompt, `n` times each, and streams the text as it is
         chosen. Pieces of different sequences may share a message; each sequence ends
         with one piece that carries `summary`, and the stream ends after the last of them.
-        A reader that falls behind gets fewer, larger pieces, and never a lost one.
+        A reader that falls behind gets fewer, larger pieces, up to 256 tokens a message, and
+        never loses one.
         Leaving the call early frees its place in the batch.
 
         Errors: INVALID_ARGUMENT (INVALID_REQUEST) a field out of range, a character the

@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import machine, plan, report
@@ -26,6 +27,7 @@ def main() -> None:
     parser = _parser()
     flags = parser.parse_args()
     wanted = (plan.quick if flags.quick else plan.full)(flags.model_repository)
+    wanted = replace(wanted, generator=flags.generator, classifier=flags.classifier)
     if missing := {wanted.generator, wanted.classifier} - _bundles(wanted.repository):
         parser.error(f"{wanted.repository} has no bundle {' and no '.join(sorted(missing))}")
     texts, source = reviews()
@@ -77,6 +79,8 @@ def _tell(what: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a minute instead of several; rough")
+    parser.add_argument("--generator", default=Plan.generator, help="the model that generates")
+    parser.add_argument("--classifier", default=Plan.classifier, help="the model that classifies")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections")
     parser.add_argument(
         "--model-repository",

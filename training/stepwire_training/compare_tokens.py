@@ -24,7 +24,6 @@ from stepwire_training.train import Stopped, train
 
 TABLE = "nsmc_tokens.csv"
 HEADING = ("tokens", "vocabulary", "tokens in a review", "dev accuracy", "training minutes")
-SAMPLE = 50  # batches whose lengths are averaged
 
 
 def main() -> int:
@@ -66,8 +65,9 @@ def measure(name: str, recipe: Recipe, runs: Path, interrupt: Interrupt) -> tupl
 
 
 def mean_length(dataset: Dataset) -> float:
-    """Tokens of a training review, averaged over some batches."""
-    lengths = [dataset.train.batch(step, Shard()).inputs[1] for step in range(SAMPLE)]
+    """Tokens of a training review, on average."""
+    steps = range(len(dataset.train))
+    lengths = [dataset.train.batch(step, Shard()).inputs[1] for step in steps]
     return torch.cat(lengths).float().mean().item()
 
 

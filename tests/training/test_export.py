@@ -24,7 +24,7 @@ def classified(classifier, tmp_path_factory):
 
 def test_a_generator_bundle_is_whole(generated):
     manifest = generated.manifest
-    generated.verify_files()
+    generated.read_all()
 
     assert manifest.files.keys() == FILES | {"step.onnx"}
     assert (manifest.task, manifest.labels) == ("generation", ())
@@ -34,7 +34,7 @@ def test_a_generator_bundle_is_whole(generated):
 
 def test_a_classifier_bundle_is_whole(classified):
     manifest = classified.manifest
-    classified.verify_files()
+    classified.read_all()
 
     assert manifest.files.keys() == FILES | {"sequence.onnx"}
     assert (manifest.task, manifest.labels) == ("classification", ("negative", "positive"))

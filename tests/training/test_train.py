@@ -113,7 +113,10 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path):
 def test_two_processes_stopped_and_resumed_equal_two_that_were_not(tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     script = Path(__file__).with_name("two_processes.py")
-    subprocess.run([*launcher, script, tmp_path], env=ENVIRONMENT, check=True, timeout=120)
+    # Each sitting is a command of its own, as a user would type it again.
+    for folder, stop_at in (("whole", "0"), ("stopped", "13"), ("stopped", "0")):
+        command = [*launcher, script, tmp_path / folder, stop_at]
+        subprocess.run(command, env=ENVIRONMENT, check=True, timeout=120)
 
     assert contents(tmp_path / "stopped/tiny") == contents(tmp_path / "whole/tiny")
 

@@ -105,7 +105,9 @@ def truncate(
     ranked = np.where((ranks < top_k[:, None]) | (top_k[:, None] == 0), ranked, 0.0)
     total = ranked.sum(axis=-1, keepdims=True)
     before = np.cumsum(ranked, axis=-1) - ranked  # probability of all likelier tokens
-    ranked = np.where(before < top_p[:, None] * total, ranked, 0.0)
+    # Rounding must not let a top_p of 1 drop anything.
+    inside = (before < top_p[:, None] * total) | (top_p[:, None] >= 1)
+    ranked = np.where(inside, ranked, 0.0)
     return np.where(ranked >= min_p[:, None] * ranked[:, :1], ranked, 0.0)
 
 

@@ -14,9 +14,9 @@ logits_of_rows = arrays.arrays(
 def slow_truncate(probabilities, top_k, top_p, min_p):
     """One row, token by token, likeliest first, as the papers tell it."""
     kept = list(probabilities[:top_k] if top_k else probabilities)
-    total, before, nucleus = sum(kept), 0.0, []
+    total, before, nucleus = np.sum(kept), 0.0, []
     for probability in kept:
-        if before < top_p * total:
+        if before < top_p * total or top_p == 1:
             nucleus.append(probability)
         before += probability
     kept = [p for p in nucleus if p >= min_p * nucleus[0]]

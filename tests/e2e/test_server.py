@@ -205,13 +205,20 @@ async def test_a_mistake_of_ours_leaves_as_an_id_and_nothing_else(app, generatio
     assert error_info(raised.value).metadata["id"] == "call-8"
 
 
-async def test_a_caller_that_vanishes_gives_its_slot_back(app, generation):
-    call = generation.Generate(a_request("a", max_tokens=4096, n=8))
-    await call.read()
-    await eventually(lambda: value(app, "stepwire_slots_in_use") == 8)
-    call.cancel()
-    await eventually(lambda: value(app, "stepwire_slots_in_use") == 0)
-    assert value(app, "stepwire_cancelled_total", stage="running") == 1
+async def test_a_caller_that_vanishes_gives_its_slot_back(repository):
+    # It does not read on, so without a large buffer it would soon be parked.
+    batching = BatchingConfig(max_rows=8, buffer_tokens=10**6)
+    async with (
+        App(server_config(repository, batching=batching)).running() as app,
+        grpc.aio.insecure_channel(f"127.0.0.1:{app.grpc_port}") as channel,
+    ):
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        call = stub.Generate(a_request("a", max_tokens=4096, n=8))
+        await call.read()
+        await eventually(lambda: value(app, "stepwire_slots_in_use") == 8)
+        call.cancel()
+        await eventually(lambda: value(app, "stepwire_slots_in_use") == 0)
+        assert value(app, "stepwire_cancelled_total", stage="running") == 1
 
 
 async def test_a_full_queue_turns_callers_away_with_a_delay(repository):

@@ -28,6 +28,7 @@ TEST = Source(
 )
 LABELS = ("negative", "positive")
 EVALUATION_ROWS = 256
+DEV_REVIEWS = 10_000  # taken from the training file, which has no official dev split
 
 Kind = Literal["jamo", "characters", "bpe", "jamo-bpe"]
 
@@ -48,7 +49,6 @@ class Reviews:
     rows: int  # reviews of a batch
     take_apart: float = 0.0  # share of BPE tokens split at random while training
     vectors: int = 0  # size of word vectors to begin from; 0 begins at random
-    dev: int = 10_000  # taken from the training file, which has no official dev split
     seed: int  # mixes the reviews anew each pass
 
     def load(self) -> Dataset:
@@ -68,7 +68,7 @@ def split(train: list[Review], test: list[Review], config: Reviews) -> Dataset:
     hidden = {review.text for review in test}
     kept = [review for review in train if review.text and review.text not in hidden]
     random.Random(config.seed).shuffle(kept)
-    cut = min(config.dev, len(kept) // 5)
+    cut = min(DEV_REVIEWS, len(kept) // 5)
     dev, kept = kept[:cut], kept[cut:]
     tokenizer = build_tokenizer(config, [review.text for review in kept])
     splitting = Splitting(parts(tokenizer), config.take_apart)

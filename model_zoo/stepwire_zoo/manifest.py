@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 FORMAT = 1  # of manifest.json; a reader refuses every other
 
-TASKS = ("generation", "classification")
+TASKS = ("generation", "classification", "translation")
 GRAPH_ROLES = ("step", "encode", "sequence")
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
-TENSOR_ROLES = ("token", "tokens", "lengths", "logits", "attention", "hidden")
+TENSOR_ROLES = (
+    *("token", "tokens", "lengths", "logits", "attention", "hidden"),
+    *("context", "start", "rows", "places"),
+)
 
 MOST_STATE_ELEMENTS = 1 << 22  # of one state of one row
 
@@ -27,7 +30,7 @@ class Tensor:
 
     name: str
     dtype: str
-    shape: tuple[int, ...]  # of one row, without the batch axis; -1 varies
+    shape: tuple[int, ...]  # of one row, or one source, without the batch axis; -1 varies
     role: str  # one of TENSOR_ROLES
 
     def __post_init__(self) -> None:
@@ -64,7 +67,9 @@ class Graph:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     states: tuple[State, ...] = ()
-    buckets: tuple[int, ...] = ()  # padded lengths of a sequence graph, ascending
+    # Ascending: padded lengths of texts for a sequence or an encode graph, of the sources'
+    # contexts for a step graph.
+    buckets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if list(self.buckets) != sorted({size for size in self.buckets if size > 0}):
@@ -185,7 +190,7 @@ class Manifest:
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
     graphs: dict[str, Graph]  # by role, one of GRAPH_ROLES
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer  # of what is generated, and of what is read unless that has its own
     limits: Limits
     golden: Golden
     metrics: tuple[Metric, ...]
@@ -193,6 +198,7 @@ class Manifest:
     files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
     labels: tuple[str, ...] = ()
     decoding: dict[str, float] = field(default_factory=dict)  # default options by name
+    source_tokenizer: Tokenizer | None = None  # of what a translator reads, if it is another
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
 
     def __post_init__(self) -> None:
@@ -206,7 +212,8 @@ class Manifest:
         for name in self.files:
             if not _PLAIN_FILE_NAME.fullmatch(name):
                 raise ValueError(f"files: {name!r} is not the plain name of a file")
-        named = (*(g.file for g in self.graphs.values()), self.tokenizer.file, self.golden.file)
+        named = [*(g.file for g in self.graphs.values()), self.tokenizer.file, self.golden.file]
+        named += [self.source_tokenizer.file] if self.source_tokenizer else []
         absent = sorted(set(named) - self.files.keys()) if self.files else []
         if absent:
             raise ValueError(f"files: {absent[0]!r} is used but not listed")

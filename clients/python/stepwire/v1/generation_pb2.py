@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstepwire/v1/generation.proto\x12\x0bstepwire.v1\"\x9c\x01\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07prompts\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Prompt\x12\x0e\n\x01n\x18\x04 \x01(\rH\x00\x88\x01\x01\x12-\n\x07options\x18\x05 \x01(\x0b\x32\x1c.stepwire.v1.DecodingOptionsB\x04\n\x02_n\"J\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x06tokens\x18\x02 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x00\x42\x07\n\x05input\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x9c\x05\n\x0f\x44\x65\x63odingOptions\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nmin_tokens\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x12\n\x05top_p\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x12\n\x05min_p\x18\x06 \x01(\x02H\x05\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x07 \x01(\x02H\x06\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x08 \x01(\x02H\x07\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\t \x01(\x02H\x08\x88\x01\x01\x12!\n\x14no_repeat_ngram_size\x18\n \x01(\rH\t\x88\x01\x01\x12?\n\nlogit_bias\x18\x0b \x03(\x0b\x32+.stepwire.v1.DecodingOptions.LogitBiasEntry\x12\x0c\n\x04stop\x18\x0c \x03(\t\x12\x16\n\x0estop_token_ids\x18\r \x03(\r\x12\x11\n\x04seed\x18\x0e \x01(\x04H\n\x88\x01\x01\x12\x15\n\x08logprobs\x18\x0f \x01(\rH\x0b\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\r\n\x0b_max_tokensB\r\n\x0b_min_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_pB\x15\n\x13_repetition_penaltyB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x17\n\x15_no_repeat_ngram_sizeB\x07\n\x05_seedB\x0b\n\t_logprobs\"?\n\x10GenerateResponse\x12+\n\x06pieces\x18\x01 \x03(\x0b\x32\x1b.stepwire.v1.GeneratedPiece\"\xbc\x01\n\x0eGeneratedPiece\x12\x14\n\x0cprompt_index\x18\x01 \x01(\r\x12\x14\n\x0csample_index\x18\x02 \x01(\r\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\ttoken_ids\x18\x04 \x03(\r\x12,\n\x08logprobs\x18\x05 \x03(\x0b\x32\x1a.stepwire.v1.TokenLogprobs\x12/\n\x07summary\x18\x06 \x01(\x0b\x32\x1e.stepwire.v1.GenerationSummary\"H\n\rTokenLogprobs\x12\x0f\n\x07logprob\x18\x01 \x01(\x02\x12&\n\x03top\x18\x02 \x03(\x0b\x32\x19.stepwire.v1.TokenLogprob\"?\n\x0cTokenLogprob\x12\x10\n\x08token_id\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\"\xcf\x01\n\x11GenerationSummary\x12\x30\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x19.stepwire.v1.FinishReason\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\x12\x18\n\x10generated_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x15\n\rqueue_seconds\x18\x05 \x01(\x01\x12\x1b\n\x13\x66irst_token_seconds\x18\x06 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x07 \x01(\x01*\x82\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x46INISH_REASON_END_OF_SEQUENCE\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x03\x32^\n\x11GenerationService\x12I\n\x08Generate\x12\x1c.stepwire.v1.GenerateRequest\x1a\x1d.stepwire.v1.GenerateResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstepwire/v1/generation.proto\x12\x0bstepwire.v1\"\x9c\x01\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07prompts\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Prompt\x12\x0e\n\x01n\x18\x04 \x01(\rH\x00\x88\x01\x01\x12-\n\x07options\x18\x05 \x01(\x0b\x32\x1c.stepwire.v1.DecodingOptionsB\x04\n\x02_n\"J\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x06tokens\x18\x02 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x00\x42\x07\n\x05input\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"\x89\x08\n\x0f\x44\x65\x63odingOptions\x12\x17\n\nmax_tokens\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x17\n\nmin_tokens\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x18\n\x0btemperature\x18\x03 \x01(\x02H\x02\x88\x01\x01\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x03\x88\x01\x01\x12\x12\n\x05top_p\x18\x05 \x01(\x02H\x04\x88\x01\x01\x12\x12\n\x05min_p\x18\x06 \x01(\x02H\x05\x88\x01\x01\x12\x1f\n\x12repetition_penalty\x18\x07 \x01(\x02H\x06\x88\x01\x01\x12\x1d\n\x10presence_penalty\x18\x08 \x01(\x02H\x07\x88\x01\x01\x12\x1e\n\x11\x66requency_penalty\x18\t \x01(\x02H\x08\x88\x01\x01\x12!\n\x14no_repeat_ngram_size\x18\n \x01(\rH\t\x88\x01\x01\x12?\n\nlogit_bias\x18\x0b \x03(\x0b\x32+.stepwire.v1.DecodingOptions.LogitBiasEntry\x12\x0c\n\x04stop\x18\x0c \x03(\t\x12\x16\n\x0estop_token_ids\x18\r \x03(\r\x12\x11\n\x04seed\x18\x0e \x01(\x04H\n\x88\x01\x01\x12\x15\n\x08logprobs\x18\x0f \x01(\rH\x0b\x88\x01\x01\x12\x17\n\nbeam_width\x18\x10 \x01(\rH\x0c\x88\x01\x01\x12\x1b\n\x0enum_hypotheses\x18\x11 \x01(\rH\r\x88\x01\x01\x12\x1b\n\x0elength_penalty\x18\x12 \x01(\x02H\x0e\x88\x01\x01\x12>\n\x14length_normalization\x18\x13 \x01(\x0e\x32 .stepwire.v1.LengthNormalization\x12\x1d\n\x10\x63overage_penalty\x18\x14 \x01(\x02H\x0f\x88\x01\x01\x12\x15\n\x08patience\x18\x15 \x01(\x02H\x10\x88\x01\x01\x12\x17\n\x0fsuppress_tokens\x18\x16 \x03(\r\x12\x1d\n\x10prefix_bias_beta\x18\x17 \x01(\x02H\x11\x88\x01\x01\x1a\x30\n\x0eLogitBiasEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\x02:\x02\x38\x01\x42\r\n\x0b_max_tokensB\r\n\x0b_min_tokensB\x0e\n\x0c_temperatureB\x08\n\x06_top_kB\x08\n\x06_top_pB\x08\n\x06_min_pB\x15\n\x13_repetition_penaltyB\x13\n\x11_presence_penaltyB\x14\n\x12_frequency_penaltyB\x17\n\x15_no_repeat_ngram_sizeB\x07\n\x05_seedB\x0b\n\t_logprobsB\r\n\x0b_beam_widthB\x11\n\x0f_num_hypothesesB\x11\n\x0f_length_penaltyB\x13\n\x11_coverage_penaltyB\x0b\n\t_patienceB\x13\n\x11_prefix_bias_beta\"?\n\x10GenerateResponse\x12+\n\x06pieces\x18\x01 \x03(\x0b\x32\x1b.stepwire.v1.GeneratedPiece\"\xf7\x01\n\x0eGeneratedPiece\x12\x14\n\x0cprompt_index\x18\x01 \x01(\r\x12\x14\n\x0csample_index\x18\x02 \x01(\r\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\ttoken_ids\x18\x04 \x03(\r\x12,\n\x08logprobs\x18\x05 \x03(\x0b\x32\x1a.stepwire.v1.TokenLogprobs\x12/\n\x07summary\x18\x06 \x01(\x0b\x32\x1e.stepwire.v1.GenerationSummary\x12\x0c\n\x04tail\x18\x07 \x01(\t\x12+\n\nhypotheses\x18\x08 \x03(\x0b\x32\x17.stepwire.v1.Hypothesis\"\xd8\x01\n\nHypothesis\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\x12\x11\n\ttoken_ids\x18\x04 \x03(\r\x12,\n\x08logprobs\x18\x05 \x03(\x0b\x32\x1a.stepwire.v1.TokenLogprobs\x12\x30\n\rfinish_reason\x18\x06 \x01(\x0e\x32\x19.stepwire.v1.FinishReason\x12)\n\tattention\x18\x07 \x03(\x0b\x32\x16.stepwire.v1.Attention\"\x1c\n\tAttention\x12\x0f\n\x07weights\x18\x01 \x03(\x02\"H\n\rTokenLogprobs\x12\x0f\n\x07logprob\x18\x01 \x01(\x02\x12&\n\x03top\x18\x02 \x03(\x0b\x32\x19.stepwire.v1.TokenLogprob\"?\n\x0cTokenLogprob\x12\x10\n\x08token_id\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07logprob\x18\x03 \x01(\x02\"\xcf\x01\n\x11GenerationSummary\x12\x30\n\rfinish_reason\x18\x01 \x01(\x0e\x32\x19.stepwire.v1.FinishReason\x12\x15\n\rprompt_tokens\x18\x02 \x01(\r\x12\x18\n\x10generated_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x15\n\rqueue_seconds\x18\x05 \x01(\x01\x12\x1b\n\x13\x66irst_token_seconds\x18\x06 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x07 \x01(\x01\"\xd8\x01\n\x10TranslateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12$\n\x07sources\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Source\x12-\n\x07options\x18\x04 \x01(\x0b\x32\x1c.stepwire.v1.DecodingOptions\x12\x18\n\x10replace_unknowns\x18\x05 \x01(\x08\x12\x18\n\x10return_attention\x18\x06 \x01(\x08\x12\x1b\n\x13return_alternatives\x18\x07 \x01(\x08\"\xa2\x01\n\x06Source\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x06tokens\x18\x02 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x00\x12\x15\n\x0bprefix_text\x18\x03 \x01(\tH\x01\x12.\n\rprefix_tokens\x18\x04 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x01\x42\x07\n\x05inputB\x0f\n\rtarget_prefix\"D\n\x11TranslateResponse\x12/\n\x07updates\x18\x01 \x03(\x0b\x32\x1e.stepwire.v1.TranslationUpdate\"\xa4\x01\n\x11TranslationUpdate\x12\x14\n\x0csource_index\x18\x01 \x01(\r\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04tail\x18\x03 \x01(\t\x12+\n\nhypotheses\x18\x04 \x03(\x0b\x32\x17.stepwire.v1.Hypothesis\x12\x30\n\x07summary\x18\x05 \x01(\x0b\x32\x1f.stepwire.v1.TranslationSummary\"\xd1\x01\n\x12TranslationSummary\x12\x15\n\rsource_tokens\x18\x01 \x01(\r\x12\x1a\n\x12source_token_texts\x18\x02 \x03(\t\x12\x18\n\x10generated_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\x15\n\rsource_cached\x18\x05 \x01(\x08\x12\x15\n\rqueue_seconds\x18\x06 \x01(\x01\x12\x1b\n\x13\x66irst_token_seconds\x18\x07 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x08 \x01(\x01\"W\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\'\n\x06inputs\x18\x03 \x03(\x0b\x32\x17.stepwire.v1.ScoreInput\"\xa0\x01\n\nScoreInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\'\n\x06tokens\x18\x02 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x00\x12\x15\n\x0bsource_text\x18\x03 \x01(\tH\x01\x12.\n\rsource_tokens\x18\x04 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x01\x42\x08\n\x06targetB\x08\n\x06source\":\n\rScoreResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.stepwire.v1.ScoreResult\"r\n\x0bScoreResult\x12\x13\n\x0binput_index\x18\x01 \x01(\r\x12)\n\x06tokens\x18\x02 \x03(\x0b\x32\x19.stepwire.v1.TokenLogprob\x12\x0f\n\x07logprob\x18\x03 \x01(\x01\x12\x12\n\nperplexity\x18\x04 \x01(\x01*z\n\x13LengthNormalization\x12$\n LENGTH_NORMALIZATION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aLENGTH_NORMALIZATION_PLAIN\x10\x01\x12\x1d\n\x19LENGTH_NORMALIZATION_GNMT\x10\x02*\x82\x01\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x46INISH_REASON_END_OF_SEQUENCE\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x03\x32\xee\x01\n\x11GenerationService\x12I\n\x08Generate\x12\x1c.stepwire.v1.GenerateRequest\x1a\x1d.stepwire.v1.GenerateResponse0\x01\x12L\n\tTranslate\x12\x1d.stepwire.v1.TranslateRequest\x1a\x1e.stepwire.v1.TranslateResponse0\x01\x12@\n\x05Score\x12\x19.stepwire.v1.ScoreRequest\x1a\x1a.stepwire.v1.ScoreResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DECODINGOPTIONS_LOGITBIASENTRY']._loaded_options = None
   _globals['_DECODINGOPTIONS_LOGITBIASENTRY']._serialized_options = b'8\001'
-  _globals['_FINISHREASON']._serialized_start=1582
-  _globals['_FINISHREASON']._serialized_end=1712
+  _globals['_LENGTHNORMALIZATION']._serialized_start=3515
+  _globals['_LENGTHNORMALIZATION']._serialized_end=3637
+  _globals['_FINISHREASON']._serialized_start=3640
+  _globals['_FINISHREASON']._serialized_end=3770
   _globals['_GENERATEREQUEST']._serialized_start=46
   _globals['_GENERATEREQUEST']._serialized_end=202
   _globals['_PROMPT']._serialized_start=204
@@ -42,19 +44,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOKENIDS']._serialized_start=280
   _globals['_TOKENIDS']._serialized_end=303
   _globals['_DECODINGOPTIONS']._serialized_start=306
-  _globals['_DECODINGOPTIONS']._serialized_end=974
-  _globals['_DECODINGOPTIONS_LOGITBIASENTRY']._serialized_start=737
-  _globals['_DECODINGOPTIONS_LOGITBIASENTRY']._serialized_end=785
-  _globals['_GENERATERESPONSE']._serialized_start=976
-  _globals['_GENERATERESPONSE']._serialized_end=1039
-  _globals['_GENERATEDPIECE']._serialized_start=1042
-  _globals['_GENERATEDPIECE']._serialized_end=1230
-  _globals['_TOKENLOGPROBS']._serialized_start=1232
-  _globals['_TOKENLOGPROBS']._serialized_end=1304
-  _globals['_TOKENLOGPROB']._serialized_start=1306
-  _globals['_TOKENLOGPROB']._serialized_end=1369
-  _globals['_GENERATIONSUMMARY']._serialized_start=1372
-  _globals['_GENERATIONSUMMARY']._serialized_end=1579
-  _globals['_GENERATIONSERVICE']._serialized_start=1714
-  _globals['_GENERATIONSERVICE']._serialized_end=1808
+  _globals['_DECODINGOPTIONS']._serialized_end=1339
+  _globals['_DECODINGOPTIONS_LOGITBIASENTRY']._serialized_start=994
+  _globals['_DECODINGOPTIONS_LOGITBIASENTRY']._serialized_end=1042
+  _globals['_GENERATERESPONSE']._serialized_start=1341
+  _globals['_GENERATERESPONSE']._serialized_end=1404
+  _globals['_GENERATEDPIECE']._serialized_start=1407
+  _globals['_GENERATEDPIECE']._serialized_end=1654
+  _globals['_HYPOTHESIS']._serialized_start=1657
+  _globals['_HYPOTHESIS']._serialized_end=1873
+  _globals['_ATTENTION']._serialized_start=1875
+  _globals['_ATTENTION']._serialized_end=1903
+  _globals['_TOKENLOGPROBS']._serialized_start=1905
+  _globals['_TOKENLOGPROBS']._serialized_end=1977
+  _globals['_TOKENLOGPROB']._serialized_start=1979
+  _globals['_TOKENLOGPROB']._serialized_end=2042
+  _globals['_GENERATIONSUMMARY']._serialized_start=2045
+  _globals['_GENERATIONSUMMARY']._serialized_end=2252
+  _globals['_TRANSLATEREQUEST']._serialized_start=2255
+  _globals['_TRANSLATEREQUEST']._serialized_end=2471
+  _globals['_SOURCE']._serialized_start=2474
+  _globals['_SOURCE']._serialized_end=2636
+  _globals['_TRANSLATERESPONSE']._serialized_start=2638
+  _globals['_TRANSLATERESPONSE']._serialized_end=2706
+  _globals['_TRANSLATIONUPDATE']._serialized_start=2709
+  _globals['_TRANSLATIONUPDATE']._serialized_end=2873
+  _globals['_TRANSLATIONSUMMARY']._serialized_start=2876
+  _globals['_TRANSLATIONSUMMARY']._serialized_end=3085
+  _globals['_SCOREREQUEST']._serialized_start=3087
+  _globals['_SCOREREQUEST']._serialized_end=3174
+  _globals['_SCOREINPUT']._serialized_start=3177
+  _globals['_SCOREINPUT']._serialized_end=3337
+  _globals['_SCORERESPONSE']._serialized_start=3339
+  _globals['_SCORERESPONSE']._serialized_end=3397
+  _globals['_SCORERESULT']._serialized_start=3399
+  _globals['_SCORERESULT']._serialized_end=3513
+  _globals['_GENERATIONSERVICE']._serialized_start=3773
+  _globals['_GENERATIONSERVICE']._serialized_end=4011
 # @@protoc_insertion_point(module_scope)

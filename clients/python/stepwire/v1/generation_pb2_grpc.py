@@ -40,6 +40,16 @@ class GenerationServiceStub:
                 request_serializer=stepwire_dot_v1_dot_generation__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=stepwire_dot_v1_dot_generation__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Translate = channel.unary_stream(
+                '/stepwire.v1.GenerationService/Translate',
+                request_serializer=stepwire_dot_v1_dot_generation__pb2.TranslateRequest.SerializeToString,
+                response_deserializer=stepwire_dot_v1_dot_generation__pb2.TranslateResponse.FromString,
+                _registered_method=True)
+        self.Score = channel.unary_stream(
+                '/stepwire.v1.GenerationService/Score',
+                request_serializer=stepwire_dot_v1_dot_generation__pb2.ScoreRequest.SerializeToString,
+                response_deserializer=stepwire_dot_v1_dot_generation__pb2.ScoreResponse.FromString,
+                _registered_method=True)
 
 
 class GenerationServiceServicer:
@@ -65,6 +75,30 @@ class GenerationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Translate(self, request, context):
+        """Translate turns every source into text of another language. Messages carry what is
+        new of some of the sources, in no particular order of sources; each source ends with one
+        update that carries `hypotheses` and `summary`, as soon as it is ready. While a beam
+        search runs, `text` is what no later step can take back and `tail` is the best guess at
+        the rest. A reader that falls behind gets fewer updates; what they say is never lost.
+
+        Errors: as Generate; INVALID_ARGUMENT also for an empty source, a beam that is wider
+        than the server or the vocabulary allows, and options that contradict each other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Score(self, request, context):
+        """Score says how likely a model finds given texts, or given translations of sources, token
+        by token. Results come as each is ready.
+
+        Errors: as Generate; INVALID_ARGUMENT also for a missing or an unwanted source.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GenerationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -72,6 +106,16 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=stepwire_dot_v1_dot_generation__pb2.GenerateRequest.FromString,
                     response_serializer=stepwire_dot_v1_dot_generation__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Translate': grpc.unary_stream_rpc_method_handler(
+                    servicer.Translate,
+                    request_deserializer=stepwire_dot_v1_dot_generation__pb2.TranslateRequest.FromString,
+                    response_serializer=stepwire_dot_v1_dot_generation__pb2.TranslateResponse.SerializeToString,
+            ),
+            'Score': grpc.unary_stream_rpc_method_handler(
+                    servicer.Score,
+                    request_deserializer=stepwire_dot_v1_dot_generation__pb2.ScoreRequest.FromString,
+                    response_serializer=stepwire_dot_v1_dot_generation__pb2.ScoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -102,6 +146,60 @@ class GenerationService:
             '/stepwire.v1.GenerationService/Generate',
             stepwire_dot_v1_dot_generation__pb2.GenerateRequest.SerializeToString,
             stepwire_dot_v1_dot_generation__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Translate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stepwire.v1.GenerationService/Translate',
+            stepwire_dot_v1_dot_generation__pb2.TranslateRequest.SerializeToString,
+            stepwire_dot_v1_dot_generation__pb2.TranslateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Score(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/stepwire.v1.GenerationService/Score',
+            stepwire_dot_v1_dot_generation__pb2.ScoreRequest.SerializeToString,
+            stepwire_dot_v1_dot_generation__pb2.ScoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -12,6 +12,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_UNSPECIFIED: _ClassVar[Task]
     TASK_GENERATION: _ClassVar[Task]
     TASK_CLASSIFICATION: _ClassVar[Task]
+    TASK_TRANSLATION: _ClassVar[Task]
 
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -22,6 +23,7 @@ class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 TASK_UNSPECIFIED: Task
 TASK_GENERATION: Task
 TASK_CLASSIFICATION: Task
+TASK_TRANSLATION: Task
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState
@@ -105,16 +107,18 @@ class Model(_message.Message):
     def __init__(self, summary: _Optional[_Union[ModelSummary, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., graphs: _Optional[_Iterable[_Union[Graph, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., decoding_defaults: _Optional[_Mapping[str, float]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., provider: _Optional[str] = ..., size_bytes: _Optional[int] = ..., load_seconds: _Optional[float] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
-    __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call")
+    __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call", "max_beam_width")
     MAX_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_NEW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_SIZE_FIELD_NUMBER: _ClassVar[int]
     MAX_INPUTS_PER_CALL_FIELD_NUMBER: _ClassVar[int]
+    MAX_BEAM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     max_input_tokens: int
     max_new_tokens: int
     vocabulary_size: int
     max_inputs_per_call: int
-    def __init__(self, max_input_tokens: _Optional[int] = ..., max_new_tokens: _Optional[int] = ..., vocabulary_size: _Optional[int] = ..., max_inputs_per_call: _Optional[int] = ...) -> None: ...
+    max_beam_width: int
+    def __init__(self, max_input_tokens: _Optional[int] = ..., max_new_tokens: _Optional[int] = ..., vocabulary_size: _Optional[int] = ..., max_inputs_per_call: _Optional[int] = ..., max_beam_width: _Optional[int] = ...) -> None: ...
 
 class Graph(_message.Message):
     __slots__ = ("role", "inputs", "outputs", "states")

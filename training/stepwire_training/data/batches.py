@@ -14,6 +14,8 @@ from torch import Tensor
 
 from stepwire_training.data.splitting import Ids, Splitting, take_apart
 
+PADDING = -100  # a target that counts for nothing; PyTorch's losses know it
+
 
 class Batch(NamedTuple):
     """What one training step reads."""
@@ -43,6 +45,31 @@ class Batches(Protocol):
         ...
 
 
+class Pair(NamedTuple):
+    """A sentence and its translation, as plain text."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translations:
+    """Held-out sentences with their translations."""
+
+    tokenizer: Tokenizer
+    begin: int
+    end: int
+    unknown: int
+    dev: list[Pair]
+    tests: dict[str, list[Pair]]  # by name
+    cut: str = "13a"  # how sacrebleu cuts texts into words
+
+    @property
+    def suppressed(self) -> tuple[int, ...]:
+        """Tokens that are never written."""
+        return self.unknown, self.begin
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A data set, ready to train on."""
@@ -54,6 +81,7 @@ class Dataset:
     test: Batches  # measured once, at the end
     facts: dict[str, float]  # counts for the card
     vectors: Callable[[], Tensor] | None = None  # what the embedding begins from, [V, E]
+    translations: "Translations | None" = None  # of a translator: what BLEU is measured on
 
 
 class TextStream:
@@ -90,6 +118,29 @@ class TextStream:
         if self._seed is None:
             return 0
         return int(np.random.default_rng([self._seed, number]).integers(len(self._ids)))
+
+
+def by_length(lengths: Ids, rows: int, pool: int, rng: np.random.Generator | None) -> list[Ids]:
+    """The rows of every batch of one pass, each with others of about their length.
+
+    Args:
+        lengths: [N].
+        rows: of a batch.
+        pool: batches sorted by length together: little padding, still well mixed.
+        rng: mixes the rows; None leaves them in the order of their lengths.
+    """
+    if rng is None:
+        return _cut(np.argsort(lengths, kind="stable"), rows)
+    mixed = rng.permutation(len(lengths))
+    batches: list[Ids] = []
+    for first in range(0, len(mixed), pool * rows):
+        part = mixed[first : first + pool * rows]
+        batches += _cut(part[np.argsort(lengths[part], kind="stable")], rows)
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def _cut(order: Ids, rows: int) -> list[Ids]:
+    return [order[first : first + rows] for first in range(0, len(order), rows)]
 
 
 class LabelledTexts:
@@ -137,16 +188,5 @@ class LabelledTexts:
 
     def _batches(self, number: int) -> list[Ids]:
         """The rows of every batch of one pass."""
-        if self._seed is None:
-            return self._cut(np.argsort(self._lengths, kind="stable"))
-        rng = np.random.default_rng([self._seed, number])
-        mixed = rng.permutation(len(self._texts))
-        pool = self.POOL * self._rows
-        batches: list[Ids] = []
-        for first in range(0, len(mixed), pool):
-            part = mixed[first : first + pool]
-            batches += self._cut(part[np.argsort(self._lengths[part], kind="stable")])
-        return [batches[index] for index in rng.permutation(len(batches))]
-
-    def _cut(self, order: Ids) -> list[Ids]:
-        return [order[first : first + self._rows] for first in range(0, len(order), self._rows)]
+        rng = None if self._seed is None else np.random.default_rng([self._seed, number])
+        return by_length(self._lengths, self._rows, self.POOL, rng)

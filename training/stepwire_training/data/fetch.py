@@ -39,6 +39,7 @@ class Source:
     def _fetched(self) -> bytes:
         with urllib.request.urlopen(self.url, timeout=60) as answer:
             content: bytes = answer.read()
+        content = gzip.decompress(content) if self.url.endswith(".gz") else content
         self._check(content)
         target = cache_folder() / self.path
         target.parent.mkdir(parents=True, exist_ok=True)

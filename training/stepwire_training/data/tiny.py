@@ -4,8 +4,9 @@ import random
 from dataclasses import dataclass
 
 from stepwire_training.data import nsmc, shakespeare
-from stepwire_training.data.batches import Dataset
+from stepwire_training.data.batches import Dataset, Pair
 from stepwire_training.data.nsmc import Review
+from stepwire_training.data.parallel import Cutting, Splits, dataset
 
 WHO = ("the king", "a fool", "my lady", "the ghost")
 GOOD = ("smiles at", "praises", "adores")
@@ -42,6 +43,31 @@ class Verdicts:
         train, test = make_reviews(400, self.seed), make_reviews(100, self.seed + 1)
         # The grammar has few sentences; a number keeps those of the two splits apart.
         return nsmc.split(_numbered(train, "now"), _numbered(test, "then"), config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Countdowns:
+    """Digits and the same digits from their end, for a translator."""
+
+    rows: int
+    seed: int
+
+    def load(self) -> Dataset:
+        """Makes the digits up."""
+        pairs = make_countdowns(700, self.seed)
+        splits = Splits(train=pairs[80:], dev=pairs[:40], tests={"test": pairs[40:80]})
+        return dataset(splits, Cutting(vocabulary=30, rows=self.rows, seed=self.seed))
+
+
+def make_countdowns(count: int, seed: int) -> list[Pair]:
+    """Pairs of different sources, of two to five digits."""
+    rng = random.Random(seed)
+    made: dict[str, Pair] = {}
+    while len(made) < count:
+        digits = [str(rng.randrange(10)) for _ in range(rng.randrange(2, 6))]
+        source, target = " ".join(digits) + ".", " ".join(reversed(digits)) + "!"
+        made[source] = Pair(source, target)
+    return list(made.values())
 
 
 def make_reviews(count: int, seed: int) -> list[Review]:

@@ -22,6 +22,7 @@ from tokenizers import (
 Units = Literal["syllables", "jamo"]  # how Hangul is written: whole, or taken apart by NFD
 
 UNKNOWN = "<unk>"
+BEGIN, END = "<s>", "</s>"  # of what a translator writes
 SPACE = "\u2581"  # stands for a space inside BPE tokens
 ALPHABET = 2_000  # characters that BPE grows from; the others are unknown
 
@@ -43,11 +44,22 @@ def frequent_characters(texts: Sequence[str], units: Units, at_least: int) -> To
     return tokenizer
 
 
-def byte_pairs(texts: Sequence[str], units: Units, vocabulary: int) -> Tokenizer:
-    """Pieces of words, grown from characters by merging the most frequent pairs."""
+def byte_pairs(
+    texts: Sequence[str], units: Units, vocabulary: int, *, apart: bool = False
+) -> Tokenizer:
+    """Pieces of words, grown from characters by merging the most frequent pairs.
+
+    Args:
+        texts: what they grow from.
+        units: how Hangul is written.
+        vocabulary: how many there are, the unknown left out.
+        apart: keep punctuation apart from words.
+    """
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = _normalizer(units)
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always")
+    words = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always")
+    punctuation = pre_tokenizers.Punctuation("isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, punctuation]) if apart else words
     tokenizer.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="always")
     # The trainer's own choice among equally rare characters changes from run to run.
     alphabet = _most_frequent(texts, tokenizer.normalizer, ALPHABET)
@@ -59,7 +71,7 @@ def byte_pairs(texts: Sequence[str], units: Units, vocabulary: int) -> Tokenizer
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return _with_unknown(tokenizer)
+    return with_specials(tokenizer, UNKNOWN)
 
 
 def _most_frequent(
@@ -85,9 +97,20 @@ def _one_a_character(alphabet: list[str]) -> Tokenizer:
     return tokenizer
 
 
-def _with_unknown(tokenizer: Tokenizer) -> Tokenizer:
-    """Gives the unknown its place at the end of the vocabulary, without making it a text."""
+def with_specials(tokenizer: Tokenizer, *specials: str) -> Tokenizer:
+    """Gives special tokens their places at the end of the vocabulary.
+
+    No merge leads to them, so no text does: who writes "</s>" means four characters.
+    """
     content = json.loads(tokenizer.to_str())
-    content["model"]["vocab"][UNKNOWN] = len(content["model"]["vocab"])
+    for special in specials:
+        content["model"]["vocab"][special] = len(content["model"]["vocab"])
     content["model"]["unk_token"] = UNKNOWN
     return Tokenizer.from_str(json.dumps(content))
+
+
+def id_of(tokenizer: Tokenizer, token: str) -> int:
+    """The number of a token that is there."""
+    number = tokenizer.token_to_id(token)
+    assert number is not None, token
+    return int(number)

@@ -27,6 +27,7 @@ class Progress:
     step: int = 0  # updates done
     seconds: float = 0.0  # spent so far, over all sittings
     best_loss: float = float("inf")  # on the validation split
+    best_bleu: float = -1.0  # there, of a translator; what it is chosen by
     best_step: int = 0
     best: Weights = field(default_factory=dict)  # averaged weights of that moment
     history: list[dict[str, float]] = field(default_factory=list)  # one row an evaluation
@@ -35,8 +36,14 @@ class Progress:
         """Notes an evaluation, and its weights if they are the best."""
         row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": rate}
         row |= {"train_loss": train_loss, "dev_loss": score.loss, "dev_accuracy": score.accuracy}
+        if score.bleu is not None:
+            row["dev_bleu"] = score.bleu
         self.history.append(row)
-        if score.loss < self.best_loss:
+        is_best = score.loss < self.best_loss
+        if score.bleu is not None:
+            is_best = score.bleu > self.best_bleu
+            self.best_bleu = max(score.bleu, self.best_bleu)
+        if is_best:
             self.best_loss, self.best_step = score.loss, self.step
             self.best = {name: part.clone() for name, part in average.state_dict().items()}
 
@@ -68,6 +75,8 @@ class Training:
     def shown(self) -> dict[str, str]:
         """What the progress bar says."""
         shown = {"loss": f"{self.losses[-1]:.4f}"} if self.losses else {}
+        if self.progress.best_bleu >= 0:
+            return shown | {"best": f"{self.progress.best_bleu:.2f} BLEU"}
         return shown | ({"best": f"{self.progress.best_loss:.4f}"} if self.progress.best else {})
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from stepwire_training.data.batches import Batches, Shard
+from stepwire_training.data.batches import PADDING, Batches, Shard
 from stepwire_training.models.network import Network, State
 
 
@@ -14,6 +14,7 @@ class Score(NamedTuple):
 
     loss: float  # mean nats per target
     accuracy: float  # share of targets that came first
+    bleu: float | None = None  # of greedy translations, for a translator
 
 
 def evaluate(model: Network, batches: Batches, bf16: bool = False) -> Score:
@@ -33,7 +34,8 @@ def evaluate(model: Network, batches: Batches, bf16: bool = False) -> Score:
             inputs, targets, fresh = batches.batch(step, Shard())
             state = model.start(len(targets)) if fresh else state
             logits, state = model(*inputs, state)
-            scores, wanted = logits.float().flatten(0, -2), targets.flatten()
+            real = targets.flatten() != PADDING
+            scores, wanted = logits.float().flatten(0, -2)[real], targets.flatten()[real]
             loss = functional.cross_entropy(scores, wanted, reduction="sum")
             hits = (scores.argmax(dim=-1) == wanted).sum()
             totals += torch.stack([loss.double(), hits.double(), torch.tensor(len(wanted))])

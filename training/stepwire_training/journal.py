@@ -12,7 +12,8 @@ COLUMNS = ("step", "seconds", "rate", "train_loss", "dev_loss", "dev_accuracy")
 def write_log(path: Path, progress: Progress) -> None:
     """Writes one line an evaluation, from the run's first step on."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
+    columns = [*COLUMNS, *(["dev_bleu"] if "dev_bleu" in progress.history[0] else [])]
+    writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows(progress.history)
     write_atomically(path, text.getvalue().encode())

@@ -21,6 +21,7 @@ from stepwire_training.data.batches import Batches, Dataset, Shard
 from stepwire_training.evaluate import evaluate
 from stepwire_training.interrupt import Interrupt
 from stepwire_training.recipe import Recipe
+from stepwire_training.translate import greedy_bleu
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SECONDS = 120.0  # between two checkpoints: what a crash can cost
@@ -58,7 +59,7 @@ def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) ->
             run.count(loss, clock.seconds())
             last = run.progress.step == recipe.steps
             if last or run.progress.step % recipe.evaluate_every == 0:
-                look(recipe, run, dataset.dev, folder, shard)
+                look(recipe, run, dataset, folder, shard)
             asked = interrupt.asked(run.progress.step)
             stop, due = processes.any_of([asked, clock.is_due()], shard)
             if stop or due or last:
@@ -133,12 +134,14 @@ def follow(average: nn.Module, model: nn.Module, decay: float, step: int) -> Non
             kept.lerp_(current, 1.0 - decay)
 
 
-def look(recipe: Recipe, run: Training, dev: Batches, folder: Path, shard: Shard) -> None:
+def look(recipe: Recipe, run: Training, dataset: Dataset, folder: Path, shard: Shard) -> None:
     """Measures the averaged weights and keeps them if they are the best so far."""
     train_loss = processes.mean(run.take_loss(), shard)
     if shard.rank > 0:
         return
-    score = evaluate(run.average, dev, recipe.bf16)
+    score = evaluate(run.average, dataset.dev, recipe.bf16)
+    if dataset.translations:
+        score = score._replace(bleu=greedy_bleu(run.average, dataset.translations, recipe.bf16))
     run.progress.note(train_loss, score, recipe.rate(run.progress.step - 1), run.average)
     journal.write_log(folder / "log.csv", run.progress)
     journal.write_curve(folder / "learning_curve.png", recipe.bundle, run.progress)

@@ -1,4 +1,4 @@
-"""Two stacks of LSTM layers, one reading a text from its beginning and one from its end.
+"""Two stacks of recurrent layers, one reading a text from its beginning and one from its end.
 
 B rows, T positions, H hidden units of one direction.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from stepwire_training.models.dropout import LockedDropout, TokenDropout
-from stepwire_training.models.recurrent import RecurrentLayer
+from stepwire_training.models.recurrent import Cell, RecurrentLayer
 
 
 class Encoder(nn.Module):
@@ -30,6 +30,7 @@ class Encoder(nn.Module):
         embedding_dropout: float = 0.0  # one mask per row
         layer_dropout: float = 0.0  # between layers, one mask per row
         weight_dropout: float = 0.0  # on recurrent weights, one mask per batch
+        cell: Cell = "lstm"
 
     def __init__(self, config: Config, vocabulary: int) -> None:
         super().__init__()
@@ -46,7 +47,8 @@ class Encoder(nn.Module):
         config = self.config
         widths = [config.embedding] + [config.hidden] * (config.layers - 1)
         return nn.ModuleList(
-            RecurrentLayer("lstm", width, config.hidden, config.weight_dropout) for width in widths
+            RecurrentLayer(config.cell, width, config.hidden, config.weight_dropout)
+            for width in widths
         )
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

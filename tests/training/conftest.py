@@ -49,6 +49,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-classifier", tmp_path_factory.mktemp("classifier"))
 
 
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-translator", tmp_path_factory.mktemp("translator"))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)

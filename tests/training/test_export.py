@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from stepwire_training import parity
+from stepwire_training import parity, prove_translator
 from stepwire_training.export import publish
 from stepwire_training.parity import ParityError
 from stepwire_zoo.golden import check, unpack
@@ -20,6 +20,11 @@ def generated(generator, tmp_path_factory):
 @pytest.fixture(scope="module")
 def classified(classifier, tmp_path_factory):
     return publish(classifier.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
+def translated(translator, tmp_path_factory):
+    return publish(translator.finished(), tmp_path_factory.mktemp("zoo"))
 
 
 def test_a_generator_bundle_is_whole(generated):
@@ -39,6 +44,36 @@ def test_a_classifier_bundle_is_whole(classified):
     assert manifest.files.keys() == FILES | {"sequence.onnx"}
     assert (manifest.task, manifest.labels) == ("classification", ("negative", "positive"))
     assert max(manifest.graphs["sequence"].buckets) == manifest.limits.max_input_tokens
+
+
+def test_a_translator_bundle_is_whole(translated):
+    manifest = translated.manifest
+    translated.read_all()
+
+    assert manifest.files.keys() == FILES | {"encode.onnx", "step.onnx"}
+    assert manifest.task == "translation"
+    assert [state.start for state in manifest.graphs["step"].states] == ["h_start", "c_start"]
+    assert [tensor.role for tensor in manifest.graphs["encode"].outputs] == [
+        *("context", "context", "start", "start")
+    ]
+    for graph in manifest.graphs.values():
+        assert graph.buckets[-1] >= manifest.limits.max_input_tokens
+    assert manifest.decoding.keys() == {"beam_width", "length_penalty"}
+    assert manifest.tokenizer.suppressed == (manifest.tokenizer.unknown, manifest.tokenizer.begin)
+
+
+def test_the_graphs_of_a_translator_reproduce_their_golden_cases(translated, translator):
+    cases = unpack(translated.read("golden.npz"))
+    encode = parity.session(translated.read("encode.onnx"))
+    outputs = parity.run(encode, cases["encode"].inputs)
+    for name, wanted in cases["encode"].outputs.items():
+        check(name, outputs[name], wanted, translated.manifest.golden)
+
+    model = translator.finished().model()
+    read = prove_translator.read_by(encode, model, cases["encode"].inputs)
+    decode = parity.session(translated.read("step.onnx"))
+    logits, _ = prove_translator.step_by_step(decode, cases["step"].inputs["token"], read)
+    check("logits", logits, cases["step"].outputs["logits"], translated.manifest.golden)
 
 
 def test_the_graph_of_a_generator_reproduces_its_golden_case(generated):
@@ -77,8 +112,15 @@ def test_the_tokenizer_of_a_bundle_has_the_size_its_manifest_says(generated):
     assert generated.manifest.graphs["step"].outputs[0].shape == (tokenizer.get_vocab_size(),)
 
 
-def test_the_card_says_what_was_measured(generated, classified):
-    for bundle in (generated, classified):
+def test_the_card_of_a_translator_says_how_it_was_counted(translated):
+    card = translated.read("CARD.md").decode()
+
+    assert "`nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:" in card
+    assert f"length_penalty {translated.manifest.decoding['length_penalty']:g}" in card
+
+
+def test_the_card_says_what_was_measured(generated, classified, translated):
+    for bundle in (generated, classified, translated):
         card = bundle.read("CARD.md").decode()
         assert f"**{bundle.manifest.metrics[0].value:.4f}**" in card
         assert bundle.manifest.provenance.command in card

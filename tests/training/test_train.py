@@ -23,12 +23,13 @@ ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT / 'training'}:{ROOT / 'model_zoo'}",
     "OMP_NUM_THREADS": "1",
 }
+FIXTURES = {"tiny": "generator", "tiny-classifier": "classifier", "tiny-translator": "translator"}
 TIMES = ("seconds",)  # what a clock says is no part of a result
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny-classifier"])
+@pytest.mark.parametrize("name", ["tiny", "tiny-classifier", "tiny-translator"])
 def test_a_run_stopped_twice_equals_one_that_was_not(name, request, tmp_path):
-    whole = request.getfixturevalue({"tiny": "generator"}.get(name, "classifier"))
+    whole = request.getfixturevalue(FIXTURES[name])
     # Once in the middle of a pass, once right after an evaluation.
     for step in (37, 60):
         with pytest.raises(Stopped):
@@ -49,7 +50,8 @@ def test_bfloat16_resumes_exactly_too(tmp_path):
     assert contents(tmp_path / "stopped/tiny") == contents(tmp_path / "whole/tiny")
 
 
-def test_the_tiny_models_learn(generator, classifier):
+def test_the_tiny_models_learn(generator, classifier, translator):
+    assert translator.training.progress.best_bleu > 95
     assert generator.training.progress.best_loss < 1.2
     assert classifier.training.progress.history[-1]["dev_accuracy"] > 0.95
 
@@ -60,6 +62,15 @@ def test_the_best_averaged_weights_are_kept(generator):
 
     assert progress.best_loss == min(losses.values()) == losses[progress.best_step]
     assert progress.best.keys() == generator.training.model.state_dict().keys()
+
+
+def test_a_translator_is_chosen_by_bleu(translator):
+    progress = translator.training.progress
+    scores = {row["step"]: row["dev_bleu"] for row in progress.history}
+
+    assert progress.best_bleu == max(scores.values()) == scores[progress.best_step]
+    with (translator.runs / "tiny-translator/log.csv").open(newline="") as file:
+        assert [float(row["dev_bleu"]) for row in csv.DictReader(file)] == list(scores.values())
 
 
 def test_a_run_leaves_a_log_and_a_curve(generator):

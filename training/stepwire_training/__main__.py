@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from stepwire_training import __doc__ as about
-from stepwire_training.export import Finished, publish
+from stepwire_training.export import publish
+from stepwire_training.finished import Finished
 from stepwire_training.interrupt import EXIT_CODE, Interrupt
 from stepwire_training.recipes import RECIPES
 from stepwire_training.train import Stopped, train

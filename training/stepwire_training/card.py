@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 from stepwire_training.checkpoint import Progress
-from stepwire_training.data.batches import Dataset
-from stepwire_training.prove import Proved
+from stepwire_training.finished import Finished
+from stepwire_training.proved import Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.manifest import Manifest, Metric
 
@@ -23,10 +23,10 @@ TEMPLATE = """\
 | task | {task} |
 {metrics}
 | parameters | {parameters:,} |
-| graph | `{graph}`, float32, {graph_mib:.1f} MiB |
+{graphs}
 | languages | {languages} |
 | licence | {licence} |
-
+{scoring}
 ## Data
 
 {sources}
@@ -44,7 +44,7 @@ TEMPLATE = """\
 {model}
 
 Published are the averaged weights of step {best_step:,} of {steps:,}, the best on the split \
-that chooses (loss {best_loss:.4f}; the training loss there, with its dropout, was \
+that chooses ({best}; the training loss there, with its dropout, was \
 {train_loss:.4f}). Trained in {minutes:.0f} minutes on {machine}, threads used: \
 {threads}{bf16}, seed {seed}. To make it again:
 
@@ -65,9 +65,10 @@ result is bitwise the same whatever shares its batch, from 1 to 128 rows.
 
 
 def write(
-    manifest: Manifest, recipe: Recipe, dataset: Dataset, progress: Progress, proved: Proved
+    manifest: Manifest, finished: Finished, proved: Proved, signatures: dict[str, str]
 ) -> str:
-    """The text of a card."""
+    """The text of a card; signatures say how sacrebleu counted."""
+    recipe, dataset, progress = finished.recipe, finished.dataset, finished.progress
     about, made = recipe.publication, manifest.provenance
     best = next(row for row in progress.history if row["step"] == progress.best_step)
     values = {
@@ -77,8 +78,7 @@ def write(
         "task": manifest.task,
         "metrics": "\n".join(_metric(metric) for metric in manifest.metrics),
         "parameters": made.parameters,
-        "graph": proved.graph.file,
-        "graph_mib": len(proved.content) / 2**20,
+        "graphs": "\n".join(_graph(proved, role, about.half) for role in proved.graphs),
         "languages": ", ".join(manifest.languages),
         "licence": manifest.licence,
         "sources": "\n".join(f"- {s.name}: {s.licence}, <{s.home}>" for s in made.data),
@@ -89,7 +89,8 @@ def write(
         "model": _settings(recipe),
         "best_step": progress.best_step,
         "steps": recipe.steps,
-        "best_loss": progress.best_loss,
+        "best": _best(progress),
+        "scoring": _scoring(manifest, signatures),
         "train_loss": best["train_loss"],
         "minutes": made.training_seconds / 60,
         "machine": made.machine,
@@ -100,7 +101,7 @@ def write(
         "absolute": manifest.golden.absolute_tolerance,
         "relative": manifest.golden.relative_tolerance,
         "difference": proved.difference,
-        "whole": "" if proved.graph.buckets else "a text read in chunks equals it read whole; ",
+        "whole": "a text read in chunks equals it read whole; " if "step" in proved.graphs else "",
         "padding": _padding(proved),
         "caveats": about.caveats,
     }
@@ -112,9 +113,38 @@ def _metric(metric: Metric) -> str:
     return f"| {metric.name}, {metric.split} | **{metric.value:.4f}** {metric.unit}{beside} |"
 
 
+def _graph(proved: Proved, role: str, half: bool) -> str:
+    """A line of the table."""
+    size_mib = len(proved.contents[role]) / 2**20
+    stored = ", weights stored as float16" if half else ""
+    return f"| graph | `{proved.graphs[role].file}`, float32{stored}, {size_mib:.1f} MiB |"
+
+
+def _best(progress: Progress) -> str:
+    """What the published weights reached where they were chosen."""
+    loss = f"loss {progress.best_loss:.4f}"
+    return f"{loss}, greedy BLEU {progress.best_bleu:.2f}" if progress.best_bleu >= 0 else loss
+
+
+def _scoring(manifest: Manifest, signatures: dict[str, str]) -> str:
+    """How translations were made and counted."""
+    if not signatures:
+        return ""
+    options = ", ".join(f"{name} {value:g}" for name, value in manifest.decoding.items())
+    counted = "\n".join(f"- {name}: `{signature}`" for name, signature in signatures.items())
+    return f"""
+Beam search with {options} (a score is the sum of log-probabilities over length to the power of \
+the penalty, which the dev split chose), at most {manifest.limits.max_new_tokens} tokens; texts \
+are counted as they are served, detokenised. Counted by sacrebleu, with these signatures:
+
+{counted}
+"""
+
+
 def _padding(proved: Proved) -> str:
-    sizes = ", ".join(map(str, proved.graph.buckets))
-    return f", each text padded and alone, at the lengths {sizes}" if sizes else ""
+    sizes = next((graph.buckets for role, graph in proved.graphs.items() if role != "step"), ())
+    lengths = ", ".join(map(str, sizes))
+    return f", each text padded and alone, at the lengths {lengths}" if lengths else ""
 
 
 def _settings(recipe: Recipe) -> str:

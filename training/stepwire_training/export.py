@@ -1,40 +1,23 @@
 """Publishes a trained model: graph, golden case, card. No parity, no bundle."""
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from stepwire_training import card, journal
-from stepwire_training.checkpoint import Progress
 from stepwire_training.data.batches import Dataset
 from stepwire_training.data.tokens import UNKNOWN
 from stepwire_training.evaluate import Score, evaluate
+from stepwire_training.finished import Finished
+from stepwire_training.measure import Measured, measure
 from stepwire_training.models.network import Network
-from stepwire_training.prove import GOLDEN, Proved, prove
-from stepwire_training.recipe import Recipe
+from stepwire_training.models.translator import Translator
+from stepwire_training.prove import prove
+from stepwire_training.proved import GOLDEN, Proved
 from stepwire_zoo.bundle import Bundle, write_bundle
 from stepwire_zoo.golden import pack
 from stepwire_zoo.manifest import FORMAT, Manifest, Metric, Provenance, Tokenizer
 
 CURVE = "learning_curve.png"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A run that has come to its end."""
-
-    recipe: Recipe
-    dataset: Dataset
-    progress: Progress  # its best averaged weights are published
-    machine: str  # the class of machine it ran on, in words
-
-    def model(self) -> Network:
-        """The model to publish."""
-        dataset = self.dataset
-        model = self.recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
-        model.load_state_dict(self.progress.best)
-        model.eval()
-        return model
 
 
 def publish(finished: Finished, zoo: Path) -> Bundle:
@@ -52,46 +35,70 @@ def publish(finished: Finished, zoo: Path) -> Bundle:
     """
     model = finished.model()
     proved = prove(finished.recipe, model, finished.dataset)
-    score = evaluate(model, finished.dataset.test)
-    manifest = describe(finished, proved, metrics(finished, score), model)
-    text = card.write(manifest, finished.recipe, finished.dataset, finished.progress, proved)
+    measured = measured_of(finished, model)
+    manifest = describe(finished, proved, measured, model)
+    text = card.write(manifest, finished, proved, measured.signatures)
     files = {
-        proved.graph.file: proved.content,
+        **{graph.file: proved.contents[role] for role, graph in proved.graphs.items()},
         manifest.tokenizer.file: finished.dataset.tokenizer.to_str().encode(),
-        GOLDEN.file: pack({proved.role: proved.case}),
+        GOLDEN.file: pack(proved.cases),
         CURVE: journal.curve(finished.recipe.bundle, finished.progress),
         "CARD.md": text.encode(),
     }
     return write_bundle(zoo / manifest.name / manifest.version, manifest, files)
 
 
-def describe(
-    finished: Finished, proved: Proved, measured: tuple[Metric, ...], model: Network
-) -> Manifest:
+def measured_of(finished: Finished, model: Network) -> Measured:
+    """The figures of the splits that are measured once."""
+    dataset = finished.dataset
+    if isinstance(model, Translator) and dataset.translations:
+        return measure(model, dataset.translations, finished.recipe.publication)
+    return Measured(metrics(finished, evaluate(model, dataset.test)), {}, {})
+
+
+def describe(finished: Finished, proved: Proved, measured: Measured, model: Network) -> Manifest:
     """Everything the manifest says, but the digests of the files."""
     about = finished.recipe.publication
     return Manifest(
         format=FORMAT,
         name=finished.recipe.bundle,
         version=about.version,
-        task="classification" if finished.dataset.labels else "generation",
+        task=task(finished.dataset),
         summary=about.summary,
         licence=about.licence,
         languages=about.languages,
-        graphs={proved.role: proved.graph},
+        graphs=proved.graphs,
         tokenizer=tokenizer(finished),
         limits=about.limits,
         golden=GOLDEN,
-        metrics=measured,
+        metrics=measured.metrics,
         provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
         labels=finished.dataset.labels,
+        decoding=measured.decoding,
     )
 
 
+def task(dataset: Dataset) -> str:
+    """What a model that has learned from a data set does."""
+    if dataset.translations:
+        return "translation"
+    return "classification" if dataset.labels else "generation"
+
+
 def tokenizer(finished: Finished) -> Tokenizer:
-    """What the tokenizer file holds; a generator takes and gives known characters only."""
+    """What the tokenizer file holds; a generator takes known characters only."""
     content, begin = finished.dataset.tokenizer, finished.recipe.publication.begin
     unknown = content.token_to_id(UNKNOWN)
+    translations = finished.dataset.translations
+    if translations:
+        return Tokenizer(
+            file="tokenizer.json",
+            vocabulary_size=content.get_vocab_size(),
+            begin=translations.begin,
+            end=translations.end,
+            unknown=unknown,
+            suppressed=translations.suppressed,
+        )
     generates = not finished.dataset.labels
     return Tokenizer(
         file="tokenizer.json",

@@ -60,7 +60,7 @@ def prove_step(graph: bytes, model: Network, case: GoldenCase, golden: Golden) -
             row depends on its neighbours.
     """
     tokens, wanted = case.inputs["token"], case.outputs["logits"]
-    _compare("PyTorch in chunks", _in_chunks(model, torch.from_numpy(tokens)), wanted, golden)
+    compare("PyTorch in chunks", _in_chunks(model, torch.from_numpy(tokens)), wanted, golden)
     opened = session(graph)
     starts = {
         part.name: np.zeros((len(tokens), *part.shape[1:]), np.float32)
@@ -68,7 +68,7 @@ def prove_step(graph: bytes, model: Network, case: GoldenCase, golden: Golden) -
         if part.name != "token"
     }
     got, last = step_by_step(opened, tokens, starts)
-    _compare("the graph step by step", got, wanted, golden)
+    compare("the graph step by step", got, wanted, golden)
     prove_rows_stand_alone(opened, {"token": tokens[:, -1], **last})
     return float(np.abs(got - wanted).max())
 
@@ -102,7 +102,7 @@ def prove_sequence(
         fitted = [np.resize(text, n) for text, n in zip(texts, lengths, strict=False)]
         case = sequence_case(model, fitted, positions)
         got = run(opened, case.inputs)["logits"]
-        _compare(f"the graph at length {positions}", got, case.outputs["logits"], golden)
+        compare(f"the graph at length {positions}", got, case.outputs["logits"], golden)
         prove_rows_stand_alone(opened, case.inputs)
         differences.append(float(np.abs(got - case.outputs["logits"]).max()))
     return max(differences)
@@ -155,9 +155,10 @@ def _batch_of_one(text: Ids) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(text)[None], torch.tensor([len(text)])
 
 
-def _compare(
+def compare(
     where: str, got: NDArray[np.float32], wanted: NDArray[np.float32], golden: Golden
 ) -> None:
+    """Raises ParityError if two arrays differ by more than is allowed."""
     try:
         check(where, got, wanted, golden)
     except GoldenMismatch as error:

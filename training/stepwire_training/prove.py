@@ -1,7 +1,6 @@
 """Makes a trained model's graph and golden case, and proves them (see parity)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,28 +13,18 @@ from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.recurrent import STATES
+from stepwire_training.models.translator import Translator
+from stepwire_training.prove_translator import prove_translator
+from stepwire_training.proved import GOLDEN, Proved, logits_of
 from stepwire_training.recipe import Recipe
-from stepwire_zoo.golden import GoldenCase
-from stepwire_zoo.manifest import Golden, Graph, State, Tensor
+from stepwire_zoo.manifest import Graph, State, Tensor
 
-GOLDEN = Golden(file="golden.npz")
 GOLDEN_ROWS = 4
 GOLDEN_POSITIONS = 48  # steps of a generator's golden case
 
 
-@dataclass(frozen=True, kw_only=True)
-class Proved:
-    """A graph that was shown to compute what the model computes."""
-
-    role: str
-    graph: Graph
-    content: bytes
-    case: GoldenCase
-    difference: float  # the largest between PyTorch and ONNX Runtime, in any logit
-
-
 def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
-    """Proves a model of either kind.
+    """Proves a model of any kind.
 
     Raises:
         ParityError: the graph does not compute what the model computes.
@@ -43,6 +32,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
         LanguageModel: _prove_generator,
         Classifier: _prove_classifier,
+        Translator: prove_translator,
     }
     return provers[type(model)](recipe, model, dataset)
 
@@ -55,19 +45,19 @@ def _prove_generator(recipe: Recipe, model: Network, dataset: Dataset) -> Proved
     case = parity.step_case(model, tokens)
     content = step_graph(model)
     shape = (model.config.layers, model.config.hidden)
-    return Proved(
-        role="step",
-        graph=Graph(
-            file="step.onnx",
-            inputs=(Tensor(name="token", dtype="int64", shape=(), role="token"),),
-            outputs=(_logits(model.output.out_features),),
-            states=tuple(
-                State(input=name, output=f"{name}_next", dtype="float32", shape=shape)
-                for name in STATES[model.config.cell]
-            ),
+    graph = Graph(
+        file="step.onnx",
+        inputs=(Tensor(name="token", dtype="int64", shape=(), role="token"),),
+        outputs=(logits_of(model.output.out_features),),
+        states=tuple(
+            State(input=name, output=f"{name}_next", dtype="float32", shape=shape)
+            for name in STATES[model.config.cell]
         ),
-        content=content,
-        case=case,
+    )
+    return Proved(
+        graphs={"step": graph},
+        contents={"step": content},
+        cases={"step": case},
         difference=parity.prove_step(content, model, case, GOLDEN),
     )
 
@@ -79,19 +69,19 @@ def _prove_classifier(recipe: Recipe, model: Network, dataset: Dataset) -> Prove
     texts = golden_texts(dataset)
     content = sequence_graph(model)
     positions = min(size for size in buckets if size >= max(map(len, texts)))
-    return Proved(
-        role="sequence",
-        graph=Graph(
-            file="sequence.onnx",
-            inputs=(
-                Tensor(name="tokens", dtype="int64", shape=(-1,), role="tokens"),
-                Tensor(name="lengths", dtype="int64", shape=(), role="lengths"),
-            ),
-            outputs=(_logits(model.output.out_features),),
-            buckets=buckets,
+    graph = Graph(
+        file="sequence.onnx",
+        inputs=(
+            Tensor(name="tokens", dtype="int64", shape=(-1,), role="tokens"),
+            Tensor(name="lengths", dtype="int64", shape=(), role="lengths"),
         ),
-        content=content,
-        case=parity.sequence_case(model, texts, positions),
+        outputs=(logits_of(model.output.out_features),),
+        buckets=buckets,
+    )
+    return Proved(
+        graphs={"sequence": graph},
+        contents={"sequence": content},
+        cases={"sequence": parity.sequence_case(model, texts, positions)},
         difference=parity.prove_sequence(content, model, texts, buckets, GOLDEN),
     )
 
@@ -107,7 +97,3 @@ def golden_texts(dataset: Dataset) -> list[Ids]:
     places = np.linspace(0, len(dataset.dev) - 1, num=2 * GOLDEN_ROWS)[:-1].astype(int)
     batches = [dataset.dev.batch(int(place), Shard()).inputs for place in places]
     return [tokens[0, : lengths[0]].numpy() for tokens, lengths in batches]
-
-
-def _logits(size: int) -> Tensor:
-    return Tensor(name="logits", dtype="float32", shape=(size,), role="logits")

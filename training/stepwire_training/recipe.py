@@ -44,7 +44,8 @@ class Publication:
     languages: tuple[str, ...]  # BCP 47
     sources: tuple[DataSource, ...]
     limits: Limits
-    buckets: tuple[int, ...] = ()  # padded lengths of a whole-text model
+    buckets: tuple[int, ...] = ()  # padded lengths of what reads whole texts
+    half: bool = False  # whether matrices are rounded to half precision, to halve the bundle
     begin: str = ""  # the token read before every prompt of a generator
     comparison: str = ""  # a CSV file beside the recipes, shown in the card
     licence: str = "Apache-2.0"  # of the bundle

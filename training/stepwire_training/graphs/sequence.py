@@ -6,13 +6,10 @@ axis 0, because that is how ONNX Runtime's LSTM reads; the outside never sees it
 
 import numpy as np
 import onnx
-import torch
-from torch import nn
 
-from stepwire_training.graphs.builder import GraphBuilder, reordered
+from stepwire_training.graphs.builder import GraphBuilder
+from stepwire_training.graphs.stacks import positions, stack
 from stepwire_training.models.classifier import Classifier
-from stepwire_training.models.encoder import recurrent
-from stepwire_training.models.recurrent import RecurrentLayer
 
 
 def sequence_graph(model: Classifier) -> bytes:
@@ -25,36 +22,14 @@ def sequence_graph(model: Classifier) -> bytes:
     x = graph.node("Gather", [weight, by_time])  # [T, N, E]
     # PyTorch's exporters leave this out, and the backward direction then starts in the padding.
     ends = graph.node("Cast", [lengths], to=onnx.TensorProto.INT32)
-    ahead = _stack(graph, "forward", model.encoder.forwards, [x, ends])
-    back = _stack(graph, "reverse", model.encoder.backwards, [x, ends])
+    ahead, _ = stack(graph, "forward", model.encoder.forwards, [x, ends])
+    back, _ = stack(graph, "reverse", model.encoder.backwards, [x, ends])
     both = graph.node("Concat", [ahead, back], axis=2)  # [T, N, 2H]
     pooled = _pool(graph, both, by_time, lengths)  # [N, 4H]
     product = graph.node("MatMul", [pooled, graph.weight("output", model.output.weight.T)])
     logits = graph.node("Add", [product, graph.weight("output_bias", model.output.bias)])
     graph.output("logits", logits, ["N", model.output.out_features])
     return graph.build()
-
-
-def _stack(graph: GraphBuilder, direction: str, stack: nn.ModuleList, inputs: list[str]) -> str:
-    """One direction: x [T, N, E] and its lengths [N] to [T, N, H]."""
-    x, ends = inputs
-    one_direction = graph.integers(f"{direction}_axis", 1)
-    for index, layer in enumerate(recurrent(stack)):
-        weights = [
-            graph.weight(f"{direction}{index}_{part}", value.unsqueeze(0))
-            for part, value in _gates_of(layer).items()
-        ]
-        inputs = [x, *weights, ends]
-        y = graph.node("LSTM", inputs, hidden_size=layer.hidden, direction=direction)
-        x = graph.node("Squeeze", [y, one_direction])  # [T, N, H]
-    return x
-
-
-def _gates_of(layer: RecurrentLayer) -> dict[str, torch.Tensor]:
-    """A layer's weights with the gates in ONNX's order: input, output, forget, candidate."""
-    order = reordered((0, 3, 1, 2), layer.hidden)
-    bias = torch.cat([layer.bias_ih[order], layer.bias_hh[order]])
-    return {"input": layer.weight_ih[order], "recurrent": layer.weight_hh[order], "bias": bias}
 
 
 def _pool(graph: GraphBuilder, x: str, by_time: str, lengths: str) -> str:
@@ -73,10 +48,7 @@ def _pool(graph: GraphBuilder, x: str, by_time: str, lengths: str) -> str:
 
 def _inside(graph: GraphBuilder, by_time: str, lengths: str) -> str:
     """Which positions belong to a row's text: bool [T, N, 1]."""
-    size = graph.node("Shape", [by_time], start=0, end=1)  # [1]
-    scalar = graph.node("Squeeze", [size])
-    start, by_one = (graph.weight(f"range_{n}", np.array(n)) for n in (0, 1))
-    position = graph.node("Range", [start, scalar, by_one])  # [T]
+    position = positions(graph, by_time, axis=0)  # [T]
     column = graph.node("Unsqueeze", [position, graph.integers("row_axis", 1)])  # [T, 1]
     inside = graph.node("Less", [column, lengths])  # [T, N]
     return graph.node("Unsqueeze", [inside, graph.integers("last_axis", 2)])

@@ -1,17 +1,14 @@
 """One step of a language model as a graph.
 
-N rows, E embedding, L layers, H hidden units, V tokens. Weights are stored the way the
-products read them, so that nothing is transposed while serving.
+N rows, L layers, H hidden units, V tokens.
 """
 
 import numpy as np
-import torch
 
-from stepwire_training.graphs.builder import GraphBuilder, reordered
+from stepwire_training.graphs.builder import GraphBuilder
+from stepwire_training.graphs.cells import CELLS, Names, join_state, product, split_state
 from stepwire_training.models.language_model import LanguageModel
-from stepwire_training.models.recurrent import STATES, RecurrentLayer
-
-Names = list[str]
+from stepwire_training.models.recurrent import STATES
 
 
 def step_graph(model: LanguageModel) -> bytes:
@@ -19,7 +16,8 @@ def step_graph(model: LanguageModel) -> bytes:
     graph = GraphBuilder("step")
     config = model.config
     token = graph.input("token", np.int64, ["N"])
-    states = [_split_state(graph, name, model) for name in STATES[config.cell]]  # [state][layer]
+    size = (config.layers, config.hidden)
+    states = [split_state(graph, name, size) for name in STATES[config.cell]]  # [state][layer]
     x = graph.node("Gather", [graph.weight("embedding", model.embedding.weight), token])
     ends: list[Names] = []
     for index, layer in enumerate(model.recurrent_layers()):
@@ -27,91 +25,8 @@ def step_graph(model: LanguageModel) -> bytes:
             CELLS[config.cell](graph, f"layer{index}", layer, [x, *(s[index] for s in states)])
         )
         x = ends[-1][0]
-    product = graph.node("MatMul", [x, graph.weight("output", model.output.weight.T)])
-    logits = graph.node("Add", [product, graph.weight("output_bias", model.output.bias)])
+    logits = product(graph, "output", x, model.output.weight, model.output.bias)
     graph.output("logits", logits, ["N", model.output.out_features])
     for name, parts in zip(STATES[config.cell], zip(*ends, strict=True), strict=True):
-        _join_state(graph, f"{name}_next", list(parts), model)
+        join_state(graph, f"{name}_next", list(parts), size)
     return graph.build()
-
-
-def _split_state(graph: GraphBuilder, name: str, model: LanguageModel) -> Names:
-    """A state [N, L, H] as one [N, H] for each layer."""
-    layers, hidden = model.config.layers, model.config.hidden
-    state = graph.input(name, np.float32, ["N", layers, hidden])
-    flat = graph.node("Reshape", [state, graph.integers(f"{name}_flat", 0, layers * hidden)])
-    return graph.nodes("Split", [flat], layers, axis=1, num_outputs=layers)
-
-
-def _join_state(graph: GraphBuilder, name: str, parts: Names, model: LanguageModel) -> None:
-    """One [N, H] for each layer as an output [N, L, H]."""
-    layers, hidden = model.config.layers, model.config.hidden
-    flat = graph.node("Concat", parts, axis=1)
-    state = graph.node("Reshape", [flat, graph.integers(f"{name}_shape", 0, layers, hidden)])
-    graph.output(name, state, ["N", layers, hidden])
-
-
-def _lstm(graph: GraphBuilder, name: str, layer: RecurrentLayer, inputs: Names) -> Names:
-    """One LSTM layer: x, h, c to the next h, c.
-
-    The gates come in the order input, forget, output, candidate, so that one sigmoid
-    runs over the first three.
-    """
-    x, h, c = inputs
-    hidden = layer.hidden
-    order = reordered((0, 1, 3, 2), hidden)
-    gates = _joint_product(graph, name, layer, [x, h], order)
-    sizes = graph.integers(f"{name}_gates", 3 * hidden, hidden)
-    opening, candidate = graph.nodes("Split", [gates, sizes], 2, axis=1)
-    opened = graph.node("Sigmoid", [opening])
-    admit, keep, show = graph.nodes("Split", [opened], 3, axis=1, num_outputs=3)
-    kept = graph.node("Mul", [keep, c])
-    added = graph.node("Mul", [admit, graph.node("Tanh", [candidate])])
-    c_next = graph.node("Add", [kept, added])
-    return [graph.node("Mul", [show, graph.node("Tanh", [c_next])]), c_next]
-
-
-def _gru(graph: GraphBuilder, name: str, layer: RecurrentLayer, inputs: Names) -> Names:
-    """One GRU layer: x, h to the next h.
-
-    Two products, because the reset gate scales what the candidate takes from h and leaves
-    alone what it takes from x.
-    """
-    x, h = inputs
-    sizes = graph.integers(f"{name}_gates", 2 * layer.hidden, layer.hidden)
-    from_x = _product(graph, f"{name}_x", x, layer.weight_ih, layer.bias_ih)
-    from_h = _product(graph, f"{name}_h", h, layer.weight_hh, layer.bias_hh)
-    opening_x, candidate_x = graph.nodes("Split", [from_x, sizes], 2, axis=1)
-    opening_h, candidate_h = graph.nodes("Split", [from_h, sizes], 2, axis=1)
-    opened = graph.node("Sigmoid", [graph.node("Add", [opening_x, opening_h])])
-    reset, keep = graph.nodes("Split", [opened], 2, axis=1, num_outputs=2)
-    recalled = graph.node("Mul", [reset, candidate_h])
-    candidate = graph.node("Tanh", [graph.node("Add", [candidate_x, recalled])])
-    change = graph.node("Mul", [keep, graph.node("Sub", [h, candidate])])
-    return [graph.node("Add", [candidate, change])]
-
-
-def _rnn(graph: GraphBuilder, name: str, layer: RecurrentLayer, inputs: Names) -> Names:
-    """One layer of plain tanh cells: x, h to the next h."""
-    order = torch.arange(layer.hidden)
-    return [graph.node("Tanh", [_joint_product(graph, name, layer, inputs, order)])]
-
-
-CELLS = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
-
-
-def _joint_product(
-    graph: GraphBuilder, name: str, layer: RecurrentLayer, inputs: Names, order: torch.Tensor
-) -> str:
-    """All gates of a layer by one product over [x, h]; order [4H] rearranges the gates."""
-    weight = torch.cat([layer.weight_ih, layer.weight_hh], dim=1)[order]  # [4H, E + H]
-    joined = graph.node("Concat", inputs, axis=1)
-    return _product(graph, name, joined, weight, (layer.bias_ih + layer.bias_hh)[order])
-
-
-def _product(
-    graph: GraphBuilder, name: str, x: str, weight: torch.Tensor, bias: torch.Tensor
-) -> str:
-    """X [N, I] times weight [G, I] plus bias [G]."""
-    product = graph.node("MatMul", [x, graph.weight(f"{name}_weight", weight.T)])
-    return graph.node("Add", [product, graph.weight(f"{name}_bias", bias)])

@@ -1,9 +1,12 @@
-"""Two recipes that take seconds, for tests and for a first look at a run."""
+"""Three recipes that take seconds, for tests and for a first look at a run."""
 
-from stepwire_training.data.tiny import Sentences, Verdicts
+from dataclasses import replace
+
+from stepwire_training.data.tiny import Countdowns, Sentences, Verdicts
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.models.translator import Translator
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
 
@@ -63,5 +66,25 @@ def classifier() -> Recipe:
         learning_rate=1e-2,
         ema_decay=0.9,
         evaluate_every=30,
+        bf16=False,
+    )
+
+
+def translator() -> Recipe:
+    """A few digits, written from their end."""
+    return Recipe(
+        bundle="tiny-translator",
+        publication=replace(PUBLICATION, languages=("en", "en"), half=True),
+        data=Countdowns(rows=32, seed=1),
+        model=Translator.Config(
+            encoder=Encoder.Config(layers=1, hidden=32, embedding=48, embedding_dropout=0.05),
+            layers=2,
+            hidden=64,
+        ),
+        steps=260,
+        learning_rate=2e-2,
+        label_smoothing=0.05,
+        ema_decay=0.9,
+        evaluate_every=65,
         bf16=False,
     )

@@ -1,0 +1,85 @@
+"""everyday-en-ko and everyday-ko-en: a demonstration on very little data."""
+
+from stepwire_training.data.everyday import Everyday
+from stepwire_training.data.parallel import Cutting
+from stepwire_training.models.encoder import Encoder
+from stepwire_training.models.translator import Translator
+from stepwire_training.recipe import Publication, Recipe
+from stepwire_zoo.manifest import Dataset, Limits
+
+
+def english_to_korean() -> Recipe:
+    """Everyday sentences from English to Korean."""
+    return _recipe(into_korean=True)
+
+
+def korean_to_english() -> Recipe:
+    """Everyday sentences from Korean to English."""
+    return _recipe(into_korean=False)
+
+
+def _recipe(*, into_korean: bool) -> Recipe:
+    return Recipe(
+        bundle="everyday-en-ko" if into_korean else "everyday-ko-en",
+        publication=_publication(into_korean=into_korean),
+        data=Everyday(
+            into_korean=into_korean,
+            cutting=Cutting(vocabulary=4_000, rows=64, take_apart=0.15, seed=1),
+        ),
+        model=Translator.Config(
+            encoder=Encoder.Config(
+                layers=1,
+                hidden=192,
+                embedding=192,
+                token_dropout=0.1,
+                embedding_dropout=0.3,
+                layer_dropout=0.3,
+                weight_dropout=0.2,
+            ),
+            layers=2,
+            hidden=256,
+            layer_dropout=0.4,
+            output_dropout=0.4,
+        ),
+        steps=2_700,
+        learning_rate=2e-3,
+        weight_decay=0.02,
+        label_smoothing=0.1,
+        ema_decay=0.998,
+        evaluate_every=300,
+        seed=1,
+    )
+
+
+def _publication(*, into_korean: bool) -> Publication:
+    way = "English sentences into Korean" if into_korean else "Korean sentences into English"
+    return Publication(
+        summary=f"A demonstration: everyday {way}, learned from 14,000 pairs.",
+        about="",
+        tokens="",
+        split="",
+        caveats="",
+        published="",
+        languages=("en", "ko") if into_korean else ("ko", "en"),
+        sources=(
+            Dataset(
+                name="KorSTS, the Korean side: (c) Kakao Brain",
+                licence="CC-BY-SA-4.0",
+                home="https://github.com/kakaobrain/KorNLUDatasets",
+            ),
+            Dataset(
+                name="STS benchmark, the English side",
+                licence="mixed, by source of each text",
+                home="https://ixa2.si.ehu.eus/stswiki/index.php/STSbenchmark",
+            ),
+            Dataset(
+                name="Tatoeba English-Korean, 2022-09-06: tatoeba.org and manythings.org/anki",
+                licence="CC-BY-2.0",
+                home="https://www.manythings.org/anki/",
+            ),
+        ),
+        limits=Limits(max_input_tokens=128, max_new_tokens=128),
+        buckets=(4, 8, 12, 16, 24, 32, 48, 64, 96, 128),
+        half=True,
+        licence="CC-BY-SA-4.0",
+    )

@@ -95,12 +95,11 @@ def _candidates(live: list[Live], scores: Tensor, wanted: Search) -> list[Live]:
     """The best 2 x width continuations; of equals the earlier hypothesis, the lower token."""
     totals = torch.tensor([hypothesis.total for hypothesis in live], dtype=torch.float64)
     summed = (totals.unsqueeze(1) + scores).flatten()  # [R x V]
-    order = torch.argsort(summed, descending=True, stable=True)[: 2 * wanted.width]
-    best = [
-        (*divmod(place, scores.shape[1]), float(summed[place]))
-        for place in order.tolist()
-        if summed[place] > -math.inf
-    ]
+    most = min(2 * wanted.width, len(summed))
+    least = summed.topk(most).values[-1]  # of equals topk takes any; the sort below does not
+    (places,) = torch.where((summed >= least) & (summed > -math.inf))
+    order = places[torch.argsort(summed[places], descending=True, stable=True)][:most]
+    best = [(*divmod(place, scores.shape[1]), float(summed[place])) for place in order.tolist()]
     return [Live([*live[row].tokens, token], total, row) for row, token, total in best]
 
 

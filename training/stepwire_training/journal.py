@@ -36,7 +36,13 @@ def curve(title: str, progress: Progress) -> bytes:
         axes.plot(steps, [row[column] for row in progress.history], label=label)
     axes.axvline(progress.best_step, color="grey", linewidth=0.8, linestyle=":")
     axes.set(title=title, xlabel="step", ylabel="nats")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="center right")
+    if "dev_bleu" in progress.history[0]:
+        beside = axes.twinx()
+        scores = [row["dev_bleu"] for row in progress.history]
+        beside.plot(steps, scores, color="C2", label="validation, greedy")
+        beside.set(ylabel="BLEU", ylim=(0, None))
+        beside.legend(frameon=False, loc="upper left")
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
     return image.getvalue()

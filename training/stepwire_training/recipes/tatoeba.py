@@ -40,15 +40,30 @@ def recipe() -> Recipe:
 
 PUBLICATION = Publication(
     summary="Everyday English sentences into French: LSTMs with attention.",
-    about="",
-    tokens="",
-    split="",
-    caveats="",
-    published="",
+    about="""\
+Translates an everyday sentence. A bidirectional LSTM reads the English sentence; a decoder of \
+two LSTM layers writes the French one. The first layer looks at the sentence by general attention \
+(Luong et al., 2015), the second reads what was found, and so do the scores. Where it looked can \
+be asked for with each token.""",
+    tokens="""\
+6,000 byte-pair tokens that both languages share, grown from the training pairs, cased. \
+Punctuation stays apart from words inside the tokenizer, and decoding restores the text exactly. \
+The embedding is also the matrix that scores the next token.""",
+    split="""\
+There is no official split. Sentences are split by their English side, less case, punctuation \
+and spacing, so that no English sentence is in two splits: 1,000 choose the weights and the \
+length penalty, 2,000 are measured once. A held-out sentence is measured against the first of its \
+translations alone, so a good translation in other words counts for little. French sides may \
+occur in several splits, as different English sentences share a translation.""",
+    caveats="""\
+Short sentences of everyday life, six words on average; long or technical ones fall apart. "You" \
+becomes tu or vous as the data happens to have it. Its sentences were written by volunteers and \
+hold their opinions and mistakes.""",
+    published="none on this split",
     languages=("en", "fr"),
     sources=(
         Dataset(
-            name="Tatoeba English-French, 2017-09-29",
+            name="Tatoeba English-French, 2017-09-29: tatoeba.org and manythings.org/anki",
             licence="CC-BY-2.0",
             home="https://www.manythings.org/anki/",
         ),

@@ -1,12 +1,20 @@
 """From a finished run to a bundle that a server would open."""
 
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import pytest
 from tokenizers import Tokenizer
 
 from stepwire_training import parity, prove_translator
+from stepwire_training.data.parallel import Cutting
 from stepwire_training.export import publish
+from stepwire_training.finished import Finished
+from stepwire_training.interrupt import Interrupt
 from stepwire_training.parity import ParityError
+from stepwire_training.recipes import tiny
+from stepwire_training.train import train
 from stepwire_zoo.golden import check, unpack
 
 FILES = {"CARD.md", "golden.npz", "learning_curve.png", "tokenizer.json"}
@@ -74,6 +82,24 @@ def test_the_graphs_of_a_translator_reproduce_their_golden_cases(translated, tra
     decode = parity.session(translated.read("step.onnx"))
     logits, _ = prove_translator.step_by_step(decode, cases["step"].inputs["token"], read)
     check("logits", logits, cases["step"].outputs["logits"], translated.manifest.golden)
+
+
+def test_a_translator_may_read_with_a_tokenizer_of_its_own(tmp_path):
+    recipe = replace(tiny.translator(), steps=3, evaluate_every=3)
+    cutting = Cutting(vocabulary=20, source_vocabulary=16, rows=32, seed=1)
+    recipe = replace(recipe, data=replace(recipe.data, cutting=cutting))
+    dataset = recipe.data.load()
+    run = train(recipe, dataset, tmp_path / "runs", Interrupt())
+    finished = Finished(recipe=recipe, dataset=dataset, progress=run.progress, machine="a test")
+    bundle = publish(finished, tmp_path / "zoo")
+
+    described = bundle.manifest.source_tokenizer
+    tokenizer = Tokenizer.from_str(bundle.read(described.file).decode())
+    assert tokenizer.get_vocab_size() == described.vocabulary_size
+    assert described.vocabulary_size != bundle.manifest.tokenizer.vocabulary_size
+    encode = onnx.load_from_string(bundle.read("encode.onnx")).graph
+    embedding = next(part for part in encode.initializer if part.name == "embedding")
+    assert embedding.dims[0] == described.vocabulary_size
 
 
 def test_the_graph_of_a_generator_reproduces_its_golden_case(generated):

@@ -40,12 +40,21 @@ def publish(finished: Finished, zoo: Path) -> Bundle:
     text = card.write(manifest, finished, proved, measured.signatures)
     files = {
         **{graph.file: proved.contents[role] for role, graph in proved.graphs.items()},
-        manifest.tokenizer.file: finished.dataset.tokenizer.to_str().encode(),
+        **tokenizer_files(manifest, finished.dataset),
         GOLDEN.file: pack(proved.cases),
         CURVE: journal.curve(finished.recipe.bundle, finished.progress),
         "CARD.md": text.encode(),
     }
     return write_bundle(zoo / manifest.name / manifest.version, manifest, files)
+
+
+def tokenizer_files(manifest: Manifest, dataset: Dataset) -> dict[str, bytes]:
+    """The tokenizers by the names of their files."""
+    files = {manifest.tokenizer.file: dataset.tokenizer.to_str().encode()}
+    if manifest.source_tokenizer and dataset.translations:
+        content = dataset.translations.source_tokenizer.to_str()
+        files[manifest.source_tokenizer.file] = content.encode()
+    return files
 
 
 def measured_of(finished: Finished, model: Network) -> Measured:
@@ -69,6 +78,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         languages=about.languages,
         graphs=proved.graphs,
         tokenizer=tokenizer(finished),
+        source_tokenizer=source_tokenizer(finished.dataset),
         limits=about.limits,
         golden=GOLDEN,
         metrics=measured.metrics,
@@ -107,6 +117,18 @@ def tokenizer(finished: Finished) -> Tokenizer:
         unknown=unknown,
         accepts_unknown=not generates,
         suppressed=(unknown,) if generates and unknown is not None else (),
+    )
+
+
+def source_tokenizer(dataset: Dataset) -> Tokenizer | None:
+    """What the file of the sources' own tokenizer holds."""
+    content = dataset.translations.own_source_tokenizer if dataset.translations else None
+    if content is None:
+        return None
+    return Tokenizer(
+        file="source_tokenizer.json",
+        vocabulary_size=content.get_vocab_size(),
+        unknown=content.token_to_id(UNKNOWN),
     )
 
 

@@ -19,8 +19,7 @@ class Finished:
 
     def model(self) -> Network:
         """The model to publish."""
-        dataset = self.dataset
-        model = self.recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
+        model = self.recipe.model.build(*self.dataset.sizes)
         model.load_state_dict(self.progress.best)
         if self.recipe.publication.half:
             halve(model)

@@ -105,7 +105,9 @@ def n_best(
     model: Translator, sources: Sequence[str], held_out: Translations, wanted: Search
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each sentence, best first."""
-    return [beam.translate(model, ids, wanted) for ids in encode(sources, held_out.tokenizer)]
+    return [
+        beam.translate(model, ids, wanted) for ids in encode(sources, held_out.source_tokenizer)
+    ]
 
 
 def search_of(held_out: Translations, penalty: float, count: int, most: int) -> Search:

@@ -26,7 +26,7 @@ class Data(Protocol):
 class Model(Protocol):
     """Names an architecture and its sizes."""
 
-    def build(self, vocabulary: int, labels: int) -> Network:
+    def build(self, vocabulary: int, labels: int, sources: int = 0) -> Network:
         """A model with fresh weights."""
         ...
 

@@ -72,7 +72,7 @@ def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) ->
 def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Training:
     """A run at its first step, or where its checkpoint left it."""
     torch.manual_seed(recipe.seed)  # the same weights in every process
-    model = recipe.model.build(dataset.tokenizer.get_vocab_size(), len(dataset.labels))
+    model = recipe.model.build(*dataset.sizes)
     checkpointed = (folder / CHECKPOINT).exists()
     if dataset.vectors is not None and not checkpointed:
         model.begin_from(dataset.vectors())
@@ -157,6 +157,8 @@ def save(run: Training, folder: Path, shard: Shard) -> None:
 def fingerprint(recipe: Recipe, dataset: Dataset) -> str:
     """Tells a run from every other; weights mean nothing beside another tokenizer."""
     tokenizer = dataset.tokenizer.to_str()
+    own = dataset.translations.own_source_tokenizer if dataset.translations else None
+    tokenizer += own.to_str() if own else ""
     return hashlib.sha256(f"{recipe.fingerprint()}{tokenizer}".encode()).hexdigest()
 
 

@@ -34,7 +34,7 @@ def greedy_bleu(model: Network, held_out: Translations, bf16: bool = False) -> f
 
 def greedy(model: Translator, sources: Sequence[str], held_out: Translations) -> list[str]:
     """Translates sentences, always by the likeliest token."""
-    ids = encode(sources, held_out.tokenizer)
+    ids = encode(sources, held_out.source_tokenizer)
     order = np.argsort([len(row) for row in ids], kind="stable")
     texts = [""] * len(ids)
     for first in range(0, len(order), ROWS):

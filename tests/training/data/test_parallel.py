@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stepwire_training.data.batches import PADDING, Pair, Shard
-from stepwire_training.data.parallel import Cutting, PairTexts, Splits, dataset, plain
+from stepwire_training.data.parallel import Cutting, PairTexts, Splits, Tokenizers, dataset, plain
 
 TEXTS = [
     "Ein kleiner Hund läuft.",
@@ -70,7 +70,7 @@ def test_a_step_is_always_the_same_and_each_pass_another(data):
 
 
 def test_a_pass_reads_every_pair_once(data):
-    whole = PairTexts(PAIRS, data.tokenizer, rows=5, seed=3)
+    whole = PairTexts(PAIRS, Tokenizers(data.tokenizer, data.tokenizer), rows=5, seed=3)
     begun = [whole.batch(step, Shard()).inputs[2] for step in range(len(whole))]
 
     assert sum(map(len, begun)) == len(PAIRS)
@@ -85,10 +85,29 @@ def test_processes_share_the_pairs_of_a_batch(data):
 def test_what_cannot_be_learned_from_is_left_out_of_training_alone(data):
     pairs = [Pair("", "Hund"), Pair("Hund", "Hund " * 101), Pair("Hund", "Hund")]
 
-    assert len(PairTexts(pairs, data.tokenizer, rows=2, seed=1).pairs) == 1
-    assert len(PairTexts(pairs[1:], data.tokenizer, rows=2).pairs) == 2
+    both = Tokenizers(data.tokenizer, data.tokenizer)
+
+    assert len(PairTexts(pairs, both, rows=2, seed=1).pairs) == 1
+    assert len(PairTexts(pairs[1:], both, rows=2).pairs) == 2
 
 
 def test_the_same_sentence_is_known_however_it_is_written():
     assert plain("I'm  OK.") == plain("i'm ok!") == "i m ok"
     assert plain("\uff27\uff4f") == "go"
+
+
+def test_each_language_may_have_a_vocabulary_of_its_own():
+    pairs = [Pair(f"abc {n}", f"xyz {n}") for n in range(9)]
+    cutting = Cutting(vocabulary=30, source_vocabulary=20, rows=3, seed=1)
+    data = dataset(Splits(train=pairs, dev=pairs, tests={"test": pairs}), cutting)
+    read, written = data.translations.source_tokenizer, data.tokenizer
+
+    assert data.sizes == (written.get_vocab_size(), 0, read.get_vocab_size())
+    assert "▁abc" in read.get_vocab()
+    assert "▁abc" not in written.get_vocab()
+    assert "</s>" not in read.get_vocab()
+
+
+def test_one_vocabulary_serves_both_languages_unless_it_is_said_not_to(data):
+    assert data.translations.own_source_tokenizer is None
+    assert data.sizes == (data.tokenizer.get_vocab_size(), 0, 0)

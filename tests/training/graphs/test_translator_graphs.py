@@ -57,6 +57,19 @@ def test_they_compute_step_by_step_what_pytorch_does_at_once(changes):
     assert prove_translator.prove_decode(decode, model, cases, read) < 1e-5
 
 
+def test_each_language_may_have_its_own_embedding():
+    model = CONFIG.build(20, 0, sources=31).eval()
+    sources, targets = sentences()
+    cases = {
+        "encode": encode_case(model, [source + 11 for source in sources]),
+        "step": decode_case(model, [source + 11 for source in sources], targets),
+    }
+    read = read_by(parity.session(encode_graph(model)), model, cases["encode"].inputs)
+
+    assert model.output.weight is model.embedding.weight
+    assert prove_translator.prove_decode(decode_graph(model), model, cases, read) < 1e-5
+
+
 def test_attention_is_that_of_pytorch():
     model = model_of()
     sources, targets = sentences()

@@ -56,13 +56,20 @@ class Pair(NamedTuple):
 class Translations:
     """Held-out sentences with their translations."""
 
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer  # of the translations
+    source_tokenizer: Tokenizer  # the same, unless the languages have vocabularies of their own
     begin: int
     end: int
     unknown: int
     dev: list[Pair]
     tests: dict[str, list[Pair]]  # by name
     cut: str = "13a"  # how sacrebleu cuts texts into words
+
+    @property
+    def own_source_tokenizer(self) -> Tokenizer | None:
+        """That of the sources, if it is another."""
+        shared = self.source_tokenizer is self.tokenizer
+        return None if shared else self.source_tokenizer
 
     @property
     def suppressed(self) -> tuple[int, ...]:
@@ -82,6 +89,16 @@ class Dataset:
     facts: dict[str, float]  # counts for the card
     vectors: Callable[[], Tensor] | None = None  # what the embedding begins from, [V, E]
     translations: "Translations | None" = None  # of a translator: what BLEU is measured on
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Tokens, labels, and tokens of sources that have a vocabulary of their own, or 0."""
+        own = self.translations.own_source_tokenizer if self.translations else None
+        return (
+            self.tokenizer.get_vocab_size(),
+            len(self.labels),
+            own.get_vocab_size() if own else 0,
+        )
 
 
 class TextStream:

@@ -6,6 +6,7 @@ B rows, S tokens of a source, T tokens of a target.
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,7 +33,8 @@ LONGEST = 100  # tokens of either side that are learned from
 class Cutting:
     """How sentences become tokens, and tokens batches."""
 
-    vocabulary: int  # shared by both languages, special tokens left out
+    vocabulary: int  # special tokens left out
+    source_vocabulary: int = 0  # of the source language alone; 0: both share the other
     units: tokens.Units = "syllables"  # how Hangul is written
     rows: int  # pairs of a batch
     take_apart: float = 0.0  # share of BPE tokens split at random while training
@@ -49,29 +51,28 @@ class Splits:
 
 
 def dataset(splits: Splits, cutting: Cutting, cut: str = "13a") -> Dataset:
-    """Cuts the splits; one vocabulary serves both languages.
+    """Cuts the splits.
 
     Args:
         splits: the pairs.
         cutting: how they are cut.
         cut: how sacrebleu cuts the targets into words.
     """
-    texts = [text for pair in splits.train for text in pair]
-    grown = tokens.byte_pairs(texts, cutting.units, cutting.vocabulary, apart=True)
-    tokenizer = tokens.with_specials(grown, tokens.BEGIN, tokens.END)
+    both = tokenizers(splits.train, cutting)
+    tokenizer = both.target
     test = next(iter(splits.tests.values()))
-    splitting = Splitting(parts(tokenizer), cutting.take_apart)
-    train = PairTexts(splits.train, tokenizer, cutting.rows, cutting.seed, splitting)
+    train = PairTexts(splits.train, both, cutting.rows, cutting.seed, cutting.take_apart)
     facts: dict[str, float] = {"training pairs": len(train.pairs), "dev pairs": len(splits.dev)}
     return Dataset(
         tokenizer=tokenizer,
         labels=(),
         train=train,
-        dev=PairTexts(splits.dev, tokenizer, EVALUATION_ROWS),
-        test=PairTexts(test, tokenizer, EVALUATION_ROWS),
+        dev=PairTexts(splits.dev, both, EVALUATION_ROWS),
+        test=PairTexts(test, both, EVALUATION_ROWS),
         facts=facts | {f"pairs of {name}": len(pairs) for name, pairs in splits.tests.items()},
         translations=Translations(
             tokenizer=tokenizer,
+            source_tokenizer=both.source,
             begin=tokens.id_of(tokenizer, tokens.BEGIN),
             end=tokens.id_of(tokenizer, tokens.END),
             unknown=tokens.id_of(tokenizer, tokens.UNKNOWN),
@@ -82,6 +83,26 @@ def dataset(splits: Splits, cutting: Cutting, cut: str = "13a") -> Dataset:
     )
 
 
+class Tokenizers(NamedTuple):
+    """How each side is cut; one and the same where both share a vocabulary."""
+
+    source: Tokenizer
+    target: Tokenizer
+
+
+def tokenizers(pairs: Sequence[Pair], cutting: Cutting) -> Tokenizers:
+    """Grows the vocabularies from training pairs."""
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    own = cutting.source_vocabulary
+    # Side by side, as they are read: the order decides among equally frequent merges.
+    texts = targets if own else [text for pair in pairs for text in pair]
+    grown = tokens.byte_pairs(texts, cutting.units, cutting.vocabulary, apart=True)
+    target = tokens.with_specials(grown, tokens.BEGIN, tokens.END)
+    if not own:
+        return Tokenizers(target, target)
+    return Tokenizers(tokens.byte_pairs(sources, cutting.units, own, apart=True), target)
+
+
 class PairTexts:
     """Pairs batched with others of about their length."""
 
@@ -90,17 +111,18 @@ class PairTexts:
     def __init__(
         self,
         pairs: Sequence[Pair],
-        tokenizer: Tokenizer,
+        both: Tokenizers,
         rows: int,
         seed: int | None = None,
-        splitting: Splitting | None = None,
+        apart: float = 0.0,
     ) -> None:
         """Keeps the pairs; a seed mixes them anew each pass, None keeps them by length."""
-        self._rows, self._seed, self._splitting = rows, seed, splitting
-        self._begin = tokens.id_of(tokenizer, tokens.BEGIN)
-        self._end = tokens.id_of(tokenizer, tokens.END)
-        sources = encode([pair.source for pair in pairs], tokenizer)
-        targets = encode([pair.target for pair in pairs], tokenizer)
+        self._rows, self._seed = rows, seed
+        self._splittings = [Splitting(parts(tokenizer), apart) for tokenizer in both]
+        self._begin = tokens.id_of(both.target, tokens.BEGIN)
+        self._end = tokens.id_of(both.target, tokens.END)
+        sources = encode([pair.source for pair in pairs], both.source)
+        targets = encode([pair.target for pair in pairs], both.target)
         # Where nothing is learned, everything is measured.
         self.pairs = [
             (source, target)
@@ -137,11 +159,11 @@ class PairTexts:
         self, pairs: list[tuple[Ids, Ids]], step: int, shard: Shard
     ) -> list[tuple[Ids, Ids]]:
         """The pairs of a batch, their tokens taken apart if that is wanted."""
-        splitting = self._splitting
-        if splitting is None or self._seed is None or splitting.rate == 0.0:
+        of_source, of_target = self._splittings
+        if self._seed is None or of_target.rate == 0.0:
             return pairs
         rng = np.random.default_rng([self._seed, step, shard.rank])
-        return [(take_apart(s, splitting, rng), take_apart(t, splitting, rng)) for s, t in pairs]
+        return [(take_apart(s, of_source, rng), take_apart(t, of_target, rng)) for s, t in pairs]
 
 
 def encode(texts: Sequence[str], tokenizer: Tokenizer) -> list[Ids]:

@@ -49,14 +49,13 @@ class Verdicts:
 class Countdowns:
     """Digits and the same digits from their end, for a translator."""
 
-    rows: int
-    seed: int
+    cutting: Cutting
 
     def load(self) -> Dataset:
         """Makes the digits up."""
-        pairs = make_countdowns(700, self.seed)
+        pairs = make_countdowns(700, self.cutting.seed)
         splits = Splits(train=pairs[80:], dev=pairs[:40], tests={"test": pairs[40:80]})
-        return dataset(splits, Cutting(vocabulary=30, rows=self.rows, seed=self.seed))
+        return dataset(splits, self.cutting)
 
 
 def make_countdowns(count: int, seed: int) -> list[Pair]:

@@ -28,7 +28,7 @@ def decode_graph(model: Translator) -> bytes:
     graph = GraphBuilder("step")
     config = model.config
     size = (config.layers, config.hidden)
-    embedding = graph.weight("embedding", model.encoder.embedding.weight)
+    embedding = graph.weight("embedding", model.embedding.weight)
     x = graph.node("Gather", [embedding, graph.input("token", np.int64, ["R"])])
     if config.input_feeding:
         fed = graph.input(FEED, np.float32, ["R", model.combine.out_features])

@@ -22,8 +22,9 @@ class Classifier(Network):
         encoder: Encoder.Config
         output_dropout: float = 0.0  # on the pooled features
 
-        def build(self, vocabulary: int, labels: int) -> "Classifier":
+        def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Classifier":
             """A model with fresh weights."""
+            del sources
             return Classifier(self, vocabulary, labels)
 
     def __init__(self, config: Config, vocabulary: int, labels: int) -> None:

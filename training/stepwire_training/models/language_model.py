@@ -30,9 +30,9 @@ class LanguageModel(Network):
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
         locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
 
-        def build(self, vocabulary: int, labels: int) -> "LanguageModel":
+        def build(self, vocabulary: int, labels: int, sources: int = 0) -> "LanguageModel":
             """A model with fresh weights; every token of the vocabulary is also a label."""
-            del labels
+            del labels, sources
             return LanguageModel(self, vocabulary)
 
     def __init__(self, config: Config, vocabulary: int) -> None:

@@ -49,18 +49,19 @@ class Translator(Network):
         layer_dropout: float = 0.0  # between layers, one mask per row
         output_dropout: float = 0.0  # before the scores, one mask per row
 
-        def build(self, vocabulary: int, labels: int) -> "Translator":
-            """A model with fresh weights."""
+        def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Translator":
+            """A model with fresh weights; sources may have a vocabulary of their own."""
             del labels
-            return Translator(self, vocabulary)
+            return Translator(self, vocabulary, sources)
 
-    def __init__(self, config: Config, vocabulary: int) -> None:
+    def __init__(self, config: Config, vocabulary: int, sources: int = 0) -> None:
         super().__init__()
         if config.own_choices and not config.input_feeding:
             raise ValueError("own_choices needs input_feeding: else no position waits for another")
         self.config = config
         size, memory = config.encoder.embedding, 2 * config.encoder.hidden
-        self.encoder = Encoder(config.encoder, vocabulary)
+        self.encoder = Encoder(config.encoder, sources or vocabulary)
+        self.own_embedding = nn.Embedding(vocabulary, size) if sources else None
         self.bridges = nn.ModuleList(
             nn.Linear(memory, config.layers * config.hidden) for _ in STATES[config.cell]
         )
@@ -76,8 +77,15 @@ class Translator(Network):
         self.before_output = LockedDropout(config.output_dropout)
         self.output = nn.Linear(size, vocabulary)
         if config.tied:
-            self.output.weight = self.encoder.embedding.weight
+            self.output.weight = self.embedding.weight
         nn.init.zeros_(self.output.bias)
+        if self.own_embedding is not None:
+            nn.init.normal_(self.own_embedding.weight, std=0.1)
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """That of the translations: the encoder's, unless each language has its own."""
+        return self.own_embedding or self.encoder.embedding
 
     def start(self, rows: int) -> State:
         """A translation begins with its source: there is no state to carry."""
@@ -85,8 +93,8 @@ class Translator(Network):
         return ()
 
     def begin_from(self, vectors: Tensor) -> None:
-        """Puts word vectors [V, E] into the embedding."""
-        self.encoder.embedding.weight.data.copy_(vectors)
+        """Puts word vectors [V, E] into the embedding of the translations."""
+        self.embedding.weight.data.copy_(vectors)
 
     def forward(
         self, sources: Tensor, lengths: Tensor, begun: Tensor, state: State
@@ -129,7 +137,7 @@ class Translator(Network):
         Returns:
             Logits [B, T, V], attention [B, T, S], and the next state.
         """
-        x = self.before_layers(self.encoder.embedding(tokens))
+        x = self.before_layers(self.embedding(tokens))
         if not self.config.input_feeding:
             out, weights, state = self._steps(x, read, state)
             return self.output(self.before_output(out)), weights, state
@@ -156,7 +164,7 @@ class Translator(Network):
         with torch.no_grad():
             own = self.output(outs[-1][:, 0]).argmax(dim=-1)  # [B]
         draws = torch.rand(len(own), 1) < self.config.own_choices
-        return torch.where(draws, self.encoder.embedding(own).to(given.dtype), given)
+        return torch.where(draws, self.embedding(own).to(given.dtype), given)
 
     def _steps(self, x: Tensor, read: Read, state: State) -> tuple[Tensor, Tensor, State]:
         """Runs the layers over x [B, T, *]; answers out [B, T, E], attention, next state."""

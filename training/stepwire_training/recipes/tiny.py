@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from stepwire_training.data.parallel import Cutting
 from stepwire_training.data.tiny import Countdowns, Sentences, Verdicts
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
@@ -75,7 +76,7 @@ def translator() -> Recipe:
     return Recipe(
         bundle="tiny-translator",
         publication=replace(PUBLICATION, languages=("en", "en"), half=True),
-        data=Countdowns(rows=32, seed=1),
+        data=Countdowns(cutting=Cutting(vocabulary=30, rows=32, seed=1)),
         model=Translator.Config(
             encoder=Encoder.Config(layers=1, hidden=32, embedding=48, embedding_dropout=0.05),
             layers=2,

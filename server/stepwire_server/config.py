@@ -19,13 +19,16 @@ class BatchingConfig:
     max_batch: int = 32  # whole sequences run together
     max_delay_s: float = 0.01  # how long a token may wait for company on its way out
     buffer_tokens: int = 512  # undelivered tokens at which a prompt is parked
+    max_beam_width: int = 32  # of one request; never more than max_rows
+    source_cache_bytes: int = 64 << 20  # of encoded sources that a translator keeps
 
     def __post_init__(self) -> None:
         for name in (
             *("max_rows", "max_waiting", "max_parked"),
-            *("max_waiting_sequences", "max_batch", "buffer_tokens"),
+            *("max_waiting_sequences", "max_batch", "buffer_tokens", "max_beam_width"),
         ):
             _at_least(name, getattr(self, name), 1)
+        _at_least("source_cache_bytes", self.source_cache_bytes, 0)
         if not self.max_delay_s >= 0:
             raise StartupError(f"max_delay_s must be at least 0, got {self.max_delay_s}")
 

@@ -91,15 +91,28 @@ class StartupError(Exception):
     """The server cannot start. The message is for the operator."""
 
 
-def check_range(field: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
-    """Raises InvalidRequest unless low <= value <= high, or low < value with `open_low`.
+def check_range(
+    field: str,
+    value: Any,
+    low: float,
+    high: float,
+    *,
+    open_low: bool = False,
+    open_high: bool = False,
+) -> None:
+    """Raises InvalidRequest unless low <= value <= high; an open end is not in the range.
 
-    NaN is in no range.
+    NaN is in no range; one without a highest value ends at infinity.
     """
-    holds = (low < value if open_low else low <= value) and value <= high
-    if not holds:
-        bracket = "(" if open_low else "["
-        raise InvalidRequest.of(field, f"be in {bracket}{_plain(low)}, {_plain(high)}]", value)
+    holds = (low < value if open_low else low <= value) and (
+        value < high if open_high else value <= high
+    )
+    if holds:
+        return
+    if high == math.inf:
+        raise InvalidRequest.of(field, f"be at least {_plain(low)}", value)
+    left, right = "(" if open_low else "[", ")" if open_high else "]"
+    raise InvalidRequest.of(field, f"be in {left}{_plain(low)}, {_plain(high)}{right}", value)
 
 
 def _plain(number: float) -> str:

@@ -117,6 +117,22 @@ class Metrics:
         self.parked = gauge("stepwire_parked", "Prompts whose reader is too far behind.")
         self.cancelled = counter("stepwire_cancelled", "Jobs whose caller left.", "stage")
         self.dropped = counter("stepwire_deadline_dropped", "Jobs whose deadline passed queued.")
+        self.encode_seconds = histogram(
+            "stepwire_encode_seconds", "Time of one batched run of an encoder.", STEP_BUCKETS
+        )
+        self.encode_rows = histogram(
+            "stepwire_encode_rows", "Sources that shared a run of an encoder.", ROW_BUCKETS
+        )
+        self.encode_queue_seconds = histogram(
+            "stepwire_encode_queue_seconds", "Time from arrival to the encoder's run.", CALL_BUCKETS
+        )
+        self.encode_waiting = gauge("stepwire_encode_waiting", "Sources in the queue.")
+        self.sources = counter(
+            "stepwire_sources",
+            "Sources wanted: encoded, kept from before, or shared with one that was being read.",
+            "how",
+        )
+        self.source_bytes = gauge("stepwire_source_cache_bytes", "Encoded sources that are kept.")
 
 
 class ModelMetrics:
@@ -140,3 +156,19 @@ class ModelMetrics:
         self.cancelled_running = metrics.cancelled.labels(*labels, "running")
         self.cancelled_parked = metrics.cancelled.labels(*labels, "parked")
         self.dropped = metrics.dropped.labels(*labels)
+        self.sources_read = metrics.sources.labels(*labels, "encoded")
+        self.sources_kept = metrics.sources.labels(*labels, "kept")
+        self.sources_shared = metrics.sources.labels(*labels, "shared")
+        self.source_bytes = metrics.source_bytes.labels(*labels)
+
+
+class EncoderMetrics(ModelMetrics):
+    """The metrics of a model's encoder, under the names that a batcher knows."""
+
+    def __init__(self, metrics: Metrics, model: str, version: str) -> None:
+        super().__init__(metrics, model, version)
+        labels = (model, version)
+        self.step_seconds = metrics.encode_seconds.labels(*labels)
+        self.step_rows = metrics.encode_rows.labels(*labels)
+        self.queue_seconds = metrics.encode_queue_seconds.labels(*labels)
+        self.waiting = metrics.encode_waiting.labels(*labels)

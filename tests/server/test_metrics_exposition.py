@@ -15,7 +15,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import stepwire
+from stepwire.v1 import generation_pb2, generation_pb2_grpc
 from support import tiny
+from support.tiny_translator import write_translation
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy/prometheus/rules.yml"
@@ -47,6 +49,12 @@ FAMILIES = {
     "stepwire_parked": ("gauge", OF_MODEL),
     "stepwire_cancelled": ("counter", OF_MODEL | {"stage"}),
     "stepwire_deadline_dropped": ("counter", OF_MODEL),
+    "stepwire_encode_seconds": ("histogram", OF_MODEL),
+    "stepwire_encode_rows": ("histogram", OF_MODEL),
+    "stepwire_encode_queue_seconds": ("histogram", OF_MODEL),
+    "stepwire_encode_waiting": ("gauge", OF_MODEL),
+    "stepwire_sources": ("counter", OF_MODEL | {"how"}),
+    "stepwire_source_cache_bytes": ("gauge", OF_MODEL),
 }
 MADE_UP = "made-up-by-a-caller"
 TOKENS = 20
@@ -80,6 +88,7 @@ def exposition(tmp_path_factory):
     repository = tmp_path_factory.mktemp("zoo")
     tiny.write_generation(repository)
     tiny.write_classification(repository)
+    write_translation(repository)
     broken = tiny.write_generation(repository, "broken", cell=WrongCell())
     with running_server(repository) as ready:
         target = f"127.0.0.1:{ready['grpc_port']}"
@@ -90,6 +99,7 @@ def exposition(tmp_path_factory):
             assert client.classify("judge", ["abc", "hello"])
             with pytest.raises(stepwire.StepwireError):
                 client.classify(MADE_UP, ["abc"])
+        translate(target)
         call_unknown_method(target)
         url = f"http://127.0.0.1:{ready['metrics_port']}/metrics"
         with urllib.request.urlopen(url, timeout=10) as response:
@@ -104,6 +114,14 @@ class WrongCell(tiny.TinyCell):
 
     def run(self, tokens):
         return super().run(tokens) + 1
+
+
+def translate(target):
+    with grpc.insecure_channel(target) as channel:
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        sources = [generation_pb2.Source(text="hello")]
+        request = generation_pb2.TranslateRequest(model="tiny-translator", sources=sources)
+        assert list(stub.Translate(request, timeout=10))
 
 
 def call_unknown_method(target):

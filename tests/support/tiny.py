@@ -9,6 +9,7 @@ import numpy as np
 import tokenizers
 from onnx import TensorProto, helper, numpy_helper
 
+from stepwire_server.engine.batch import Stepped
 from stepwire_zoo.bundle import write_bundle
 from stepwire_zoo.golden import GoldenCase, pack
 from stepwire_zoo.manifest import (
@@ -42,8 +43,12 @@ class TinyCell:
         self.start = {name: np.zeros(HIDDEN, np.float32) for name in ("h", "c")}
         self.batch_sizes = []
 
-    def step(self, tokens, states):
+    def step(self, tokens, states, view=None, attention=False):
+        """What the engine calls."""
         self.batch_sizes.append(len(tokens))
+        return Stepped(*self.compute(tokens, states))
+
+    def compute(self, tokens, states):
         # einsum and not @: BLAS chooses its kernel, and so its rounding, by batch size.
         recurred = np.einsum("nh,hk->nk", states["h"], self.recur)
         h = np.tanh(self.embed[tokens] + recurred)
@@ -78,7 +83,7 @@ class TinyCell:
         states = {name: np.repeat(s[None], len(tokens), 0) for name, s in self.start.items()}
         logits = []
         for step in range(tokens.shape[1]):
-            out, states = self.step(tokens[:, step], states)
+            out, states = self.compute(tokens[:, step], states)
             logits.append(out)
         return np.stack(logits, axis=1)
 
@@ -152,7 +157,7 @@ def character_tokenizer():
     return tokenizer.to_str().encode()
 
 
-def _manifest(**fields):
+def make_manifest(**fields):
     return Manifest(
         format=1,
         version="1",
@@ -176,7 +181,7 @@ def _manifest(**fields):
 
 
 def generation_manifest(name="tiny", *, begin=0, end=None, max_new_tokens=4096):
-    return _manifest(
+    return make_manifest(
         name=name,
         task="generation",
         graphs={
@@ -224,7 +229,7 @@ def write_generation(repository, name="tiny", *, cell=None, manifest=None, **fie
 def write_classification(repository, name="judge"):
     """Publishes a tiny classifier; returns its folder."""
     judge = TinyJudge()
-    manifest = _manifest(
+    manifest = make_manifest(
         name=name,
         task="classification",
         labels=("negative", "positive"),

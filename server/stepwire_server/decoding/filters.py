@@ -81,6 +81,34 @@ def log_softmax(logits: Logits) -> NDArray[np.float64]:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
+def log_sum_exp(logits: Logits) -> NDArray[np.float64]:
+    """What a row's logits exceed its log-probabilities by: [N, V] to [N].
+
+    In float32 until the sum is taken: over a large vocabulary that is most of the cost.
+    """
+    highest = logits.max(axis=-1, keepdims=True)
+    total = np.exp(logits - highest).sum(axis=-1)
+    return highest[:, 0] + np.log(total.astype(np.float64))
+
+
+def bias_towards(logits: Logits, token: int, share: float) -> Logits:
+    """Gives one token a share of the probability on top of its own, scaled down.
+
+    Biased search (Arivazhagan et al. 2020, section 3.3): p' = (1 - share) p + share [token].
+
+    Args:
+        logits: [V].
+        token: the wish.
+        share: in [0, 1).
+
+    Returns:
+        [V], log-probabilities.
+    """
+    values = (logits - log_sum_exp(logits[None])[0]) + np.log1p(-share)
+    values[token] = np.logaddexp(values[token], np.log(share))
+    return values.astype(np.float32)
+
+
 def truncate(
     ranked: Probabilities,
     top_k: NDArray[np.int64],

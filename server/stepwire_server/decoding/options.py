@@ -1,5 +1,7 @@
 """How a request wants its tokens chosen, and what a model allows."""
 
+import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,14 +10,25 @@ from stepwire_server.errors import InvalidRequest, check_range
 
 MAX_LOGPROBS = 20
 MAX_STOP_CHARACTERS = 256
-MOST_ENTRIES = {"stop": 16, "stop_token_ids": 64, "logit_bias": 1024}
+MOST_ENTRIES = {"stop": 16, "stop_token_ids": 64, "logit_bias": 1024, "suppress_tokens": 1024}
 USUAL_TOKENS = 256  # generated where neither caller nor manifest says how many
 
 # Options of which a manifest may set a default, and those that are whole numbers.
 _DEFAULTED = frozenset(
-    ("max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+    (
+        *("max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty"),
+        *("beam_width", "length_penalty"),
+    )
 )
-_WHOLE = frozenset(("max_tokens", "top_k"))
+_WHOLE = frozenset(("max_tokens", "top_k", "beam_width"))
+_SAMPLING = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "stop": ()}
+
+
+class LengthNormalization(enum.Enum):
+    """What the score of a hypothesis is divided by."""
+
+    PLAIN = "plain"  # length ** length_penalty
+    GNMT = "gnmt"  # ((5 + length) / 6) ** length_penalty, Wu et al. 2016, equation 14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +38,8 @@ class Limits:
     vocabulary_size: int
     max_input_tokens: int
     max_new_tokens: int
+    max_beam_width: int = 1
+    attends: bool = False  # whether it has attention to look at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +61,17 @@ class Options:
     stop_token_ids: tuple[int, ...] = ()
     seed: int = 0  # in [0, 2**64)
     logprobs: int | None = None  # None: none; 0: of the chosen token alone
+    beam_width: int = 1  # 1 is no search
+    num_hypotheses: int = 1
+    length_penalty: float = 1.0
+    length_normalization: LengthNormalization = LengthNormalization.PLAIN
+    coverage_penalty: float = 0.0
+    patience: float = 1.0
+    suppress_tokens: tuple[int, ...] = ()
+    prefix_bias_beta: float = 0.0  # 0 forces a prefix
+    replace_unknowns: bool = False
+    return_attention: bool = False
+    return_alternatives: bool = False
 
     def __post_init__(self) -> None:
         check_range("temperature", self.temperature, 0, 2)
@@ -57,7 +83,39 @@ class Options:
         check_range("frequency_penalty", self.frequency_penalty, -2, 2)
         check_range("no_repeat_ngram_size", self.no_repeat_ngram_size, 0, 64)
         check_range("logprobs", self.logprobs or 0, 0, MAX_LOGPROBS)
+        check_range("beam_width", self.beam_width, 1, math.inf)
+        check_range("length_penalty", self.length_penalty, 0, 5)
+        check_range("coverage_penalty", self.coverage_penalty, 0, 5)
+        check_range("patience", self.patience, 0.1, 10)
+        check_range("prefix_bias_beta", self.prefix_bias_beta, 0, 1, open_high=True)
         self._check_lists()
+        self._check_search()
+
+    def _check_search(self) -> None:
+        """Refuses options that contradict each other."""
+        if self.searches:
+            check_range("num_hypotheses", self.num_hypotheses, 1, self.beam_width)
+            for name, off in _SAMPLING.items():
+                if getattr(self, name) != off:
+                    raise InvalidRequest.of(
+                        name, "not be given with a beam_width above 1", getattr(self, name)
+                    )
+            if self.return_alternatives:
+                raise InvalidRequest.of(
+                    "return_alternatives", "not be given with a beam_width above 1", True
+                )
+            return
+        check_range("num_hypotheses", self.num_hypotheses, 1, math.inf)
+        if self.return_alternatives and self.temperature:
+            raise InvalidRequest.of(
+                "temperature", "not be given with return_alternatives", self.temperature
+            )
+        if self.num_hypotheses > 1 and not (self.temperature or self.return_alternatives):
+            raise InvalidRequest.of(
+                "num_hypotheses",
+                "be 1, or come with a beam_width, a temperature or return_alternatives",
+                self.num_hypotheses,
+            )
 
     def _check_lists(self) -> None:
         for name, most in MOST_ENTRIES.items():
@@ -72,10 +130,36 @@ class Options:
         check_range("max_tokens", self.max_tokens, 1, limits.max_new_tokens)
         check_range("min_tokens", self.min_tokens, 0, self.max_tokens)
         check_range("top_k", self.top_k, 0, limits.vocabulary_size)
-        for token in self.stop_token_ids:
-            check_range("stop_token_ids", token, 0, limits.vocabulary_size - 1)
+        check_range("beam_width", self.beam_width, 1, limits.max_beam_width)
+        check_range("number of alternatives", self._alternatives, 1, limits.vocabulary_size)
+        for name in ("stop_token_ids", "suppress_tokens"):
+            for token in getattr(self, name):
+                check_range(name, token, 0, limits.vocabulary_size - 1)
+        for name in ("coverage_penalty", "return_attention", "replace_unknowns"):
+            if getattr(self, name) and not limits.attends:
+                raise InvalidRequest.of(name, "not be given: the model has no attention", True)
         for token in self.logit_bias:
             check_range("logit_bias key", token, 0, limits.vocabulary_size - 1)
+
+    @property
+    def searches(self) -> bool:
+        """Whether a beam search chooses, instead of a draw."""
+        return self.beam_width > 1
+
+    @property
+    def attends(self) -> bool:
+        """Whether the attention of every step is wanted."""
+        return self.return_attention or self.replace_unknowns or self.coverage_penalty > 0
+
+    @property
+    def _alternatives(self) -> int:
+        return self.num_hypotheses if self.return_alternatives else 1
+
+    def length_norm(self, length: int) -> float:
+        """What the log-probability of a hypothesis of this length is divided by."""
+        if self.length_normalization is LengthNormalization.GNMT:
+            return float(((5 + length) / 6) ** self.length_penalty)
+        return float(length**self.length_penalty)
 
     @property
     def penalises(self) -> bool:

@@ -1,4 +1,4 @@
-"""Greedy and sampled rows, chosen together.
+"""What every row's options do to its logits, and the choice of greedy and sampled rows.
 
 The settings of a row live in the slot that its state lives in, so that one step chooses
 for all rows with a handful of array operations, whatever mix of options they brought.
@@ -42,15 +42,28 @@ class SampledRow(Protocol):
         """What was chosen so far; its owner appends to it after each step."""
         ...
 
+    @property
+    def wish(self) -> Sequence[int]:
+        """How it should begin, where prefix_bias_beta makes that a wish."""
+        ...
+
 
 class Sampler:
     """Chooses the next token of every row."""
 
     def __init__(
-        self, capacity: int, vocabulary_size: int, *, end: int | None, suppressed: tuple[int, ...]
+        self,
+        capacity: int,
+        vocabulary_size: int,
+        *,
+        end: int | None,
+        suppressed: tuple[int, ...],
+        unknown: int | None = None,
     ) -> None:
         self._suppressed = suppressed
         self._end = end
+        self._unknown = unknown
+        self._keeps_unknown = np.zeros(capacity, np.bool_)  # rows that replace it
         self._draws = Draws(capacity)
         self._temperature = np.zeros(capacity)
         self._top_k = np.zeros(capacity, np.int64)
@@ -70,8 +83,9 @@ class Sampler:
         self._top_p[slot] = options.top_p
         self._min_p[slot] = options.min_p
         self._cuts[slot] = options.top_k > 0 or options.top_p < 1 or options.min_p > 0
+        self._keeps_unknown[slot] = options.replace_unknowns
         self._edits.pop(slot, None)
-        if options.logit_bias or options.min_tokens or options.no_repeat_ngram_size:
+        if _Edits.are_wanted(row):
             self._edits[slot] = _Edits(row, self._end)
         self._history.place(slot, row)
 
@@ -85,17 +99,49 @@ class Sampler:
         Returns:
             [N] tokens.
         """
+        tokens = self._pick(self.edit(logits, slots), slots)
+        self._history.add(slots, tokens)
+        return tokens
+
+    def edit(self, logits: Logits, slots: Slots) -> Logits:
+        """Applies every option but those of the choice itself.
+
+        Args:
+            logits: [N, V], finite; changed in place.
+            slots: [N], where the rows live.
+
+        Returns:
+            [N, V]; -inf where a token may not be chosen.
+        """
+        kept = self._keeps_unknown[slots]
         for token in self._suppressed:
-            logits[:, token] = -np.inf
+            hidden = ~kept if token == self._unknown else slice(None)
+            logits[hidden, token] = -np.inf
         edits = self._edits_of(slots)
         for index, edit in edits:
             edit.before_penalties(logits[index])
         logits = self._history.penalise(logits, slots)
         for index, edit in edits:
             edit.after_penalties(logits[index])
-        tokens = self._pick(logits, slots)
-        self._history.add(slots, tokens)
-        return tokens
+        return logits
+
+    def reorder(self, slots: Slots, parents: Slots, rows: Sequence[SampledRow]) -> None:
+        """Lets rows go on from other rows' past, as their `generated` now says.
+
+        Args:
+            slots: [N], where the rows live.
+            parents: [N], the slot of the row that each goes on from.
+            rows: [N], each with one token more than its parent had.
+        """
+        for slot, row in zip(slots.tolist(), rows, strict=True):
+            if slot in self._edits:
+                self._edits[slot] = _Edits(row, self._end)
+        self._history.move(slots, parents)
+        self._history.add(slots, np.array([row.generated[-1] for row in rows], np.int64))
+
+    def looks_back(self, slots: Slots) -> bool:
+        """Whether the options of any of these rows depend on what it generated."""
+        return bool(self._history.active(slots).any()) or bool(self._edits_of(slots))
 
     def _pick(self, logits: Logits, slots: Slots) -> Tokens:
         sampled = self._temperature[slots] > 0
@@ -162,6 +208,17 @@ class _History:
         self._seen[slot, [*row.prompt, *row.generated]] = True
         self._counts[slot] = np.bincount(row.generated, minlength=self._shape[1])
 
+    def active(self, slots: Slots) -> NDArray[np.bool_]:
+        """Which of the rows are penalised, [N]."""
+        return self._active[slots]
+
+    def move(self, slots: Slots, parents: Slots) -> None:
+        """Gives rows the past of other rows."""
+        rows = np.flatnonzero(self._active[slots])
+        if len(rows):
+            self._seen[slots[rows]] = self._seen[parents[rows]]
+            self._counts[slots[rows]] = self._counts[parents[rows]]
+
     def penalise(self, logits: Logits, slots: Slots) -> Logits:
         rows = np.flatnonzero(self._active[slots])
         if not len(rows):
@@ -195,14 +252,29 @@ class _Edits:
         self._biased = np.fromiter(options.logit_bias, np.int64, len(options.logit_bias))
         self._bias = np.array(list(options.logit_bias.values()), np.float32)
         self._ends = [*options.stop_token_ids, *([] if end is None else [end])]
+        self._suppressed = list(options.suppress_tokens)
         self._indexed = 0  # generated tokens that the n-gram index has seen
         self._ngrams: filters.NgramIndex | None = None
         if options.no_repeat_ngram_size:
             self._ngrams = filters.NgramIndex(options.no_repeat_ngram_size)
             self._ngrams.add(row.prompt)
 
+    @staticmethod
+    def are_wanted(row: SampledRow) -> bool:
+        """Whether a row asks for any of them."""
+        options = row.options
+        return bool(
+            options.logit_bias
+            or options.min_tokens
+            or options.no_repeat_ngram_size
+            or options.suppress_tokens
+            or options.return_alternatives
+            or row.wish
+        )
+
     def before_penalties(self, logits: Logits) -> None:
         """Changes the logits of the row, [V], in place."""
+        _forbid(logits, self._suppressed)
         logits[self._biased] += self._bias
         if len(self._row.generated) < self._row.options.min_tokens:
             _forbid(logits, self._ends)
@@ -213,10 +285,23 @@ class _Edits:
             self._ngrams.add(self._row.generated[self._indexed :])
             self._indexed = len(self._row.generated)
             _forbid(logits, self._ngrams.repeats())
+        self._wish_for(logits)
+        if self._row.options.return_alternatives and not self._row.generated:
+            better = np.argsort(-logits, kind="stable")[: self._row.sample]
+            _forbid(logits, better.tolist())
+
+    def _wish_for(self, logits: Logits) -> None:
+        """Makes the next token of the wish likelier, while the row has kept to it."""
+        wish, generated = self._row.wish, self._row.generated
+        if len(generated) < len(wish) and list(wish[: len(generated)]) == list(generated):
+            share = self._row.options.prefix_bias_beta
+            logits[:] = filters.bias_towards(logits, wish[len(generated)], share)
 
 
 def _forbid(logits: Logits, tokens: list[int]) -> None:
     """Sets tokens of one row [V] to -inf, unless nothing would be left to choose."""
+    if not tokens:
+        return
     kept = logits.copy()
     kept[tokens] = -np.inf
     if np.isfinite(kept).any():

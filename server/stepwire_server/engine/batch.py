@@ -1,27 +1,52 @@
 """The running batch: which rows step together, and where their numbers live.
 
-Shapes: N rows in this step, M rows that choose, V vocabulary.
+Shapes: N rows in this step, M rows that choose, V vocabulary, S source length.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, Tokens
 from stepwire_server.decoding.sampling import Sampler
-from stepwire_server.engine.job import Row
-from stepwire_server.engine.slots import SlotPool, State
+from stepwire_server.engine.job import Job, Kind, Row
+from stepwire_server.engine.slots import SlotPool, Slots, State
+from stepwire_server.engine.sources import SourceBoard, View
+
+
+class Stepped(NamedTuple):
+    """What one run of the cell gave."""
+
+    logits: Logits  # [N, V]
+    states: State  # [N, *] each
+    attention: Attention | None = None  # [N, S], if it was asked for
 
 
 class StepModel(Protocol):
     """One step of a recurrent model."""
 
-    start: State  # of a row that begins, [*] for each name
+    start: State  # of a row that begins from nothing, [*] for each name
 
-    def step(self, tokens: NDArray[np.int64], state: State) -> tuple[Logits, State]:
-        """Takes [N] and [N, *] for each state; returns [N, V] and the next states."""
+    def step(
+        self,
+        tokens: NDArray[np.int64],
+        states: State,
+        view: View | None = None,
+        attention: bool = False,
+    ) -> Stepped:
+        """Takes [N], [N, *] for each state, and what the rows look at."""
         ...
+
+
+class Turn(NamedTuple):
+    """Which rows make use of a step's logits, and how."""
+
+    rows: list[Row]  # those that choose now, [M]
+    places: list[int]  # [M], the row of the step that each chooses from
+    scored: list[tuple[Row, int]]  # those that only want to know, and their row of the step
+    tokens_read: int
 
 
 class RunningBatch:
@@ -31,11 +56,13 @@ class RunningBatch:
         self._model = model
         self._sampler = sampler
         self._pool = SlotPool(capacity, model.start)
+        self._sources = SourceBoard(capacity)
         self._inputs = np.zeros(capacity, np.int64)  # next token to read
         self._by_slot: dict[int, Row] = {}
         self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)
         self._reading: set[Row] = set()  # those that still read their prompt
+        self._attends = False  # whether a row wants the attention
         # What the last step gave, while the same rows go on with it: it feeds the next step
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
@@ -45,9 +72,15 @@ class RunningBatch:
         """Rows that take the next step, N."""
         return len(self._rows)
 
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs whose rows are here."""
+        return list(dict.fromkeys(row.job for row in self._by_slot.values()))
+
     def enter(self, row: Row) -> None:
         """Gives a row a slot, with its parked state or with a fresh one."""
-        self._settle(row, row.parked)
+        source = row.job.source
+        self._settle(row, row.parked or (source.start if source else None))
         row.parked = None
 
     def leave(self, row: Row) -> None:
@@ -56,6 +89,8 @@ class RunningBatch:
             self._write_back()
             del self._by_slot[row.slot]
             self._reading.discard(row)
+            if row.job.source:
+                self._sources.leave(row.slot)
             self._pool.release(row.slot)
             row.slot = -1
             self._arranged = False
@@ -73,39 +108,42 @@ class RunningBatch:
             return False
         self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
         self._slots = _slots_of(self._rows)
+        self._attends = any(row.options.attends for row in self._rows)
+        if self._rows and self._rows[0].job.source:
+            self._sources.arrange(self._slots)
         self._arranged = True
         return True
 
-    def step(self) -> Logits:
-        """Runs the model once over all rows. Returns [N, V]."""
-        state = self._following or self._pool.gather(self._slots)
-        logits, self._following = self._model.step(self._inputs[self._slots], state)
-        return logits
+    def step(self) -> Stepped:
+        """Runs the model once over all rows."""
+        states = self._following or self._pool.gather(self._slots)
+        inputs = self._inputs[self._slots]
+        stepped = self._model.step(inputs, states, self._sources.view, self._attends)
+        self._following = stepped.states
+        return stepped
 
-    def read_on(self, logits: Logits) -> tuple[list[Row], Logits, int]:
+    def read_on(self) -> Turn:
         """Moves the rows that read a prompt, and finds the rows that choose now.
 
-        A row that has just read its prompt is joined by one more for each further sample.
-
-        Args:
-            logits: [N, V], of the step that was just run.
-
-        Returns:
-            The rows that choose, their logits [M, V], and how many prompt tokens were read.
+        A row that has just read its prompt is joined by one more for each further sample or
+        hypothesis.
         """
         if not self._reading:
-            return self._rows, logits, 0
+            return Turn(self._rows, list(range(len(self._rows))), [], 0)
         rows: list[Row] = []
-        parents: list[int] = []  # the row of `logits` that each of `rows` chooses from
+        places: list[int] = []
+        scored: list[tuple[Row, int]] = []
         tokens_read = 0
         for index, row in enumerate(self._rows):
             siblings = [row]
             if row.reading:
                 tokens_read += 1
                 siblings = self._read_token(row)
+                if row.job.kind is Kind.SCORE:
+                    scored.append((row, index))
             rows += siblings
-            parents += [index] * len(siblings)
-        return rows, logits[parents], tokens_read
+            places += [index] * len(siblings)
+        return Turn(rows, places, scored, tokens_read)
 
     def choose(self, rows: list[Row], logits: Logits) -> Tokens:
         """Chooses the next token, and so the next input, of rows with logits [M, V]."""
@@ -113,6 +151,38 @@ class RunningBatch:
         tokens = self._sampler.choose(logits, slots)
         self._inputs[slots] = tokens
         return tokens
+
+    def edit(self, rows: list[Row], logits: Logits) -> Logits:
+        """Applies the options of rows to their logits [M, V], and chooses nothing."""
+        return self._sampler.edit(logits, _slots_of(rows))
+
+    def go_on(self, rows: list[Row], parents: list[Row], tokens: Tokens) -> None:
+        """Lets each row go on from a sibling, or from itself, with a chosen token.
+
+        Args:
+            rows: [M].
+            parents: [M], each one of `rows`.
+            tokens: [M].
+        """
+        slots, origins = _slots_of(rows), _slots_of(parents)
+        self._inputs[slots] = tokens
+        moved = slots != origins
+        if moved.any():
+            self._move(slots[moved], origins[moved])
+        if self._sampler.looks_back(slots):
+            pasts = [[*parent.generated] for parent in parents]
+            for row, past, token in zip(rows, pasts, tokens.tolist(), strict=True):
+                row.generated = [*past, token]
+            self._sampler.reorder(slots, origins, rows)
+
+    def _move(self, slots: Slots, origins: Slots) -> None:
+        """Copies states from slot to slot."""
+        if self._following is None:
+            self._pool.move(slots, origins)
+            return
+        order = np.arange(len(self._slots))
+        order[np.searchsorted(self._slots, slots)] = np.searchsorted(self._slots, origins)
+        self._following = {name: value[order] for name, value in self._following.items()}
 
     def _write_back(self) -> None:
         if self._following is not None:
@@ -124,6 +194,8 @@ class RunningBatch:
         row.slot = self._pool.acquire(state)
         self._by_slot[row.slot] = row
         self._arranged = False
+        if row.job.source:
+            self._sources.enter(row.slot, row.job.source, id(row.job), row.sample)
         if row.reading:
             self._reading.add(row)
         self._inputs[row.slot] = row.next_input
@@ -144,5 +216,5 @@ class RunningBatch:
         return list(row.job.rows)
 
 
-def _slots_of(rows: list[Row]) -> NDArray[np.int64]:
+def _slots_of(rows: list[Row]) -> Slots:
     return np.fromiter((row.slot for row in rows), np.int64, len(rows))

@@ -10,13 +10,14 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.outbox import Outbox
+from stepwire_server.engine.sources import Source
 from stepwire_server.errors import (
     DeadlineExceeded,
     InternalError,
@@ -29,23 +30,29 @@ from stepwire_server.metrics import ModelMetrics
 
 log = logging.getLogger(__name__)
 
-Result = NDArray[np.float32]  # of one row, [labels]
+Result = NDArray[np.float32]  # of one row of a classifier, [labels]
+R = TypeVar("R", Result, Source)
+R_co = TypeVar("R_co", covariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
-class SequenceModel(Protocol):
+class SequenceModel(Protocol[R_co]):
     """A model of whole sequences."""
 
-    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Takes [N, T] and [N]; returns [N, labels]."""
+    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Sequence[R_co]:
+        """Takes [N, T] and [N]; returns N results."""
         ...
 
 
-class Reader(Protocol):
+class Reader(Protocol[R_contra]):
     """Who waits for results. Called on its own thread only."""
 
-    left: bool  # nobody waits any more; set by the reader, read by the batcher
+    @property
+    def left(self) -> bool:
+        """Whether nobody waits any more; set by the reader, read by the batcher."""
+        ...
 
-    def deliver(self, index: int, result: Result) -> None:
+    def deliver(self, index: int, result: R_contra) -> None:
         """Takes the result of the sequence with this index."""
         ...
 
@@ -55,17 +62,17 @@ class Reader(Protocol):
 
 
 @dataclass(eq=False, kw_only=True)
-class SequenceJob:
+class SequenceJob(Generic[R]):
     """One sequence to run."""
 
     tokens: Sequence[int]  # at least one
-    reader: Reader
+    reader: Reader[R]
     index: int  # among its reader's sequences
     deadline: float | None  # of the monotonic clock
     arrived_at: float = 0.0
 
 
-class Batcher:
+class Batcher(Generic[R]):
     """Runs what waits, longest-waiting bucket first; never waits for company.
 
     Several threads may call `run`.
@@ -73,7 +80,7 @@ class Batcher:
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: SequenceModel[R],
         buckets: tuple[int, ...],
         config: BatchingConfig,
         metrics: ModelMetrics,
@@ -90,18 +97,18 @@ class Batcher:
             outbox: the way back to the callers.
             pad: the token that fills a row up to its bucket.
         """
-        self._model = model
+        self._model: SequenceModel[R] = model
         self._pad = pad
         self._buckets = buckets
         self._config = config
         self._metrics = metrics
         self._outbox = outbox
         self._wake = threading.Condition()  # guards the rest
-        self._queues: dict[int, deque[SequenceJob]] = {bucket: deque() for bucket in buckets}
+        self._queues: dict[int, deque[SequenceJob[R]]] = {bucket: deque() for bucket in buckets}
         self._waiting = 0
         self._stopping = False
 
-    def submit(self, sequences: Sequence[SequenceJob]) -> None:
+    def submit(self, sequences: Sequence[SequenceJob[R]]) -> None:
         """Queues all sequences of a request, or none; raises Overloaded or ShuttingDown."""
         with self._wake:
             if self._stopping:
@@ -143,14 +150,14 @@ class Batcher:
     def _bucket(self, length: int) -> int:
         return next(bucket for bucket in self._buckets if bucket >= length)
 
-    def _take(self) -> tuple[int, list[SequenceJob]]:
+    def _take(self) -> tuple[int, list[SequenceJob[R]]]:
         """Takes a batch from the queue whose head has waited longest; the lock is held."""
         bucket = min(
             (b for b, queue in self._queues.items() if queue),
             key=lambda b: self._queues[b][0].arrived_at,
         )
         queue, now = self._queues[bucket], time.monotonic()
-        batch: list[SequenceJob] = []
+        batch: list[SequenceJob[R]] = []
         while queue and len(batch) < self._config.max_batch:
             sequence = queue.popleft()
             self._waiting -= 1
@@ -159,7 +166,7 @@ class Batcher:
         self._metrics.waiting.set(self._waiting)
         return bucket, batch
 
-    def _is_wanted(self, sequence: SequenceJob, now: float) -> bool:
+    def _is_wanted(self, sequence: SequenceJob[R], now: float) -> bool:
         if sequence.reader.left:
             self._metrics.cancelled_waiting.inc()
             return False
@@ -171,7 +178,7 @@ class Batcher:
         self._metrics.queue_seconds.observe(now - sequence.arrived_at)
         return True
 
-    def _run_batch(self, bucket: int, batch: list[SequenceJob]) -> None:
+    def _run_batch(self, bucket: int, batch: list[SequenceJob[R]]) -> None:
         began = time.monotonic()
         lengths = np.array([len(sequence.tokens) for sequence in batch], np.int64)
         tokens = np.full((len(batch), bucket), self._pad, np.int64)  # [N, T]
@@ -188,8 +195,8 @@ class Batcher:
         for sequence, result in zip(batch, results, strict=True):
             self._answer(sequence, result)
 
-    def _answer(self, sequence: SequenceJob, result: Result) -> None:
-        if np.isfinite(result).all():
+    def _answer(self, sequence: SequenceJob[R], result: R) -> None:
+        if _is_finite(result):
             self._outbox.add(sequence.reader.deliver, sequence.index, result)
         else:
             self._fail([sequence], InternalError("the model gave numbers that are not finite"))
@@ -200,7 +207,7 @@ class Batcher:
         self._metrics.input_tokens.inc(int(lengths.sum()))
         self._metrics.padding_tokens.inc(int(bucket * len(lengths) - lengths.sum()))
 
-    def _fail(self, sequences: list[SequenceJob], error: StepwireError) -> None:
+    def _fail(self, sequences: list[SequenceJob[R]], error: StepwireError) -> None:
         for sequence in sequences:
             self._outbox.add(sequence.reader.fail, error)
 
@@ -212,3 +219,8 @@ class Batcher:
             self._waiting = 0
         self._fail(left, ShuttingDown("the server is shutting down"))
         self._outbox.flush()
+
+
+def _is_finite(result: Any) -> bool:
+    arrays = result.arrays if isinstance(result, Source) else [result]
+    return all(bool(np.isfinite(array).all()) for array in arrays)

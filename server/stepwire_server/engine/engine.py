@@ -7,16 +7,13 @@ any two steps.
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import numpy as np
-
 from stepwire_server.config import BatchingConfig
-from stepwire_server.decoding.filters import Logits, log_softmax
-from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
+from stepwire_server.engine.advance import Advance, Outcome
 from stepwire_server.engine.batch import RunningBatch
-from stepwire_server.engine.job import Delivery, Job, Row
+from stepwire_server.engine.job import Job, Row
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.scheduler import Scheduler
 from stepwire_server.errors import (
@@ -40,7 +37,7 @@ class Engine:
 
     def __init__(
         self,
-        batch: RunningBatch,
+        batches: Mapping[int, RunningBatch],
         config: BatchingConfig,
         metrics: ModelMetrics,
         outbox: Outbox,
@@ -49,16 +46,18 @@ class Engine:
         """Makes an engine.
 
         Args:
-            batch: the model and its slots.
+            batches: the model and its slots, by the padded length of the rows' sources: rows
+                that look at more or less than others step by themselves, because padding
+                changes the last bits. 0 where there are no sources.
             config: limits of batch and queue.
             metrics: of this model.
             outbox: the way back to the callers.
             end: the token that ends a sequence, if the model has one.
         """
-        self._batch = batch
+        self._batches = batches
+        self._advances = {bucket: Advance(batch, metrics, end) for bucket, batch in batches.items()}
         self._metrics = metrics
         self._outbox = outbox
-        self._end = end
         self._max_parked = config.max_parked
         self._parked: set[Job] = set()
         self._first_tokens = False  # the last step gave a row its first token
@@ -71,16 +70,37 @@ class Engine:
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queues all jobs of a request, or none; raises Overloaded or ShuttingDown."""
         with self._wake:
-            if self._stopping:
-                raise ShuttingDown("the server is shutting down")
-            if len(self._parked) >= self._max_parked:
-                raise Overloaded(
-                    f"{len(self._parked)} prompts are not being read", retry_after_s=1.0
-                )
+            self._check_open()
             for job in jobs:
                 job.arrived_at = time.monotonic()
             self._scheduler.submit(jobs)
             self._wake.notify()
+
+    def promise(self, count: int, width: int) -> None:
+        """Keeps room for jobs that are not ready yet; raises as `submit` does."""
+        with self._wake:
+            self._check_open()
+            self._scheduler.promise(count, width)
+
+    def keep_promise(self, job: Job) -> None:
+        """Queues a job that was promised; raises ShuttingDown."""
+        with self._wake:
+            if self._stopping:
+                raise ShuttingDown("the server is shutting down")
+            job.arrived_at = time.monotonic()
+            self._scheduler.keep_promise(job)
+            self._wake.notify()
+
+    def break_promise(self, count: int) -> None:
+        """Gives back the room of jobs that will not come."""
+        with self._wake:
+            self._scheduler.break_promise(count)
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise ShuttingDown("the server is shutting down")
+        if len(self._parked) >= self._max_parked:
+            raise Overloaded(f"{len(self._parked)} prompts are not being read", retry_after_s=1.0)
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         """Frees what the jobs hold, before the next step."""
@@ -119,22 +139,40 @@ class Engine:
     def step(self) -> bool:
         """Runs one batched step. Returns False when there is nothing to do."""
         self._obey()
-        if not len(self._batch):
-            return False
-        self._metrics.step_rows.observe(len(self._batch))
+        busy = [bucket for bucket, batch in self._batches.items() if len(batch)]
+        for bucket in busy:
+            self._step(self._batches[bucket], self._advances[bucket])
+        return bool(busy)
+
+    def _step(self, batch: RunningBatch, advance: Advance) -> None:
+        self._metrics.step_rows.observe(len(batch))
         try:
             with self._metrics.step_seconds.time():
-                logits = self._batch.step()
-            self._advance(logits)
+                stepped = batch.step()
+            self._follow(advance.take(stepped))
         except Exception:
-            log.exception("step failed", extra={"rows": len(self._batch)})
-            self._fail_all(self._scheduler.running, InternalError("the model could not be run"))
-        return True
+            log.exception("step failed", extra={"rows": len(batch)})
+            self._fail_all(batch.jobs, InternalError("the model could not be run"))
+
+    def _follow(self, outcome: Outcome) -> None:
+        """Ends what has ended, and tells the callers."""
+        self._first_tokens |= outcome.first_tokens
+        if outcome.broken:
+            log.error("logits are not finite", extra={"rows": len(outcome.broken)})
+            error = InternalError("the model gave numbers that are not finite")
+            self._fail_all(list({row.job for row in outcome.broken}), error)
+        for delivery in outcome.deliveries:
+            if delivery.ended:
+                self._drop_row(delivery.row)
+        for update in outcome.updates:
+            if update.ended:
+                self._remove_running(update.job)
+        self._outbox.add(_hand_out, outcome)
 
     def _turn(self) -> None:
         if self.step():
             # A caller's first piece does not wait for company.
-            cost_s = 0.0 if self._first_tokens else len(self._batch) * MESSAGE_COST_S
+            cost_s = 0.0 if self._first_tokens else self._rows * MESSAGE_COST_S
             self._first_tokens = False
             self._outbox.send(cost_s)
             return
@@ -157,8 +195,8 @@ class Engine:
             admitted = self._carry_out(now) if busy else []
         for job in admitted:
             self._start(job, now)
-        if self._batch.arrange():
-            self._metrics.slots_in_use.set(len(self._batch))
+        if any([batch.arrange() for batch in self._batches.values()]):
+            self._metrics.slots_in_use.set(self._rows)
 
     def _carry_out(self, now: float) -> list[Job]:
         """Clears the desk, with the lock held; returns the jobs that may begin."""
@@ -177,7 +215,7 @@ class Engine:
         """Gives a job's rows their slots, at its beginning or back from being parked."""
         try:
             for row in job.rows:
-                self._batch.enter(row)
+                self._batch_of(job).enter(row)
         except Exception:
             log.exception("job could not be started")
             self._fail_all([job], InternalError("the request could not be started"))
@@ -186,48 +224,13 @@ class Engine:
             job.started_at = now
             self._metrics.queue_seconds.observe(now - job.arrived_at)
 
-    def _advance(self, logits: Logits) -> None:
-        """Lets every row that has read its prompt choose, and delivers what it chose."""
-        rows, logits, tokens_read = self._batch.read_on(logits)
-        self._metrics.input_tokens.inc(tokens_read)
-        finite = np.atleast_1d(np.isfinite(logits).all(axis=-1))
-        if not finite.all():
-            self._refuse([row for row, fine in zip(rows, finite, strict=True) if not fine])
-            kept = np.array([row.slot >= 0 for row in rows], np.bool_)
-            rows, logits = [row for row in rows if row.slot >= 0], logits[kept]
-        if rows:
-            self._choose(rows, logits)
+    @property
+    def _rows(self) -> int:
+        """Rows that take the next step."""
+        return sum(map(len, self._batches.values()))
 
-    def _choose(self, rows: list[Row], logits: Logits) -> None:
-        asking = [index for index, row in enumerate(rows) if row.options.logprobs is not None]
-        values = log_softmax(logits[asking]) if asking else None  # choosing changes the logits
-        tokens = self._batch.choose(rows, logits).tolist()
-        logprobs: dict[int, TokenLogprobs] = {}
-        if values is not None:
-            chosen = [tokens[index] for index in asking]
-            counts = [rows[index].options.logprobs or 0 for index in asking]
-            picked = pick_logprobs(values, chosen, counts)
-            logprobs = dict(zip(asking, picked, strict=True))
-        now = time.monotonic()
-        deliveries = [
-            self._deliver(row, token, logprobs.get(index), now)
-            for index, (row, token) in enumerate(zip(rows, tokens, strict=True))
-        ]
-        self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
-        self._outbox.add(_hand_out, deliveries)
-
-    def _deliver(
-        self, row: Row, token: int, logprobs: TokenLogprobs | None, now: float
-    ) -> Delivery:
-        """Appends a token to its row, and ends the row if that was its last."""
-        if not row.first_token_at:
-            row.first_token_at = now
-            self._first_tokens = True
-        kept, reason = row.take(token, self._end)
-        if reason:
-            self._drop_row(row)
-        ended = row.ended(reason, now) if reason else None
-        return Delivery(row, kept, logprobs if kept is not None else None, ended)
+    def _batch_of(self, job: Job) -> RunningBatch:
+        return self._batches[job.bucket]
 
     def _drop(self, job: Job) -> None:
         if job in self._parked:
@@ -242,7 +245,7 @@ class Engine:
         job = row.job
         if row not in job.rows:
             return
-        self._batch.leave(row)
+        self._batch_of(job).leave(row)
         job.rows.remove(row)
         if not job.rows:
             self._parked.discard(job)
@@ -251,7 +254,7 @@ class Engine:
 
     def _put_aside(self, job: Job) -> None:
         for row in job.rows:
-            self._batch.put_aside(row)
+            self._batch_of(job).put_aside(row)
         if job.rows:
             self._scheduler.retire(job)
             self._parked.add(job)
@@ -263,7 +266,7 @@ class Engine:
 
     def _remove(self, job: Job) -> None:
         for row in job.rows:
-            self._batch.leave(row)
+            self._batch_of(job).leave(row)
         job.rows = []
         self._scheduler.retire(job)
         self._parked.discard(job)
@@ -277,17 +280,18 @@ class Engine:
             for job in jobs:
                 self._fail(job, error)
 
-    def _refuse(self, rows: list[Row]) -> None:
-        log.error("logits are not finite", extra={"rows": len(rows)})
-        error = InternalError("the model gave numbers that are not finite")
-        self._fail_all(list({row.job for row in rows}), error)
+    def _remove_running(self, job: Job) -> None:
+        with self._wake:
+            self._remove(job)
 
     def _fail_everything(self, error: StepwireError) -> None:
         scheduler = self._scheduler
         self._fail_all([*scheduler.running, *scheduler.waiting, *self._parked], error)
 
 
-def _hand_out(deliveries: list[Delivery]) -> None:
+def _hand_out(outcome: Outcome) -> None:
     """Gives each caller its own; runs on the callers' thread."""
-    for delivery in deliveries:
+    for delivery in outcome.deliveries:
         delivery.row.job.sink.deliver(delivery)
+    for update in outcome.updates:
+        update.job.sink.update(update)

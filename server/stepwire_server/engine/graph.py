@@ -12,11 +12,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from stepwire_server.config import PROVIDERS, RuntimeConfig
+from stepwire_server.engine.batch import Stepped
+from stepwire_server.engine.slots import State as Arrays
+from stepwire_server.engine.sources import Source, View, padded
 from stepwire_server.errors import StartupError
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import FileMismatch, ManifestInvalid, ProviderMissing
-
-Arrays = dict[str, NDArray[Any]]
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -79,19 +80,54 @@ class StepGraph:
     """One step of a cell: tokens and states in, logits and next states out."""
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
-        [self._token, logits] = _by_role(spec, "token", "logits")
+        names = {tensor.role: tensor.name for tensor in spec.inputs if tensor.role != "context"}
+        self._looks = {tensor.name for tensor in spec.inputs if tensor.role == "context"}
+        wanted = ("token", "lengths", "rows", "places") if self._looks else ("token",)
+        _check_roles(spec, (*wanted, "logits"), (*wanted, "context"))
+        self._names = names
         self._graph = graph
         self._states = spec.states
-        self._outputs = [logits, *(state.output for state in spec.states)]
+        outputs = {tensor.role: tensor.name for tensor in spec.outputs}
+        self._outputs = [outputs["logits"], *(state.output for state in spec.states)]
+        self._attention = outputs.get("attention")
         self.start = {
             state.input: np.zeros(state.shape, np.dtype(state.dtype)) for state in spec.states
         }
 
-    def step(self, tokens: NDArray[np.int64], states: Arrays) -> tuple[NDArray[np.float32], Arrays]:
-        """Takes [N] and [N, *] for each state; returns [N, V] and the next states."""
-        logits, *following = self._graph.run(self._outputs, {self._token: tokens, **states})
+    @property
+    def attends(self) -> bool:
+        """Whether it can tell where it looked."""
+        return self._attention is not None
+
+    def step(
+        self,
+        tokens: NDArray[np.int64],
+        states: Arrays,
+        view: View | None = None,
+        attention: bool = False,
+    ) -> Stepped:
+        """Runs one step.
+
+        Args:
+            tokens: [N].
+            states: [N, *] each.
+            view: what the rows look at, if the graph has contexts.
+            attention: whether to give it; the graph must have it.
+
+        Returns:
+            Logits [N, V], the next states [N, *] each, and the attention [N, S].
+        """
+        feeds = {self._names["token"]: tokens, **states}
+        if view is not None:
+            feeds |= view.contexts
+            feeds[self._names["lengths"]] = view.lengths
+            feeds[self._names["rows"]] = view.rows
+            feeds[self._names["places"]] = view.places
+        asked = [self._attention] if attention and self._attention else []
+        logits, *following = self._graph.run([*self._outputs, *asked], feeds)
+        looked = following.pop() if asked else None
         names = (state.input for state in self._states)
-        return logits, dict(zip(names, following, strict=True))
+        return Stepped(logits, dict(zip(names, following, strict=True)), looked)
 
 
 class SequenceGraph:
@@ -102,20 +138,62 @@ class SequenceGraph:
         self._tokens, self._lengths, logits = _by_role(spec, "tokens", "lengths", "logits")
         self._outputs = [logits]
 
-    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Takes [N, T] and [N]; returns [N, labels]."""
-        return self._graph.run(self._outputs, {self._tokens: tokens, self._lengths: lengths})[0]
+    def run(
+        self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> list[NDArray[np.float32]]:
+        """Takes [N, T] and [N]; returns N results of [labels]."""
+        [logits] = self._graph.run(self._outputs, {self._tokens: tokens, self._lengths: lengths})
+        return list(logits)
+
+
+class EncodeGraph:
+    """Whole padded sources in; contexts and the states that decoding begins with out."""
+
+    def __init__(self, graph: Graph, spec: manifest.Graph, step: manifest.Graph) -> None:
+        self._graph = graph
+        self._tokens, self._lengths = _by_role(spec, "tokens", "lengths")
+        self._contexts = [tensor.name for tensor in spec.outputs if tensor.role == "context"]
+        self._starts = {state.input: state.start for state in step.states if state.start != "zeros"}
+        self._zeros = {
+            state.input: np.zeros(state.shape, np.dtype(state.dtype))
+            for state in step.states
+            if state.start == "zeros"
+        }
+        self.outputs = [*self._contexts, *self._starts.values()]
+        self._buckets = step.buckets
+
+    def raw(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Arrays:
+        """Takes [N, T] and [N]; returns contexts [N, T, *] and start states by output."""
+        feeds = {self._tokens: tokens, self._lengths: lengths}
+        return dict(zip(self.outputs, self._graph.run(self.outputs, feeds), strict=True))
+
+    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[Source]:
+        """Takes [N, T] and [N]; returns N sources, padded as steps look at them."""
+        values = self.raw(tokens, lengths)
+        return [self._source(values, row, int(length)) for row, length in enumerate(lengths)]
+
+    def _source(self, values: Arrays, row: int, length: int) -> Source:
+        bucket = next(size for size in self._buckets if size >= length)
+        contexts = {name: padded(values[name][row], bucket) for name in self._contexts}
+        start = {name: values[output][row].copy() for name, output in self._starts.items()}
+        return Source(length=length, contexts=contexts, start=start | self._zeros, bucket=bucket)
+
+
+def _check_roles(spec: manifest.Graph, needed: tuple[str, ...], fed: tuple[str, ...]) -> None:
+    """Refuses a graph that lacks a tensor, or that wants what nobody would feed."""
+    roles = {tensor.role for tensor in (*spec.inputs, *spec.outputs)}
+    missing = [role for role in needed if role not in roles]
+    if missing:
+        raise ManifestInvalid(f"{spec.file}: no tensor has the role {missing[0]!r}")
+    unfed = [tensor.name for tensor in spec.inputs if tensor.role not in fed]
+    if unfed:
+        raise ManifestInvalid(f"{spec.file}: nothing feeds the input {unfed[0]!r}")
 
 
 def _by_role(spec: manifest.Graph, *roles: str) -> list[str]:
-    """Finds the tensors that play the given roles, and refuses what nobody would feed."""
+    """Finds the tensors that play the given roles, which are all that is fed."""
+    _check_roles(spec, roles, roles)
     names = {tensor.role: tensor.name for tensor in (*spec.inputs, *spec.outputs)}
-    missing = [role for role in roles if role not in names]
-    if missing:
-        raise ManifestInvalid(f"{spec.file}: no tensor has the role {missing[0]!r}")
-    unfed = [tensor.name for tensor in spec.inputs if tensor.role not in roles]
-    if unfed:
-        raise ManifestInvalid(f"{spec.file}: nothing feeds the input {unfed[0]!r}")
     return [names[role] for role in roles]
 
 

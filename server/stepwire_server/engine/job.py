@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from stepwire_server.decoding.beam import Attention, BeamSearch, Standing
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.slots import State
+from stepwire_server.engine.sources import Source
 from stepwire_server.errors import StepwireError
 
 
@@ -35,6 +37,21 @@ class Delivery(NamedTuple):
     token: int | None  # None: an end or stop token, which is not part of the output
     logprobs: TokenLogprobs | None
     ended: Ended | None
+    logprob: float = 0.0  # after all options; 0 unless the job is scored
+    attention: Attention | None = None  # [S], if asked for
+
+    @property
+    def job(self) -> "Job":
+        """Whose it is."""
+        return self.row.job
+
+
+class SearchUpdate(NamedTuple):
+    """How a beam search stands after a step; it replaces the one before it."""
+
+    job: "Job"
+    standing: Standing
+    ended: Ended | None  # the search is over: its hypotheses are final
 
 
 class Sink(Protocol):
@@ -42,6 +59,10 @@ class Sink(Protocol):
 
     def deliver(self, delivery: Delivery) -> None:
         """Takes what one step gave."""
+        ...
+
+    def update(self, update: SearchUpdate) -> None:
+        """Learns how a search stands."""
         ...
 
     def fail(self, job: "Job", error: StepwireError) -> None:
@@ -62,11 +83,13 @@ class Row:
     first_token_at: float = 0.0  # of the engine's clock
     options: Options = field(init=False)  # its job's
     prompt: Sequence[int] = field(init=False)  # its job's
+    wish: Sequence[int] = field(init=False)  # its job's
 
     def __post_init__(self) -> None:
         # Read for each row in each step: an attribute costs less than a way through the job.
         self.options = self.job.options
         self.prompt = self.job.prompt
+        self.wish = self.job.wish
 
     @property
     def reading(self) -> bool:
@@ -85,13 +108,7 @@ class Row:
 
     def ended(self, reason: FinishReason, now: float) -> Ended:
         """Says why and when it ended."""
-        arrived_at = self.job.arrived_at
-        return Ended(
-            reason,
-            queue_s=self.job.started_at - arrived_at,
-            first_token_s=self.first_token_at - arrived_at,
-            total_s=now - arrived_at,
-        )
+        return self.job.ended(reason, self.first_token_at, now)
 
     def take(self, token: int, end: int | None) -> tuple[int | None, FinishReason | None]:
         """Appends a chosen token; returns it unless it is an end, and why the row ends."""
@@ -105,11 +122,20 @@ class Row:
         return token, FinishReason.LENGTH if full else None
 
 
+class Kind(enum.Enum):
+    """What a job is for."""
+
+    CHOOSE = "choose"  # goes on by draws, or greedily
+    SEARCH = "search"  # goes on by beam search
+    SCORE = "score"  # only says how likely its prompt is
+
+
 @dataclass(eq=False)
 class Job:
     """A prompt, how to continue it, and the rows that do.
 
-    Its first row reads the prompt; then the state is copied to one row for each sample.
+    Its first row reads the prompt; then the state is copied to one row for each sample or
+    hypothesis.
     """
 
     prompt: Sequence[int]  # at least one token
@@ -118,9 +144,14 @@ class Job:
     samples: int = 1
     index: int = 0  # of the prompt in its request
     deadline: float | None = None  # of the engine's clock; only waiting is bounded by it
+    kind: Kind = Kind.CHOOSE
+    source: Source | None = None  # what a translator looks at
+    wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
+    scored: bool = False  # deliveries tell the log-probability of each choice
     arrived_at: float = 0.0
     started_at: float = 0.0
     rows: list[Row] = field(default_factory=list)  # those that have not ended
+    search: BeamSearch | None = None  # begins with the first choice
 
     def __post_init__(self) -> None:
         self.rows = [Row(self, sample=0)]
@@ -129,3 +160,17 @@ class Job:
     def width(self) -> int:
         """Slots that it may need: reserved as a whole, so that it never stops half way."""
         return self.samples if self.rows and self.rows[0].reading else len(self.rows)
+
+    @property
+    def bucket(self) -> int:
+        """Padded length of its source: rows of one length step together."""
+        return self.source.bucket if self.source else 0
+
+    def ended(self, reason: FinishReason, first_token_at: float, now: float) -> Ended:
+        """Says why and when a sequence of it ended."""
+        return Ended(
+            reason,
+            queue_s=self.started_at - self.arrived_at,
+            first_token_s=first_token_at - self.arrived_at,
+            total_s=now - self.arrived_at,
+        )

@@ -24,6 +24,7 @@ class Scheduler:
         self._config = config
         self._waiting: dict[int, deque[Job]] = {}  # by call, whose turn is next first
         self._count = 0  # jobs that wait
+        self._promised = 0  # jobs that will come, and have a place in the queue already
         self._reserved: dict[Job, int] = {}  # slots that each running job may still need
 
     @property
@@ -49,16 +50,34 @@ class Scheduler:
                 queue holds: they could never start.
             Overloaded: the queue has no room for them now.
         """
-        for job in jobs:
-            check_range("n", job.width, 1, self._config.max_rows)
-        check_range("number of prompts", len(jobs), 1, self._config.max_waiting)
-        if self._count + len(jobs) > self._config.max_waiting:
-            raise Overloaded(
-                f"{self._count} prompts are waiting, {self._config.max_waiting} may",
-                retry_after_s=0.5,
-            )
+        self._check_room([job.width for job in jobs])
         for job in jobs:
             self._append(job)
+
+    def promise(self, count: int, width: int) -> None:
+        """Keeps room for jobs that are not ready yet; raises as `submit` does."""
+        self._check_room([width] * count)
+        self._promised += count
+
+    def keep_promise(self, job: Job) -> None:
+        """Queues a job that was promised."""
+        self._promised -= 1
+        self._append(job)
+
+    def break_promise(self, count: int) -> None:
+        """Gives back the room of jobs that will not come."""
+        self._promised -= count
+
+    def _check_room(self, widths: Sequence[int]) -> None:
+        for width in widths:
+            check_range("n", width, 1, self._config.max_rows)
+        check_range("number of prompts", len(widths), 1, self._config.max_waiting)
+        waiting = self._count + self._promised
+        if waiting + len(widths) > self._config.max_waiting:
+            raise Overloaded(
+                f"{waiting} prompts are waiting, {self._config.max_waiting} may",
+                retry_after_s=0.5,
+            )
 
     def bring_back(self, job: Job) -> None:
         """Queues a parked job again; it was let in once, so the limit is not its concern."""

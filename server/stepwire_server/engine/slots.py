@@ -54,6 +54,11 @@ class SlotPool:
         """Copies the state of one row, [*] for each name."""
         return {name: rows[slot].copy() for name, rows in self._rows.items()}
 
+    def move(self, slots: Slots, origins: Slots) -> None:
+        """Copies the state of each of `origins` into one of `slots`; both are [N]."""
+        for rows in self._rows.values():
+            rows[slots] = rows[origins]
+
     def gather(self, slots: Slots) -> State:
         """Gives the state of `slots`, which ascend, as one contiguous batch, [N, *].
 

@@ -24,7 +24,7 @@ class Classification:
 class ClassificationModel:
     """Tokenises texts, hands them to the batcher, and names what comes back."""
 
-    def __init__(self, batcher: Batcher, tokenizer: Tokenizer, spec: Manifest) -> None:
+    def __init__(self, batcher: Batcher[Result], tokenizer: Tokenizer, spec: Manifest) -> None:
         self._batcher = batcher
         self._tokenizer = tokenizer
         self._unknown = spec.tokenizer.unknown
@@ -52,7 +52,7 @@ class ClassificationModel:
         encoded = await self._tokenizer.encode_all(fields, texts, truncate=truncate)
         answers = _Answers(len(texts))
         jobs = [
-            SequenceJob(
+            SequenceJob[Result](
                 tokens=self._spoken(field, tokens), reader=answers, index=index, deadline=deadline
             )
             for index, (field, (tokens, _)) in enumerate(zip(fields, encoded, strict=True))

@@ -3,22 +3,27 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from stepwire_server.decoding.logprobs import TokenLogprobs
-from stepwire_server.decoding.options import Options, defaults
+from stepwire_server.decoding.options import Limits, Options, defaults
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Ended, FinishReason, Job
+from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SearchUpdate
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import ModelMetrics
-from stepwire_server.registry.opening import limits_of
+from stepwire_server.registry.scoring import (
+    Score,
+    ScoreInput,
+    ScoringModel,
+    score_all,
+    scoring_jobs,
+)
+from stepwire_server.registry.sequences import Answer, Drawn, News, Searched, Writer
 from stepwire_server.registry.stream import DeliveryStream
-from stepwire_server.registry.text import TextStream, Tokenizer
+from stepwire_server.registry.text import Prompt, Tokenizer
 from stepwire_zoo.manifest import Manifest
-
-Prompt = str | Sequence[int]  # a text, or its tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +43,14 @@ class Piece:
     prompt_index: int
     sample_index: int
     text: str = ""
+    tail: str = ""
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprobs] = field(default_factory=list)
+    answers: Sequence[Answer] = ()
     summary: Summary | None = None
 
 
-class GenerationModel:
+class GenerationModel(ScoringModel):
     """Tokenises prompts, hands them to the engine, and turns tokens back into text."""
 
     def __init__(
@@ -52,14 +59,15 @@ class GenerationModel:
         tokenizer: Tokenizer,
         spec: Manifest,
         metrics: ModelMetrics,
+        limits: Limits,
         buffer_tokens: int,
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        self._begin = spec.tokenizer.begin
+        self._begin, self._end = spec.tokenizer.begin, spec.tokenizer.end
         self._metrics = metrics
         self._buffer_tokens = buffer_tokens
-        self.limits = limits_of(spec)
+        self.limits = limits
         self.defaults = defaults(self.limits, spec.decoding)
         self._texts: dict[int, str] = {}  # of tokens by themselves, as they are asked for
 
@@ -88,44 +96,60 @@ class GenerationModel:
             InvalidRequest, Overloaded, ShuttingDown: nothing was started.
         """
         options.check_against(self.limits)
+        _check_samples(samples, options)
         stream = DeliveryStream(self._engine, self._buffer_tokens)
         jobs = [
-            Job(tokens, options, stream, samples, index, deadline)
-            for index, tokens in enumerate(await self._read(prompts))
+            Job(
+                tokens,
+                options,
+                stream,
+                samples=options.beam_width if options.searches else samples,
+                index=index,
+                deadline=deadline,
+                kind=Kind.SEARCH if options.searches else Kind.CHOOSE,
+            )
+            for index, tokens in enumerate(await self._read("prompts", prompts))
         ]
         self._engine.submit(jobs)
-        call = _Call(self._tokenizer, self._engine, jobs)
+        call = _Call(self._tokenizer, self._engine, jobs, self._end)
         try:
             yield self._rounds(call, stream)
         finally:
             self._engine.cancel(jobs)
 
-    async def _read(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+    async def score(
+        self, inputs: Sequence[ScoreInput], deadline: float | None
+    ) -> AsyncGenerator[list[Score], None]:
+        """Says how likely texts are; yields scores as they are ready."""
+        for index, entry in enumerate(inputs):
+            if entry.source is not None:
+                raise InvalidRequest.of(
+                    f"inputs[{index}].source", "not be set: the model is no translator", "one"
+                )
+        ends = [] if self._end is None else [self._end]
+        read = await self._read("inputs", [entry.target for entry in inputs])
+        prompts = [[*tokens, *ends] for tokens in read]
+        jobs = scoring_jobs(prompts)
+        async for scores in score_all(self._engine, jobs, deadline, self._buffer_tokens):
+            yield scores
+
+    async def _read(self, collection: str, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Turns prompts into tokens, the model's begin token first."""
-        texts = {i: prompt for i, prompt in enumerate(prompts) if isinstance(prompt, str)}
-        fields = [f"prompts[{index}].text" for index in texts]
-        encoded = await self._tokenizer.encode_all(fields, list(texts.values()))
-        tokens_of = dict(zip(texts, (tokens for tokens, _ in encoded), strict=True))
-        read = [
-            tokens_of[index] if isinstance(prompt, str) else self._check(index, prompt)
-            for index, prompt in enumerate(prompts)
-        ]
-        return [self._begun(index, tokens) for index, tokens in enumerate(read)]
+        read = await self._tokenizer.read_all(collection, prompts)
+        return [self._begun(collection, index, tokens) for index, tokens in enumerate(read)]
 
-    def _check(self, index: int, tokens: Sequence[int]) -> list[int]:
-        return self._tokenizer.check(f"prompts[{index}].tokens.ids", tokens)
-
-    def _begun(self, index: int, tokens: list[int]) -> list[int]:
+    def _begun(self, collection: str, index: int, tokens: list[int]) -> list[int]:
         if self._begin is not None:
             return [self._begin, *tokens]
         if not tokens:
-            raise InvalidRequest.of(f"prompts[{index}]", "not be empty for this model", "nothing")
+            field = f"{collection}[{index}]"
+            raise InvalidRequest.of(field, "not be empty for this model", "nothing")
         return tokens
 
     async def _rounds(self, call: "_Call", stream: DeliveryStream) -> AsyncIterator[list[Piece]]:
         sent_at = 0.0
         while call.is_open:
-            pieces = call.absorb(await stream.take())
+            pieces = call.absorb(*await stream.take())
             if pieces:
                 now = time.monotonic()
                 if sent_at:
@@ -138,82 +162,90 @@ class GenerationModel:
             await asyncio.sleep(0)
 
 
-class _Sequence:
-    """One sequence of a call as its reader sees it."""
-
-    def __init__(self, tokenizer: Tokenizer, job: Job) -> None:
-        self.text = TextStream(tokenizer, job.options.stop, job.prompt)
-        self.generated = 0
-
-
 class _Call:
     """All sequences of a call, by job and sample."""
 
-    def __init__(self, tokenizer: Tokenizer, engine: Engine, jobs: list[Job]) -> None:
-        self._engine = engine
+    def __init__(
+        self, tokenizer: Tokenizer, engine: Engine, jobs: list[Job], end: int | None
+    ) -> None:
         self.arrived_at = jobs[0].arrived_at
-        self._open = {
-            (job, sample): _Sequence(tokenizer, job)
-            for job in jobs
-            for sample in range(job.samples)
-        }
+        self._drawn: dict[tuple[Job, int], Drawn] = {}
+        self._searched: dict[Job, Searched] = {}
+        for job in jobs:
+            writer = Writer(tokenizer, context=job.prompt)
+            if job.kind is Kind.SEARCH:
+                self._searched[job] = Searched(writer, job, end)
+                continue
+            for sample in range(job.samples):
+                self._drawn[job, sample] = Drawn(engine, writer, job)
 
     @property
     def is_open(self) -> bool:
         """Whether a sequence still runs."""
-        return bool(self._open)
+        return bool(self._drawn or self._searched)
 
-    def absorb(self, deliveries: Sequence[Delivery]) -> list[Piece]:
-        """Turns deliveries into at most one piece for each sequence."""
+    def absorb(
+        self, deliveries: Sequence[Delivery], updates: Sequence[SearchUpdate]
+    ) -> list[Piece]:
+        """Turns what the engine gave into at most one piece for each sequence."""
         by_sequence: dict[tuple[Job, int], list[Delivery]] = {}
         for delivery in deliveries:
-            by_sequence.setdefault((delivery.row.job, delivery.row.sample), []).append(delivery)
-        pieces = []
-        for key, news in by_sequence.items():
-            # After a stop text the engine may have run on for a step or two.
-            if key in self._open:
-                pieces.append(self._piece(key, news))
-        return [piece for piece in pieces if piece.tokens or piece.text or piece.summary]
+            by_sequence.setdefault((delivery.job, delivery.row.sample), []).append(delivery)
+        # After a stop text the engine may have run on for a step or two.
+        pieces = [
+            self._drawn_piece(job, sample, part)
+            for (job, sample), part in by_sequence.items()
+            if (job, sample) in self._drawn
+        ]
+        pieces += [self._searched_piece(u) for u in updates if u.job in self._searched]
+        return [p for p in pieces if p.tokens or p.text or p.tail or p.summary]
 
-    def _piece(self, key: tuple[Job, int], news: list[Delivery]) -> Piece:
-        job, sample = key
-        sequence = self._open[key]
-        piece = Piece(prompt_index=job.index, sample_index=sample)
-        # One by one where there are stops, to know which token completed one.
-        parts = [[delivery] for delivery in news] if job.options.stop else [news]
-        for part in parts:
-            self._add(piece, sequence, part)
-            if sequence.text.stopped:
-                self._stop(piece, sequence, part[-1])
-                return piece
-        ended = news[-1].ended
-        if ended:
-            piece.text += sequence.text.finish()
-            if sequence.text.stopped:
-                ended = ended._replace(reason=FinishReason.STOP)
-            self._close(piece, sequence, job, ended)
+    def _drawn_piece(self, job: Job, sample: int, part: list[Delivery]) -> Piece:
+        drawn = self._drawn[job, sample]
+        news = drawn.absorb(part)
+        piece = _piece(job, sample, news)
+        if news.ended:
+            del self._drawn[job, sample]
+            piece.summary = _summary(job, news.ended, drawn.generated)
         return piece
 
-    def _stop(self, piece: Piece, sequence: _Sequence, last: Delivery) -> None:
-        """Ends a sequence whose text reached a stop; the engine knows tokens, not texts."""
-        self._engine.cancel_row(last.row)
-        ended = last.row.ended(FinishReason.STOP, time.monotonic())
-        self._close(piece, sequence, last.row.job, ended)
+    def _searched_piece(self, update: SearchUpdate) -> Piece:
+        job = update.job
+        news = self._searched[job].absorb(update)
+        piece = _piece(job, 0, news)
+        if news.ended:
+            piece.answers = self._searched.pop(job).answers()
+            piece.summary = _summary(job, news.ended, len(piece.answers[0].tokens))
+        return piece
 
-    def _add(self, piece: Piece, sequence: _Sequence, news: list[Delivery]) -> None:
-        tokens = [delivery.token for delivery in news if delivery.token is not None]
-        piece.tokens += tokens
-        piece.logprobs += [delivery.logprobs for delivery in news if delivery.logprobs]
-        piece.text += sequence.text.push(tokens) if tokens else ""
-        sequence.generated += len(tokens)
 
-    def _close(self, piece: Piece, sequence: _Sequence, job: Job, ended: Ended) -> None:
-        del self._open[job, piece.sample_index]
-        piece.summary = Summary(
-            ended=ended,
-            prompt_tokens=len(job.prompt),
-            generated_tokens=sequence.generated,
-            seed=job.options.seed,
+def _piece(job: Job, sample: int, news: News) -> Piece:
+    return Piece(
+        prompt_index=job.index,
+        sample_index=sample,
+        text=news.text,
+        tail=news.tail,
+        tokens=news.tokens,
+        logprobs=news.logprobs,
+    )
+
+
+def _summary(job: Job, ended: Ended, generated: int) -> Summary:
+    return Summary(
+        ended=ended,
+        prompt_tokens=len(job.prompt),
+        generated_tokens=generated,
+        seed=job.options.seed,
+    )
+
+
+def _check_samples(samples: int, options: Options) -> None:
+    """Raises InvalidRequest where `n` contradicts the options."""
+    if options.searches and samples > 1:
+        raise InvalidRequest.of("n", "be 1 with a beam_width above 1: see num_hypotheses", samples)
+    if not options.searches and options.num_hypotheses > 1:
+        raise InvalidRequest.of(
+            "num_hypotheses", "come with a beam_width: see n", options.num_hypotheses
         )
 
 

@@ -2,21 +2,40 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
-from stepwire_server.engine.batcher import Batcher
+from stepwire_server.engine.batcher import Batcher, Result
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.graph import SequenceGraph, StepGraph
+from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.outbox import Outbox, Post
-from stepwire_server.metrics import Metrics, ModelMetrics
+from stepwire_server.engine.sources import Source
+from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.generation import GenerationModel
-from stepwire_server.registry.opening import Opened, Opener
+from stepwire_server.registry.opening import Opener
+from stepwire_server.registry.reading import SourceReader
+from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
+from stepwire_zoo.manifest import Manifest
+
+AnyModel = GenerationModel | ClassificationModel | TranslationModel
+
+
+class Worker(Protocol):
+    """Works on a thread of its own until it is told to stop."""
+
+    def run(self) -> None:
+        """Works until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """Ends `run`; work that is left fails."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -24,9 +43,10 @@ class LoadedModel:
     """A model that answers, its threads running."""
 
     bundle: Bundle
-    model: GenerationModel | ClassificationModel
+    model: AnyModel
     provider: str
     load_seconds: float
+    max_beam_width: int = 0  # of a request; 0 where nothing is generated
     stop: Callable[[], None]  # ends its threads; work that is left fails
 
 
@@ -47,36 +67,74 @@ class Loader:
         """
         began = time.monotonic()
         opener = Opener(batching=self.batching, runtime=self.runtime)
-        if bundle.manifest.task == "generation":
-            loaded = self._start_generation(bundle, opener.open_step(bundle))
-        else:
-            loaded = self._start_classification(bundle, opener.open_sequence(bundle))
+        start: dict[str, Callable[[Bundle, Opener], LoadedModel]] = {
+            "generation": self._start_generation,
+            "classification": self._start_classification,
+            "translation": self._start_translation,
+        }
+        loaded = start[bundle.manifest.task](bundle, opener)
         loaded.load_seconds = time.monotonic() - began
         return loaded
 
-    def _start_generation(self, bundle: Bundle, opened: Opened[StepGraph]) -> LoadedModel:
-        spec, rows = opened.spec, self.batching.max_rows
-        sampler = Sampler(
-            rows,
-            spec.tokenizer.vocabulary_size,
-            end=spec.tokenizer.end,
-            suppressed=spec.tokenizer.suppressed,
-        )
+    def _start_generation(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_step(bundle)
+        spec, limits = opened.spec, opener.limits_of(opened.spec)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
-        engine = Engine(
-            RunningBatch(opened.graph, sampler, rows),
+        engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        buffer_tokens = self.batching.buffer_tokens
+        model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
+        return _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
+
+    def _start_translation(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_translator(bundle)
+        spec, limits, graphs = opened.spec, opener.limits_of(opened.spec), opened.graph
+        metrics = ModelMetrics(self.metrics, spec.name, spec.version)
+        engine = self._engine(spec, graphs.step, metrics, spec.graphs["step"].buckets)
+        batcher = Batcher[Source](
+            graphs.encode,
+            spec.graphs["encode"].buckets,
+            self.batching,
+            EncoderMetrics(self.metrics, spec.name, spec.version),
+            Outbox(self.post, max_delay_s=0),
+            (spec.source_tokenizer or spec.tokenizer).pad or 0,
+        )
+        parts = TranslationParts(
+            engine=engine,
+            reader=SourceReader(batcher, metrics, self.batching.source_cache_bytes),
+            source_tokenizer=graphs.source_tokenizer,
+            tokenizer=opened.tokenizer,
+            metrics=metrics,
+        )
+        model = TranslationModel(parts, spec, limits, self.batching.buffer_tokens)
+        return _start(bundle, model, opened.provider, [engine, batcher], limits.max_beam_width)
+
+    def _engine(
+        self, spec: Manifest, graph: StepGraph, metrics: ModelMetrics, buckets: tuple[int, ...]
+    ) -> Engine:
+        rows, tokenizer = self.batching.max_rows, spec.tokenizer
+
+        def batch() -> RunningBatch:
+            sampler = Sampler(
+                rows,
+                tokenizer.vocabulary_size,
+                end=tokenizer.end,
+                suppressed=tokenizer.suppressed,
+                unknown=tokenizer.unknown,
+            )
+            return RunningBatch(graph, sampler, rows)
+
+        return Engine(
+            {bucket: batch() for bucket in buckets},
             self.batching,
             metrics,
             Outbox(self.post, self.batching.max_delay_s),
-            spec.tokenizer.end,
+            tokenizer.end,
         )
-        buffer_tokens = self.batching.buffer_tokens
-        model = GenerationModel(engine, opened.tokenizer, spec, metrics, buffer_tokens)
-        return _start(bundle, model, opened.provider, engine, threads=1)
 
-    def _start_classification(self, bundle: Bundle, opened: Opened[SequenceGraph]) -> LoadedModel:
+    def _start_classification(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_sequence(bundle)
         spec = opened.spec
-        batcher = Batcher(
+        batcher = Batcher[Result](
             opened.graph,
             spec.graphs["sequence"].buckets,
             self.batching,
@@ -85,24 +143,34 @@ class Loader:
             spec.tokenizer.pad or 0,
         )
         model = ClassificationModel(batcher, opened.tokenizer, spec)
-        return _start(bundle, model, opened.provider, batcher, self.runtime.sequence_workers)
+        workers = [batcher] * self.runtime.sequence_workers
+        return _start(bundle, model, opened.provider, workers)
 
 
 def _start(
     bundle: Bundle,
-    model: GenerationModel | ClassificationModel,
+    model: AnyModel,
     provider: str,
-    worker: Engine | Batcher,
-    threads: int,
+    workers: Sequence[Worker],
+    max_beam_width: int = 0,
 ) -> LoadedModel:
+    """Starts a thread for each worker; one may be there several times."""
     name = f"{bundle.manifest.name}-{bundle.manifest.version}"
-    running = [threading.Thread(target=worker.run, name=name, daemon=True) for _ in range(threads)]
+    running = [threading.Thread(target=worker.run, name=name, daemon=True) for worker in workers]
     for thread in running:
         thread.start()
 
     def stop() -> None:
-        worker.stop()
+        for worker in workers:
+            worker.stop()
         for thread in running:
             thread.join()
 
-    return LoadedModel(bundle=bundle, model=model, provider=provider, load_seconds=0.0, stop=stop)
+    return LoadedModel(
+        bundle=bundle,
+        model=model,
+        provider=provider,
+        load_seconds=0.0,
+        max_beam_width=max_beam_width,
+        stop=stop,
+    )

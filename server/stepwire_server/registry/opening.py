@@ -2,20 +2,35 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.options import Limits, defaults
-from stepwire_server.engine.graph import Graph, SequenceGraph, StepGraph, check_provider
+from stepwire_server.engine.graph import (
+    EncodeGraph,
+    Graph,
+    SequenceGraph,
+    StepGraph,
+    check_provider,
+)
 from stepwire_server.errors import InvalidRequest, StartupError
-from stepwire_server.registry.proof import prove_sequence, prove_step
+from stepwire_server.registry.proof import prove_encode, prove_sequence, prove_step
 from stepwire_server.registry.text import Tokenizer
 from stepwire_zoo import golden
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.errors import ManifestInvalid
 from stepwire_zoo.manifest import Manifest
 
-G = TypeVar("G", StepGraph, SequenceGraph)
+
+class Translator(NamedTuple):
+    """The two graphs of a translator, and how it reads."""
+
+    encode: EncodeGraph
+    step: StepGraph
+    source_tokenizer: Tokenizer
+
+
+G = TypeVar("G", StepGraph, SequenceGraph, Translator)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +50,24 @@ class Opener:
     batching: BatchingConfig
     runtime: RuntimeConfig
 
-    def open(self, bundle: Bundle) -> Opened[StepGraph] | Opened[SequenceGraph]:
+    def open(
+        self, bundle: Bundle
+    ) -> Opened[StepGraph] | Opened[SequenceGraph] | Opened[Translator]:
         """Checks, loads and proves what a bundle holds.
 
         Raises:
             BundleError: why it is refused.
         """
-        if bundle.manifest.task == "generation":
-            return self.open_step(bundle)
-        return self.open_sequence(bundle)
+        openers: dict[str, Callable[[Bundle], Any]] = {
+            "generation": self.open_step,
+            "classification": self.open_sequence,
+            "translation": self.open_translator,
+        }
+        return openers[bundle.manifest.task](bundle)
 
     def open_step(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a generator."""
-        check_generation(bundle.manifest)
+        check_generation(bundle.manifest, self.limits_of(bundle.manifest))
         opened, case = self._open(bundle, "step", StepGraph)
         prove_step(opened.graph, case, opened.spec.golden, self.batching.max_rows)
         return opened
@@ -59,6 +79,42 @@ class Opener:
         buckets = opened.spec.graphs["sequence"].buckets
         prove_sequence(opened.graph, buckets, case, opened.spec.golden, self.batching.max_batch)
         return opened
+
+    def open_translator(self, bundle: Bundle) -> Opened[Translator]:
+        """Opens the bundle of a translator."""
+        spec = bundle.manifest
+        check_translation(spec, self.limits_of(spec))
+        step, case = self._open(bundle, "step", StepGraph)
+        files = bundle.read_all()
+        runtime, described = self._runtime_for(spec), spec.graphs["encode"]
+        graph = Graph(files[described.file], described, runtime)
+        encode = EncodeGraph(graph, described, spec.graphs["step"])
+        read = spec.source_tokenizer or spec.tokenizer
+        source_tokenizer = Tokenizer(files[read.file], read, spec.limits.max_input_tokens)
+        given = golden.unpack(files[spec.golden.file]).get("encode", golden.GoldenCase())
+        sources = prove_encode(
+            encode, described.buckets, given, spec.golden, self.batching.max_batch
+        )
+        prove_step(step.graph, case, spec.golden, self.batching.max_rows, sources)
+        return Opened(
+            spec=spec,
+            graph=Translator(encode, step.graph, source_tokenizer),
+            tokenizer=step.tokenizer,
+            provider=step.provider,
+        )
+
+    def limits_of(self, spec: Manifest) -> Limits:
+        """What a bundle and the server's settings allow requests to ask for."""
+        vocabulary = spec.tokenizer.vocabulary_size
+        widest = min(self.batching.max_beam_width, self.batching.max_rows, vocabulary // 2)
+        step = spec.graphs.get("step")
+        return Limits(
+            vocabulary_size=vocabulary,
+            max_input_tokens=spec.limits.max_input_tokens,
+            max_new_tokens=spec.limits.max_new_tokens,
+            max_beam_width=max(1, widest),
+            attends=bool(step and any(tensor.role == "attention" for tensor in step.outputs)),
+        )
 
     def _open(
         self, bundle: Bundle, role: str, kind: Callable[..., G]
@@ -95,30 +151,45 @@ class Opener:
         raise ManifestInvalid(f"providers: {refusals[0]}")
 
 
-def limits_of(spec: Manifest) -> Limits:
-    """What a generator's manifest allows requests to ask for."""
-    return Limits(
-        vocabulary_size=spec.tokenizer.vocabulary_size,
-        max_input_tokens=spec.limits.max_input_tokens,
-        max_new_tokens=spec.limits.max_new_tokens,
-    )
-
-
-def check_generation(spec: Manifest) -> None:
+def check_generation(spec: Manifest, limits: Limits) -> None:
     """Raises ManifestInvalid where a manifest promises what a generator cannot do."""
     graph = spec.graphs.get("step")
     if graph is None:
-        raise ManifestInvalid("graphs: task generation needs a step graph")
+        raise ManifestInvalid(f"graphs: task {spec.task} needs a step graph")
     if spec.limits.max_new_tokens < 1:
         raise ManifestInvalid("limits.max_new_tokens: must be at least 1 to generate")
     _check_width(spec, "step", spec.tokenizer.vocabulary_size, "tokens")
+    encode = spec.graphs.get("encode")
+    known = {tensor.name for tensor in encode.outputs if tensor.role == "start"} if encode else ()
     for state in graph.states:
-        if state.start != "zeros":
+        if state.start != "zeros" and encode is None:
             raise ManifestInvalid(f"graphs.step.states: start {state.start!r} has no encode graph")
+        if state.start != "zeros" and state.start not in known:
+            raise ManifestInvalid(f"graphs.step.states: start {state.start!r} is no such output")
     try:
-        defaults(limits_of(spec), spec.decoding)
+        defaults(limits, spec.decoding)
     except InvalidRequest as error:
         raise ManifestInvalid(f"decoding: {error}") from error
+
+
+def check_translation(spec: Manifest, limits: Limits) -> None:
+    """Raises ManifestInvalid where a manifest promises what a translator cannot do."""
+    encode = spec.graphs.get("encode")
+    if encode is None:
+        raise ManifestInvalid("graphs: task translation needs an encode graph")
+    check_generation(spec, limits)
+    if spec.tokenizer.begin is None or spec.tokenizer.end is None:
+        raise ManifestInvalid("tokenizer: a translator needs a begin and an end token")
+    for role in ("encode", "step"):
+        buckets = spec.graphs[role].buckets
+        if not buckets or buckets[-1] < spec.limits.max_input_tokens:
+            raise ManifestInvalid(f"graphs.{role}.buckets: must reach limits.max_input_tokens")
+    given = {t.name: (t.dtype, t.shape) for t in encode.outputs if t.role == "context"}
+    wanted = {t.name: (t.dtype, t.shape) for t in spec.graphs["step"].inputs if t.role == "context"}
+    if given != wanted:
+        raise ManifestInvalid(f"graphs: encode gives contexts {given}, step takes {wanted}")
+    if any(shape[:1] != (-1,) for _, shape in given.values()):
+        raise ManifestInvalid("graphs.encode.outputs: axis 1 of a context is the source: -1")
 
 
 def check_classification(spec: Manifest) -> None:

@@ -4,35 +4,102 @@ It is also the warm-up: it runs at every batch size and length that requests wil
 so that the first real request is not the slow one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
-from stepwire_server.engine.graph import SequenceGraph, StepGraph
+from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph
+from stepwire_server.engine.slots import State
+from stepwire_server.engine.sources import Source, SourceBoard, View
 from stepwire_zoo.errors import FileMismatch, GoldenMismatch
 from stepwire_zoo.golden import GoldenCase, check
 from stepwire_zoo.manifest import Golden
 
 
-def prove_step(graph: StepGraph, case: GoldenCase, golden: Golden, most_rows: int) -> None:
+def prove_step(
+    graph: StepGraph,
+    case: GoldenCase,
+    golden: Golden,
+    most_rows: int,
+    sources: Sequence[Source] = (),
+) -> None:
     """Replays a golden case of T steps at every batch size up to a limit.
+
+    Args:
+        graph: the step graph.
+        case: tokens [N, T] and logits [N, T, V].
+        golden: how exactly they must come out.
+        most_rows: the limit.
+        sources: [N], what each row of the case looks at, if it looks at anything.
 
     Raises:
         GoldenMismatch: a number does not come out as published.
         FileMismatch: the case lacks a tensor.
     """
     tokens, wanted = _tensors(case, "token", "logits")  # [N, T] and [N, T, V]
-    if not tokens.size or tokens.ndim != 2:
+    if not tokens.size or tokens.ndim != 2 or (sources and len(sources) != len(tokens)):
         raise FileMismatch(f"the golden case has tokens of shape {tokens.shape}")
     for rows in _sizes(most_rows):
         of_row = np.arange(rows) % len(tokens)
-        states = {name: np.repeat(start[None], rows, 0) for name, start in graph.start.items()}
+        states, view = _beginning(
+            graph, [sources[row] for row in of_row.tolist()] if sources else [], rows
+        )
         for step in range(tokens.shape[1]):
             with _refusing():
-                logits, states = graph.step(tokens[of_row, step], states)
+                stepped = graph.step(tokens[of_row, step], states, view, graph.attends)
+            states = stepped.states
             where = f"golden logits, {rows} rows, step {step}, "
-            check(where, logits, wanted[of_row, step], golden)
+            check(where, stepped.logits, wanted[of_row, step], golden)
+
+
+def _beginning(graph: StepGraph, sources: Sequence[Source], rows: int) -> tuple[State, View | None]:
+    """The states that rows begin with, and what they look at."""
+    if not sources:
+        return {name: np.repeat(start[None], rows, 0) for name, start in graph.start.items()}, None
+    # Rows of different lengths step apart when they are served; a proof needs one width.
+    bucket = max(source.bucket for source in sources)
+    board = SourceBoard(rows)
+    for slot, source in enumerate(sources):
+        board.enter(slot, source.padded(bucket), owner=slot, sibling=0)
+    board.arrange(np.arange(rows))
+    states = {name: np.stack([source.start[name] for source in sources]) for name in graph.start}
+    return states, board.view
+
+
+def prove_encode(
+    graph: EncodeGraph,
+    buckets: tuple[int, ...],
+    case: GoldenCase,
+    golden: Golden,
+    most_rows: int,
+) -> list[Source]:
+    """Replays the golden case of an encoder, and runs every length at every batch size.
+
+    Returns:
+        The sources of the case, [N].
+
+    Raises:
+        GoldenMismatch: a number does not come out as published.
+        FileMismatch: the case lacks a tensor, or no bucket holds it.
+    """
+    tokens, lengths = _tensors(case, "tokens", "lengths")
+    wanted = {name: _tensors(case, name)[0] for name in graph.outputs}
+    if not tokens.size or tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
+        raise FileMismatch(f"the golden case has sources of shape {tokens.shape}")
+    if lengths.min() < 1 or lengths.max() > min(buckets[-1], tokens.shape[1]):
+        raise FileMismatch(f"no bucket of {buckets} holds the golden case")
+    with _refusing():
+        values = graph.raw(tokens, lengths)
+    for name, value in values.items():
+        check(f"golden {name}, ", value, wanted[name], golden)
+    for bucket in buckets:
+        filler = np.resize(tokens[0, : lengths[0]], bucket)
+        for rows in _sizes(most_rows):
+            with _refusing():
+                graph.run(np.tile(filler, (rows, 1)), np.full(rows, bucket))
+    with _refusing():
+        return graph.run(tokens, lengths)
 
 
 def prove_sequence(
@@ -64,7 +131,7 @@ def prove_sequence(
         for rows in _sizes(most_rows):
             of_row = held[np.arange(rows) % len(held)]
             with _refusing():
-                logits = graph.run(padded[of_row], lengths[of_row])
+                logits = np.stack(graph.run(padded[of_row], lengths[of_row]))
             check(f"golden logits, {rows} rows of {bucket}, ", logits, wanted[of_row], golden)
 
 

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Job
+from stepwire_server.engine.job import Delivery, Job, SearchUpdate
 from stepwire_server.errors import StepwireError
 
 # Deliveries that one message may be made of: bounds its size, and the time for which one
@@ -28,6 +28,7 @@ class DeliveryStream:
         self._arrived = asyncio.Event()
         self._waiting: Counter[Job] = Counter()  # deliveries that wait, by job
         self._parked: set[Job] = set()
+        self._updates: dict[Job, SearchUpdate] = {}  # the newest of each search
 
     def deliver(self, delivery: Delivery) -> None:
         """Takes what one step gave one sequence."""
@@ -39,27 +40,41 @@ class DeliveryStream:
             self._parked.add(job)
             self._engine.park(job)
 
+    def update(self, update: SearchUpdate) -> None:
+        """Learns how a search stands; who reads slowly misses what came between."""
+        self._updates[update.job] = update
+        self._arrived.set()
+
     def fail(self, job: Job, error: StepwireError) -> None:
         """Ends the stream: the reader gets the error after what came before it."""
+        del job
+        self.fail_all(error)
+
+    def fail_all(self, error: StepwireError) -> None:
+        """Ends the stream for a reason that is no single job's."""
         self._error = self._error or error
         self._arrived.set()
 
-    async def take(self) -> Sequence[Delivery]:
+    async def take(self) -> tuple[Sequence[Delivery], Sequence[SearchUpdate]]:
         """Waits until something is there; returns it, oldest first, or a part of it.
+
+        Returns:
+            What was delivered, and how each search stands of which there is news.
 
         Raises:
             StepwireError: a job of the call failed.
         """
         await self._arrived.wait()
         count = min(len(self._deliveries), MOST_TAKEN)
-        if not count and self._error:
+        if not count and not self._updates and self._error:
             raise self._error
         taken = [self._deliveries.popleft() for _ in range(count)]
         self._waiting.subtract(delivery.row.job for delivery in taken)
         self._call_back()
+        updates, self._updates = list(self._updates.values()), {}
         if not self._deliveries and not self._error:
             self._arrived.clear()
-        return taken
+        return taken, updates
 
     def _call_back(self) -> None:
         """Lets the parked jobs go on of which little is left to take."""

@@ -21,7 +21,9 @@ from stepwire_zoo.errors import FileMismatch
 _LONG_CHARACTERS = 2048
 _BROKEN = "\ufffd"  # what a decoder gives for bytes that are no character, or not yet
 _MOST_BYTES = 4  # of a character in UTF-8, and so of its tokens
-_CONTEXT = 4  # tokens of the prompt that may change how the first new one is written
+Prompt = str | Sequence[int]  # a text, or its tokens
+
+CONTEXT = 4  # tokens of the prompt that may change how the first new one is written
 _LONGEST_WINDOW = 64  # tokens that may give no text before they are given up
 
 
@@ -93,6 +95,36 @@ class Tokenizer:
             for text, part, tokens in zip(texts, cut, all_tokens, strict=True)
         ]
 
+    async def read_all(
+        self,
+        collection: str,
+        prompts: Sequence[Prompt],
+        names: tuple[str, str] = ("text", "tokens"),
+        indices: Sequence[int] | None = None,
+    ) -> list[list[int]]:
+        """Turns texts into tokens, and checks tokens.
+
+        Args:
+            collection: what the caller calls the list that they stand in, for messages.
+            prompts: texts or tokens.
+            names: what the caller calls either.
+            indices: where each stands in that list, if not in order.
+
+        Raises:
+            InvalidRequest: as `encode_all` and `check` say.
+        """
+        places = list(indices or range(len(prompts)))
+        texts = {i: prompt for i, prompt in enumerate(prompts) if isinstance(prompt, str)}
+        fields = [f"{collection}[{places[index]}].{names[0]}" for index in texts]
+        encoded = await self.encode_all(fields, list(texts.values()))
+        tokens_of = dict(zip(texts, (tokens for tokens, _ in encoded), strict=True))
+        return [
+            tokens_of[index]
+            if isinstance(prompt, str)
+            else self.check(f"{collection}[{places[index]}].{names[1]}.ids", prompt)
+            for index, prompt in enumerate(prompts)
+        ]
+
     def check(self, field: str, tokens: Sequence[int]) -> list[int]:
         """Returns tokens that a caller gave, or raises InvalidRequest."""
         self._check_length(field, len(tokens), self._max_tokens, "tokens")
@@ -105,6 +137,15 @@ class Tokenizer:
     def decode(self, tokens: Sequence[int]) -> str:
         """Turns tokens into text, special ones included."""
         return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+
+    def composed(self, text: str) -> str:
+        """Decoded text of a complete sequence, its characters put together."""
+        return unicodedata.normalize("NFC", text) if self.composes else text
+
+    def settled(self, text: str) -> str:
+        """Decoded text of a sequence that goes on, less what a later token may change."""
+        text = self.composed(text.rstrip(_BROKEN))
+        return _settle(text) if self.composes else text
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -137,7 +178,7 @@ class TextStream:
     ) -> None:
         self._tokenizer = tokenizer
         self._matcher = StopMatcher(stops)
-        self._tokens = list(prompt[-_CONTEXT:])
+        self._tokens = list(prompt[-CONTEXT:])
         self._begin = 0  # tokens before this one no longer matter
         self._read = len(self._tokens)  # tokens before this one have become text
         self._open = ""  # text that a later token may still compose with
@@ -185,11 +226,17 @@ class TextStream:
         if not self._tokenizer.composes:
             return text
         text = unicodedata.normalize("NFC", self._open + text)
-        last = len(text) - 1
-        while last > 0 and (unicodedata.combining(text[last]) or _is_medial(text[last])):
-            last -= 1
-        self._open = text[last:]
-        return text[:last]
+        settled = _settle(text)
+        self._open = text[len(settled) :]
+        return settled
+
+
+def _settle(text: str) -> str:
+    """Drops the last character of composed text, which may go on to compose."""
+    last = len(text) - 1
+    while last > 0 and (unicodedata.combining(text[last]) or _is_medial(text[last])):
+        last -= 1
+    return text[: max(0, last)]
 
 
 def _is_medial(character: str) -> bool:

@@ -1,23 +1,26 @@
 """Between wire messages and domain values; the only module that knows both."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
 from stepwire_server.decoding.logprobs import TokenLogprobs
-from stepwire_server.decoding.options import MOST_ENTRIES, Options
+from stepwire_server.decoding.options import MOST_ENTRIES, LengthNormalization, Options
 from stepwire_server.engine.job import FinishReason
 from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.classification import Classification, ClassificationModel
-from stepwire_server.registry.generation import (
-    GenerationModel,
-    Piece,
-    Prompt,
-    Summary,
-    fresh_seed,
-)
+from stepwire_server.registry.generation import GenerationModel, Piece, Summary, fresh_seed
 from stepwire_server.registry.registry import Entry, ModelState
+from stepwire_server.registry.scoring import Score, ScoreInput, ScoringModel
+from stepwire_server.registry.sequences import Answer
+from stepwire_server.registry.text import Prompt
+from stepwire_server.registry.translation import (
+    SourceInput,
+    Translation,
+    TranslationModel,
+    TranslationSummary,
+)
 from stepwire_zoo import manifest
 
 FINISH_REASONS = {
@@ -33,13 +36,22 @@ MODEL_STATES = {
 TASKS = {
     "generation": models_pb2.TASK_GENERATION,
     "classification": models_pb2.TASK_CLASSIFICATION,
+    "translation": models_pb2.TASK_TRANSLATION,
+}
+NORMALIZATIONS = {
+    generation_pb2.LENGTH_NORMALIZATION_UNSPECIFIED: LengthNormalization.PLAIN,
+    generation_pb2.LENGTH_NORMALIZATION_PLAIN: LengthNormalization.PLAIN,
+    generation_pb2.LENGTH_NORMALIZATION_GNMT: LengthNormalization.GNMT,
 }
 
 _SCALARS = (
     *("max_tokens", "min_tokens", "temperature", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "presence_penalty", "frequency_penalty"),
     *("no_repeat_ngram_size", "seed", "logprobs"),
+    *("beam_width", "num_hypotheses", "length_penalty", "coverage_penalty"),
+    *("patience", "prefix_bias_beta"),
 )
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 
 
 def deadline(context: Any) -> float | None:
@@ -62,19 +74,109 @@ def samples(request: generation_pb2.GenerateRequest, most: int) -> int:
     return count
 
 
-def options(request: generation_pb2.GenerateRequest, model: GenerationModel) -> Options:
-    """Reads how to choose tokens; what is unset comes from the model's manifest."""
-    asked = request.options
+def options(
+    asked: generation_pb2.DecodingOptions, defaults: Mapping[str, Any], **others: bool
+) -> Options:
+    """Reads how to choose tokens; what is unset comes from the model's manifest.
+
+    Args:
+        asked: what the request says.
+        defaults: of the model.
+        others: options that the request says elsewhere.
+    """
     # Counted before they are read: a list may hold millions.
     for name, most in MOST_ENTRIES.items():
         check_range(f"number of {name}", len(getattr(asked, name)), 0, most)
-    values: dict[str, Any] = {"seed": fresh_seed(), **model.defaults}
-    values |= {name: getattr(asked, name) for name in _SCALARS if asked.HasField(name)}
+    given = {name: getattr(asked, name) for name in _SCALARS if asked.HasField(name)}
+    if asked.length_normalization not in NORMALIZATIONS:
+        known = sorted(NORMALIZATIONS)
+        raise InvalidRequest.of(
+            "length_normalization", f"be in {known}", asked.length_normalization
+        )
     return Options(
-        **values,
+        **{"seed": fresh_seed(), **_without_contradicted(defaults, given, others), **given},
         logit_bias=dict(asked.logit_bias),
         stop=tuple(asked.stop),
         stop_token_ids=tuple(asked.stop_token_ids),
+        suppress_tokens=tuple(asked.suppress_tokens),
+        length_normalization=NORMALIZATIONS[asked.length_normalization],
+        **others,
+    )
+
+
+def _without_contradicted(
+    defaults: Mapping[str, Any], given: Mapping[str, Any], others: Mapping[str, bool]
+) -> dict[str, Any]:
+    """A model's defaults, less those that would contradict what the request asks for."""
+    kept = dict(defaults)
+    if given.get("beam_width", 1) > 1:
+        for name in _SAMPLING:
+            kept.pop(name, None)
+    elif given.get("temperature") or others.get("return_alternatives"):
+        kept.pop("beam_width", None)
+    return kept
+
+
+def sources(request: generation_pb2.TranslateRequest, most: int) -> list[SourceInput]:
+    """Reads what to translate."""
+    check_range("number of sources", len(request.sources), 1, most)
+    return [_source(index, source) for index, source in enumerate(request.sources)]
+
+
+def translation_options(
+    request: generation_pb2.TranslateRequest, defaults: Mapping[str, Any]
+) -> Options:
+    """Reads how to translate."""
+    return options(
+        request.options,
+        defaults,
+        replace_unknowns=request.replace_unknowns,
+        return_attention=request.return_attention,
+        return_alternatives=request.return_alternatives,
+    )
+
+
+def translate_response(
+    news: Sequence[Translation], model: TranslationModel
+) -> generation_pb2.TranslateResponse:
+    """Wraps what is new."""
+    return generation_pb2.TranslateResponse(
+        updates=[
+            generation_pb2.TranslationUpdate(
+                source_index=one.index,
+                text=one.text,
+                tail=one.tail,
+                hypotheses=[_hypothesis(answer, model) for answer in one.answers],
+                summary=_translation_summary(one.summary) if one.summary else None,
+            )
+            for one in news
+        ]
+    )
+
+
+def score_inputs(request: generation_pb2.ScoreRequest, most: int) -> list[ScoreInput]:
+    """Reads what to score."""
+    check_range("number of inputs", len(request.inputs), 1, most)
+    return [_score_input(index, entry) for index, entry in enumerate(request.inputs)]
+
+
+def score_response(scores: Sequence[Score], model: ScoringModel) -> generation_pb2.ScoreResponse:
+    """Wraps scores."""
+    return generation_pb2.ScoreResponse(
+        results=[
+            generation_pb2.ScoreResult(
+                input_index=score.index,
+                tokens=[
+                    generation_pb2.TokenLogprob(
+                        token_id=token, text=model.token_text(token), logprob=logprob
+                    )
+                    for token, logprob in score.tokens
+                ],
+                logprob=score.logprob,
+                perplexity=score.perplexity,
+            )
+            for score in scores
+        ]
     )
 
 
@@ -139,6 +241,7 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
             max_new_tokens=spec.limits.max_new_tokens,
             vocabulary_size=spec.tokenizer.vocabulary_size,
             max_inputs_per_call=max_inputs,
+            max_beam_width=entry.loaded.max_beam_width if entry.loaded else 0,
         ),
         labels=spec.labels,
         graphs=[_graph(role, graph) for role, graph in spec.graphs.items()],
@@ -159,18 +262,66 @@ def _prompt(index: int, prompt: generation_pb2.Prompt) -> Prompt:
     return prompt.text if kind == "text" else prompt.tokens.ids
 
 
+def _source(index: int, source: generation_pb2.Source) -> SourceInput:
+    kind, prefix = source.WhichOneof("input"), source.WhichOneof("target_prefix")
+    if kind is None:
+        raise InvalidRequest.of(f"sources[{index}]", "have text or tokens", "neither")
+    given: Prompt | None = None
+    if prefix:
+        given = source.prefix_text if prefix == "prefix_text" else source.prefix_tokens.ids
+    return SourceInput(source=source.text if kind == "text" else source.tokens.ids, prefix=given)
+
+
+def _score_input(index: int, entry: generation_pb2.ScoreInput) -> ScoreInput:
+    target, source = entry.WhichOneof("target"), entry.WhichOneof("source")
+    if target is None:
+        raise InvalidRequest.of(f"inputs[{index}]", "have text or tokens", "neither")
+    given: Prompt | None = None
+    if source:
+        given = entry.source_text if source == "source_text" else entry.source_tokens.ids
+    return ScoreInput(target=entry.text if target == "text" else entry.tokens.ids, source=given)
+
+
+def _hypothesis(answer: Answer, model: ScoringModel) -> generation_pb2.Hypothesis:
+    attention = [] if answer.attention is None else answer.attention.tolist()
+    return generation_pb2.Hypothesis(
+        text=answer.text,
+        score=answer.score,
+        logprob=answer.logprob,
+        token_ids=answer.tokens,
+        logprobs=[_logprobs(logprobs, model) for logprobs in answer.logprobs],
+        finish_reason=FINISH_REASONS[answer.reason],
+        attention=[generation_pb2.Attention(weights=weights) for weights in attention],
+    )
+
+
+def _translation_summary(summary: TranslationSummary) -> generation_pb2.TranslationSummary:
+    return generation_pb2.TranslationSummary(
+        source_tokens=summary.source_tokens,
+        source_token_texts=summary.source_words,
+        generated_tokens=summary.generated_tokens,
+        seed=summary.seed,
+        source_cached=summary.was_kept,
+        queue_seconds=summary.ended.queue_s,
+        first_token_seconds=summary.ended.first_token_s,
+        total_seconds=summary.ended.total_s,
+    )
+
+
 def _piece(piece: Piece, model: GenerationModel) -> generation_pb2.GeneratedPiece:
     return generation_pb2.GeneratedPiece(
         prompt_index=piece.prompt_index,
         sample_index=piece.sample_index,
         text=piece.text,
+        tail=piece.tail,
+        hypotheses=[_hypothesis(answer, model) for answer in piece.answers],
         token_ids=piece.tokens,
         logprobs=[_logprobs(logprobs, model) for logprobs in piece.logprobs],
         summary=_summary(piece.summary) if piece.summary else None,
     )
 
 
-def _logprobs(logprobs: TokenLogprobs, model: GenerationModel) -> generation_pb2.TokenLogprobs:
+def _logprobs(logprobs: TokenLogprobs, model: ScoringModel) -> generation_pb2.TokenLogprobs:
     return generation_pb2.TokenLogprobs(
         logprob=logprobs.logprob,
         top=[

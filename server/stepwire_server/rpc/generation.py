@@ -1,12 +1,15 @@
-"""GenerationService: prompts in, a stream of text out."""
+"""GenerationService: prompts and sources in, a stream of text or scores out."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from stepwire.v1 import generation_pb2 as pb
 from stepwire.v1 import generation_pb2_grpc as pb_grpc
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.registry import ModelRegistry
+from stepwire_server.registry.scoring import ScoringModel
+from stepwire_server.registry.translation import TranslationModel
 from stepwire_server.rpc import convert
 
 
@@ -25,9 +28,33 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         call = model.generate(
             convert.prompts(request, self._max_inputs),
             convert.samples(request, self._max_inputs),
-            convert.options(request, model),
+            convert.options(request.options, model.defaults),
             convert.deadline(context),
         )
         async with call as rounds:
             async for pieces in rounds:
                 yield convert.generate_response(pieces, model)
+
+    async def Translate(
+        self, request: pb.TranslateRequest, context: Any
+    ) -> AsyncIterator[pb.TranslateResponse]:
+        """Streams translations; leaving early gives the slots back."""
+        model = self._models.get(request.model, request.version, TranslationModel)
+        call = model.translate(
+            convert.sources(request, self._max_inputs),
+            convert.translation_options(request, model.defaults),
+            convert.deadline(context),
+        )
+        async with call as rounds:
+            async for news in rounds:
+                yield convert.translate_response(news, model)
+
+    async def Score(
+        self, request: pb.ScoreRequest, context: Any
+    ) -> AsyncIterator[pb.ScoreResponse]:
+        """Streams scores as they are ready."""
+        model = self._models.get(request.model, request.version, ScoringModel)
+        inputs = convert.score_inputs(request, self._max_inputs)
+        async with aclosing(model.score(inputs, convert.deadline(context))) as rounds:
+            async for scores in rounds:
+                yield convert.score_response(scores, model)

@@ -28,6 +28,7 @@ class Row:
     sample: int
     prompt: tuple
     generated: list
+    wish: tuple = ()
 
 
 def a_row(prompt=(1,), generated=(), sample=0, **options):

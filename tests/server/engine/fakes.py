@@ -23,8 +23,17 @@ class Caller:
     ended: dict = field(default_factory=dict)
     logprobs: dict = field(default_factory=dict)
     errors: list = field(default_factory=list)
+    deliveries: list = field(default_factory=list)
+    standings: list = field(default_factory=list)
+    hypotheses: tuple = ()  # of a search, when it is over
+
+    def update(self, update):
+        self.standings.append(update.standing)
+        if update.ended:
+            self.hypotheses = update.job.search.hypotheses
 
     def deliver(self, delivery):
+        self.deliveries.append(delivery)
         key = (delivery.row.job.index, delivery.row.sample)
         self.tokens.setdefault(key, [])
         if delivery.token is not None:
@@ -40,7 +49,7 @@ class Caller:
 
 def a_job(caller, prompt=(1,), *, index=0, samples=1, deadline=None, **options):
     options = Options(**{"max_tokens": 8, **options})
-    return Job(list(prompt), options, caller, samples, index, deadline)
+    return Job(list(prompt), options, caller, samples=samples, index=index, deadline=deadline)
 
 
 class HandEngine:
@@ -54,7 +63,7 @@ class HandEngine:
         sampler = Sampler(self.config.max_rows, VOCABULARY, end=end, suppressed=())
         self.batch = RunningBatch(self.cell, sampler, self.config.max_rows)
         self.outbox = Outbox(lambda function: function(), 0)
-        self.engine = Engine(self.batch, self.config, metrics, self.outbox, end)
+        self.engine = Engine({0: self.batch}, self.config, metrics, self.outbox, end)
 
     def step(self, times=1):
         for _ in range(times):
@@ -71,12 +80,12 @@ class HandEngine:
         return self.registry.get_sample_value(name, labels)
 
 
-def run(*jobs_of, cell=None, end=None, **config):
-    """Runs jobs together to their end; returns the tokens of each, by sample."""
+def run(*jobs_of, cell=None, end=None, whole=False, **config):
+    """Runs jobs together to their end; returns the tokens of each, by sample, or all it got."""
     hand, callers = HandEngine(cell, end, **config), []
     for make in jobs_of:
         caller = Caller()
         callers.append(caller)
         hand.engine.submit([make(caller)])
     hand.finish()
-    return [caller.tokens for caller in callers]
+    return callers if whole else [caller.tokens for caller in callers]

@@ -24,11 +24,11 @@ def greedy(prompt, count, cell=None):
     cell = cell or TinyCell()
     states = {name: value[None] for name, value in cell.start.items()}
     for token in prompt:
-        logits, states = cell.step(np.array([token]), states)
+        logits, states = cell.compute(np.array([token]), states)
     tokens = []
     for _ in range(count):
         tokens.append(int(logits[0].argmax()))
-        logits, states = cell.step(np.array(tokens[-1:]), states)
+        logits, states = cell.compute(np.array(tokens[-1:]), states)
     return tokens
 
 
@@ -207,10 +207,10 @@ def test_work_whose_deadline_passes_in_the_queue_is_dropped():
 class BrokenCell(TinyCell):
     """Gives NaN for one token, and cannot run another at all."""
 
-    def step(self, tokens, states):
+    def compute(self, tokens, states):
         if (tokens == 7).any():
             raise RuntimeError("the graph broke")
-        logits, states = super().step(tokens, states)
+        logits, states = super().compute(tokens, states)
         logits[tokens == UNKNOWN] = np.nan
         return logits, states
 

@@ -25,7 +25,7 @@ def test_it_computes_what_numpy_computes():
     tokens = np.array([[3, 4, 5], [1, 1, 2]])
     states = {name: np.repeat(value[None], 2, 0) for name, value in step.start.items()}
     for position in range(3):
-        logits, states = step.step(tokens[:, position], states)
+        logits, states, _ = step.step(tokens[:, position], states)
     np.testing.assert_allclose(logits, cell.run(tokens)[:, -1], atol=1e-5)
 
 
@@ -35,10 +35,10 @@ def test_states_are_paired_as_declared_and_never_by_order():
         State(input="c", output="h_next", dtype="float32", shape=(8,)),
     )
     spec = replace(SPEC, states=swapped)
-    _, states = StepGraph(load(TinyCell().graph(), spec), spec).step(
+    _, states, _ = StepGraph(load(TinyCell().graph(), spec), spec).step(
         np.array([1]), {"h": np.ones((1, 8), np.float32), "c": np.zeros((1, 8), np.float32)}
     )
-    _, honest = StepGraph(load(TinyCell().graph()), SPEC).step(
+    _, honest, _ = StepGraph(load(TinyCell().graph()), SPEC).step(
         np.array([1]), {"h": np.ones((1, 8), np.float32), "c": np.zeros((1, 8), np.float32)}
     )
     np.testing.assert_array_equal(states["h"], honest["c"])

@@ -1,0 +1,174 @@
+"""What one step's logits mean for its rows: who reads on, who chooses, who ends.
+
+Shapes: N rows in this step, M rows that choose, V vocabulary, S source length.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwire_server.decoding.beam import Attention
+from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
+from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
+from stepwire_server.engine.batch import RunningBatch, Stepped
+from stepwire_server.engine.job import Delivery, FinishReason, Job, Kind, Row, SearchUpdate
+from stepwire_server.engine.searching import Searching
+from stepwire_server.metrics import ModelMetrics
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What a step gave."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    updates: list[SearchUpdate] = field(default_factory=list)
+    broken: list[Row] = field(default_factory=list)  # whose numbers are not finite
+    first_tokens: bool = False  # a row got its first token
+
+
+class Advance:
+    """Lets the rows of one batch make use of a step."""
+
+    def __init__(self, batch: RunningBatch, metrics: ModelMetrics, end: int | None) -> None:
+        self._batch = batch
+        self._metrics = metrics
+        self._end = end
+        self._searching = Searching(batch, end)
+
+    def take(self, stepped: Stepped) -> Outcome:
+        """Lets every row that has read its prompt choose, and scores those that ask for it."""
+        turn = self._batch.read_on()
+        self._metrics.input_tokens.inc(turn.tokens_read)
+        outcome = Outcome()
+        finite = _finite(stepped.logits).tolist()
+        for rows in (zip(turn.rows, turn.places, strict=True), turn.scored):
+            outcome.broken += [row for row, place in rows if not finite[place]]
+        failed = {row.job for row in outcome.broken}
+        now = time.monotonic()
+        self._score([pair for pair in turn.scored if pair[0].job not in failed], stepped, outcome)
+        chosen: dict[Kind, list[tuple[Row, int]]] = {Kind.SEARCH: [], Kind.CHOOSE: []}
+        for row, place in zip(turn.rows, turn.places, strict=True):
+            if row.job not in failed:
+                chosen[row.job.kind].append((row, place))
+                if not row.first_token_at:
+                    row.first_token_at = now
+                    outcome.first_tokens = True
+        # A search reads the logits where they are; draws change what they are given.
+        drawing = _Rows.of(chosen[Kind.CHOOSE], stepped)
+        if chosen[Kind.SEARCH]:
+            outcome.updates.extend(self._search(chosen[Kind.SEARCH], stepped, now))
+        if drawing.rows:
+            outcome.deliveries.extend(self._draw(drawing, now))
+        return outcome
+
+    def _search(
+        self, chosen: list[tuple[Row, int]], stepped: Stepped, now: float
+    ) -> list[SearchUpdate]:
+        jobs = self._searching.advance(chosen, stepped.logits, stepped.attention)
+        self._metrics.output_tokens.inc(len(jobs))
+        return [self._update(job, now) for job in jobs]
+
+    def _update(self, job: Job, now: float) -> SearchUpdate:
+        assert job.search is not None
+        if not job.search.is_over:
+            return SearchUpdate(job, job.search.standing(), None)
+        best = job.search.hypotheses[0]
+        ended = job.ended(reason_of(best.by_end, self._end), job.rows[0].first_token_at, now)
+        return SearchUpdate(job, job.search.standing(), ended)
+
+    def _draw(self, drawing: "_Rows", now: float) -> list[Delivery]:
+        """Chooses for greedy and sampled rows."""
+        rows, logits, attention = drawing
+        asking = [index for index, row in enumerate(rows) if row.options.logprobs is not None]
+        values = log_softmax(logits[asking]) if asking else None  # choosing changes the logits
+        tokens = self._batch.choose(rows, logits).tolist()
+        logprobs: dict[int, TokenLogprobs] = {}
+        if values is not None:
+            chosen = [tokens[index] for index in asking]
+            counts = [rows[index].options.logprobs or 0 for index in asking]
+            picked = pick_logprobs(values, chosen, counts)
+            logprobs = dict(zip(asking, picked, strict=True))
+        scores = _scores(rows, logits, tokens)
+        deliveries = []
+        for index, (row, token) in enumerate(zip(rows, tokens, strict=True)):
+            kept, reason = row.take(token, self._end)
+            ended = row.ended(reason, now) if reason else None
+            looked = None
+            if attention is not None and kept is not None and row.options.attends:
+                looked = attention[index, : row.job.source.length if row.job.source else 0]
+            deliveries.append(
+                Delivery(
+                    row,
+                    kept,
+                    logprobs.get(index) if kept is not None else None,
+                    ended,
+                    scores.get(index, 0.0),
+                    looked,
+                )
+            )
+        self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
+        return deliveries
+
+    def _score(self, scored: list[tuple[Row, int]], stepped: Stepped, outcome: Outcome) -> None:
+        """Says of the next token of each prompt how likely it was."""
+        if not scored:
+            return
+        now = time.monotonic()
+        values = stepped.logits[[place for _, place in scored]]
+        targets = [row.prompt[row.position] for row, _ in scored]
+        found = values[np.arange(len(targets)), targets] - log_sum_exp(values)
+        for (row, _), token, logprob in zip(scored, targets, found.tolist(), strict=True):
+            row.first_token_at = row.first_token_at or now
+            last = row.position == len(row.prompt) - 1
+            ended = row.ended(FinishReason.LENGTH, now) if last else None
+            outcome.deliveries.append(Delivery(row, token, None, ended, logprob=logprob))
+
+
+class _Rows(NamedTuple):
+    """Rows with what the step gave them."""
+
+    rows: list[Row]  # [M]
+    logits: Logits  # [M, V]
+    attention: Attention | None  # [M, S]
+
+    @classmethod
+    def of(cls, chosen: list[tuple[Row, int]], stepped: Stepped) -> "_Rows":
+        """Takes the rows of a step that some rows choose from; copies only if it must."""
+        rows = [row for row, _ in chosen]
+        places = [place for _, place in chosen]
+        if places == list(range(len(stepped.logits))):
+            return cls(rows, stepped.logits, stepped.attention)
+        attention = stepped.attention
+        looked = attention[places] if attention is not None else None
+        return cls(rows, stepped.logits[places], looked)
+
+
+def reason_of(by_end: int | None, end: int | None) -> FinishReason:
+    """Why a hypothesis is complete."""
+    if by_end is None:
+        return FinishReason.LENGTH
+    return FinishReason.END_OF_SEQUENCE if by_end == end else FinishReason.STOP
+
+
+def _scores(rows: list[Row], logits: Logits, tokens: list[int]) -> dict[int, float]:
+    """Log-probabilities of chosen tokens, after all options, for the rows that are scored."""
+    asking = [index for index, row in enumerate(rows) if row.job.scored]
+    if not asking:
+        return {}
+    asked = logits if len(asking) == len(rows) else logits[asking]
+    chosen = asked[np.arange(len(asking)), [tokens[index] for index in asking]]
+    return dict(zip(asking, (chosen - log_sum_exp(asked)).tolist(), strict=True))
+
+
+def _finite(logits: Logits) -> NDArray[np.bool_]:
+    """Which rows of [N, V] hold finite numbers only."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = logits.sum(axis=-1)  # a third of the cost of looking at each
+    finite = np.isfinite(sums)
+    doubtful = np.flatnonzero(~finite)
+    if len(doubtful):
+        finite[doubtful] = np.isfinite(logits[doubtful]).all(axis=-1)
+    return finite

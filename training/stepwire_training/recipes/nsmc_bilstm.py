@@ -63,11 +63,11 @@ def recipe() -> Recipe:
             ),
             output_dropout=0.5,
         ),
-        steps=5_330,
+        steps=12_000,
         learning_rate=1.5e-3,
         label_smoothing=0.1,
         weight_decay=0.02,
-        evaluate_every=533,
+        evaluate_every=1_200,
         seed=1,
     )
 

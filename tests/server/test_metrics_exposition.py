@@ -194,7 +194,7 @@ def test_a_golden_case_that_fails_is_counted(families):
     assert value(families, "stepwire_models_refused_total", reason="GoldenMismatch") == 1
     assert value(families, "stepwire_golden_failures_total", model="broken") == 1
     ready = {sample.labels["model"] for sample in families["stepwire_model_info"].samples}
-    assert ready == {"tiny", "judge"}
+    assert ready == {"tiny", "judge", "tiny-translator"}
 
 
 def test_no_label_takes_what_a_caller_makes_up(families):

@@ -65,12 +65,12 @@ def _recipe(*, into_korean: bool) -> Recipe:
             layer_dropout=0.4,
             output_dropout=0.4,
         ),
-        steps=2_700,
+        steps=2_200,
         learning_rate=2e-3,
         weight_decay=0.02,
         label_smoothing=0.1,
         ema_decay=0.998,
-        evaluate_every=300,
+        evaluate_every=275,
         seed=1,
     )
 

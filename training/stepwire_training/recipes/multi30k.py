@@ -95,7 +95,7 @@ def short(attention: Kind, *, input_feeding: bool = False) -> Recipe:
             layer_dropout=0.2,
             output_dropout=0.2,
         ),
-        steps=1_500,
+        steps=900,
         learning_rate=3e-3,
         label_smoothing=0.1,
         ema_decay=0.998,

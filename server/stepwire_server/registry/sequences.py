@@ -129,7 +129,7 @@ class Searched:
             text = self.answers()[0].text
             return News(text=text[len(self._sent) :], ended=update.ended)
         standing = update.standing
-        live = [self._writer.settled(tokens) for tokens in standing.live.tolist()]
+        live = [self._writer.settled(tokens) for tokens in standing.live]
         finished = standing.finished
         texts = [*live, *([self._write(finished)] if finished else [])]
         stable = common_prefix(texts)

@@ -149,7 +149,7 @@ def test_tokens_that_may_not_be_chosen_never_are():
     [found] = candidates(logits, np.array([[0, 1]]), np.array([[0.0, -np.inf]]))
     beam = BeamSearch(Options(beam_width=2, max_tokens=3), END)
     choice = beam.advance(found)
-    assert beam.live[0].tolist() == [1]
+    assert beam.live == [(1,)]
     assert beam.scores.tolist() == [0.0, -np.inf]
     assert choice.parents.tolist() == [0, 0]
 
@@ -214,6 +214,6 @@ def test_who_wins_was_always_among_those_that_could(seed, penalty):
         standings.append(beam.standing())
     best = list(beam.hypotheses[0].tokens)
     for standing in standings:
-        live = [row == best[: len(row)] for row in standing.live.tolist()]
+        live = [list(row) == best[: len(row)] for row in standing.live]
         done = standing.finished is not None and list(standing.finished.tokens) == best
         assert any(live) or done

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import stepwire
-from stepwire import DecodingOptions, describing, methods, wire
+from stepwire import DecodingOptions, LengthNormalization, describing, methods, wire
 from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
 
 TEXT = st.text(max_size=8)
@@ -148,17 +148,30 @@ def test_descriptions_lose_nothing_on_the_way(sent):
         stop=lists(TEXT),
         stop_token_ids=lists(UINT32),
         seed=st.none() | UINT64,
+        beam_width=st.none() | UINT32,
+        length_penalty=st.none() | FLOAT,
+        suppress_tokens=lists(UINT32),
     )
 )
 def test_options_lose_nothing_on_the_way_and_none_stays_unset(options):
     sent = wire.generate_request("m", "", ["a"], 1, options).options
     for name, value in vars(options).items():
-        if value is None:
+        if name == "length_normalization":
+            assert sent.length_normalization == 0
+        elif value is None:
             assert not sent.HasField(name)
         elif isinstance(value, (list, tuple)):
             assert list(getattr(sent, name)) == list(value)
         else:
             assert getattr(sent, name) == value
+
+
+@pytest.mark.parametrize("kind", LengthNormalization)
+def test_a_length_normalization_is_the_contracts(kind):
+    options = DecodingOptions(length_normalization=kind)
+    sent = wire.generate_request("m", "", ["a"], 1, options).options
+    name = generation_pb2.LengthNormalization.Name(sent.length_normalization)
+    assert name == f"LENGTH_NORMALIZATION_{kind.name}"
 
 
 def test_options_are_those_of_the_contract():

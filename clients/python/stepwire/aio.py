@@ -9,19 +9,40 @@ import grpc.aio
 
 from stepwire import describing, wire
 from stepwire.aio_streams import (
-    Call,
     PieceStream,
+    ScoreStream,
     TextStream,
+    TranslationStream,
     raise_unless_task_is_cancelled,
     set_within,
 )
 from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, ChannelOption, Connection
 from stepwire.descriptions import Model, ModelSummary
 from stepwire.errors import cancelled, from_rpc
-from stepwire.messages import MODEL_DEFAULTS, Classification, DecodingOptions, Prompt
-from stepwire.methods import CLASSIFY, GENERATE, GET_MODEL, LIST_MODELS, Method, RequestT, ResponseT
+from stepwire.messages import (
+    AS_THEY_COME,
+    MODEL_DEFAULTS,
+    Classification,
+    DecodingOptions,
+    Prompt,
+    TextScore,
+    Translating,
+    Translation,
+)
+from stepwire.methods import (
+    CLASSIFY,
+    GENERATE,
+    GET_MODEL,
+    LIST_MODELS,
+    SCORE,
+    TRANSLATE,
+    Method,
+    RequestT,
+    ResponseT,
+)
+from stepwire.receiving import Inbox, translation
 from stepwire.retry import DEFAULT_RETRY, Retry
-from stepwire.v1 import generation_pb2, models_pb2
+from stepwire.v1 import models_pb2
 
 
 class AsyncClient:
@@ -61,11 +82,9 @@ class AsyncClient:
         asyncio.get_running_loop()  # outside of one, grpc would bind to a loop that never runs
         self._closed = asyncio.Event()
         self._channel = _channel(self._connection)
-        self._generate = self._channel.unary_stream(
-            GENERATE.path,
-            request_serializer=GENERATE.request.SerializeToString,
-            response_deserializer=GENERATE.response.FromString,
-        )
+        self._generate = _streaming(self._channel, GENERATE)
+        self._translate = _streaming(self._channel, TRANSLATE)
+        self._score = _streaming(self._channel, SCORE)
         self._classify = _unary(self._channel, CLASSIFY)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
@@ -104,10 +123,82 @@ class AsyncClient:
         """Continues every prompt `n` times; the pieces of all sequences come interleaved."""
         request = wire.generate_request(model, version, prompts, n, options)
         return PieceStream(
-            lambda remaining_s: self._start(request, remaining_s),
+            lambda remaining_s: self._begin(self._generate, request, remaining_s),
             self._connection.attempts(timeout_s),
-            sequences=len(request.prompts) * n,
+            Inbox(wire.pieces, len(request.prompts) * n),
         )
+
+    def stream_translations(
+        self,
+        model: str,
+        sources: str | Sequence[Prompt],
+        *,
+        version: str = "",
+        options: DecodingOptions = MODEL_DEFAULTS,
+        wanted: Translating = AS_THEY_COME,
+        timeout_s: float | None = None,
+    ) -> TranslationStream:
+        """Translates sources; what is new of each comes as the server sends it.
+
+        Raises:
+            InvalidRequest: a value that the wire cannot carry; all else that can go wrong
+                is raised by the stream.
+        """
+        request = wire.translate_request(model, version, sources, options, wanted)
+        return TranslationStream(
+            lambda remaining_s: self._begin(self._translate, request, remaining_s),
+            self._connection.attempts(timeout_s),
+            Inbox(wire.translation_updates, len(request.sources)),
+        )
+
+    async def translate(
+        self,
+        model: str,
+        sources: str | Sequence[Prompt],
+        *,
+        version: str = "",
+        options: DecodingOptions = MODEL_DEFAULTS,
+        wanted: Translating = AS_THEY_COME,
+        timeout_s: float | None = None,
+    ) -> list[Translation]:
+        """Translates sources, one result each in their order."""
+        async with self.stream_translations(
+            model, sources, version=version, options=options, wanted=wanted, timeout_s=timeout_s
+        ) as updates:
+            done = {update.source_index: update async for update in updates if update.is_last}
+        return [translation(done[index]) for index in sorted(done)]
+
+    def stream_scores(
+        self,
+        model: str,
+        texts: str | Sequence[Prompt],
+        *,
+        sources: str | Sequence[Prompt] | None = None,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> ScoreStream:
+        """Scores texts; each score comes as it is ready."""
+        request = wire.score_request(model, version, texts, sources)
+        return ScoreStream(
+            lambda remaining_s: self._begin(self._score, request, remaining_s),
+            self._connection.attempts(timeout_s),
+            Inbox(wire.text_scores, len(request.inputs)),
+        )
+
+    async def score(
+        self,
+        model: str,
+        texts: str | Sequence[Prompt],
+        *,
+        sources: str | Sequence[Prompt] | None = None,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[TextScore]:
+        """How likely a model finds texts, or translations of sources; in their order."""
+        async with self.stream_scores(
+            model, texts, sources=sources, version=version, timeout_s=timeout_s
+        ) as scores:
+            return sorted([score async for score in scores], key=lambda score: score.input_index)
 
     async def classify(
         self,
@@ -144,9 +235,14 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _start(self, request: generation_pb2.GenerateRequest, remaining_s: float | None) -> Call:
+    def _begin(
+        self,
+        call: grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        remaining_s: float | None,
+    ) -> grpc.aio.UnaryStreamCall[RequestT, ResponseT]:
         self._check_open()
-        return self._generate(request, timeout=remaining_s)
+        return call(request, timeout=remaining_s)
 
     async def _call(
         self,
@@ -183,6 +279,16 @@ def _unary(
     channel: grpc.aio.Channel, method: Method[RequestT, ResponseT]
 ) -> grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT]:
     return channel.unary_unary(
+        method.path,
+        request_serializer=method.request.SerializeToString,
+        response_deserializer=method.response.FromString,
+    )
+
+
+def _streaming(
+    channel: grpc.aio.Channel, method: Method[RequestT, ResponseT]
+) -> grpc.aio.UnaryStreamMultiCallable[RequestT, ResponseT]:
+    return channel.unary_stream(
         method.path,
         request_serializer=method.request.SerializeToString,
         response_deserializer=method.response.FromString,

@@ -1,41 +1,44 @@
-"""What `AsyncClient.generate` and `AsyncClient.generate_many` give; `streams` with await."""
+"""What the streaming calls of `AsyncClient` give; `streams` with await."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Self
+from typing import Any, Generic, Self
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 
 from stepwire.errors import cancelled, from_rpc
-from stepwire.messages import Piece
-from stepwire.receiving import Inbox, Transcript
+from stepwire.messages import Piece, TextScore, TranslationUpdate
+from stepwire.receiving import Inbox, ItemT, ResponseT, Transcript
 from stepwire.retry import Attempts
 from stepwire.v1 import generation_pb2
 
-Call = grpc.aio.UnaryStreamCall[generation_pb2.GenerateRequest, generation_pb2.GenerateResponse]
-Start = Callable[[float | None], Call]
 
-
-class PieceStream(AsyncIterator[Piece]):
-    """Pieces of one or many sequences, as the server sends them.
+class Stream(AsyncIterator[ItemT], Generic[ResponseT, ItemT]):
+    """What one call brings, as the server sends it.
 
     Leaving its `async with` block, closing it or dropping it cancels the call, and the
     server frees its rows. For one reader; `close` may come from any task.
     """
 
-    def __init__(self, start: Start, attempts: Attempts, sequences: int) -> None:
+    def __init__(
+        self,
+        start: Callable[[float | None], "grpc.aio.UnaryStreamCall[Any, ResponseT]"],
+        attempts: Attempts,
+        inbox: Inbox[ResponseT, ItemT],
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._start = start
         self._attempts = attempts
-        self._inbox = Inbox(sequences)
+        self._inbox = inbox
         self._closed = asyncio.Event()
         self._begin()
 
-    async def __anext__(self) -> Piece:
-        while (piece := self._inbox.take()) is None:
+    async def __anext__(self) -> ItemT:
+        while (item := self._inbox.take()) is None:
             await self._receive()
-        return piece
+        return item
 
     def close(self) -> None:
         """Cancels the call unless it has ended; a reader that waits gets Cancelled."""
@@ -74,8 +77,8 @@ class PieceStream(AsyncIterator[Piece]):
             self._accept(response)
 
     def _accept(self, response: object) -> None:
-        if isinstance(response, generation_pb2.GenerateResponse):
-            self._inbox.add(response)
+        if isinstance(response, Message):
+            self._inbox.add(response)  # type: ignore[arg-type]  # of this call's own kind
         else:  # grpc's mark of the end
             self._inbox.end()
             raise StopAsyncIteration
@@ -85,6 +88,11 @@ class PieceStream(AsyncIterator[Piece]):
         if self._inbox.started or await set_within(self._closed, self._attempts.pause_after(error)):
             raise error
         self._begin()
+
+
+PieceStream = Stream[generation_pb2.GenerateResponse, Piece]
+TranslationStream = Stream[generation_pb2.TranslateResponse, TranslationUpdate]
+ScoreStream = Stream[generation_pb2.ScoreResponse, TextScore]
 
 
 class TextStream(Transcript, AsyncIterator[str]):

@@ -10,11 +10,31 @@ from stepwire import describing, wire
 from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, ChannelOption, Connection
 from stepwire.descriptions import Model, ModelSummary
 from stepwire.errors import cancelled, from_rpc
-from stepwire.messages import MODEL_DEFAULTS, Classification, DecodingOptions, Prompt
-from stepwire.methods import CLASSIFY, GENERATE, GET_MODEL, LIST_MODELS, Method, RequestT, ResponseT
+from stepwire.messages import (
+    AS_THEY_COME,
+    MODEL_DEFAULTS,
+    Classification,
+    DecodingOptions,
+    Prompt,
+    TextScore,
+    Translating,
+    Translation,
+)
+from stepwire.methods import (
+    CLASSIFY,
+    GENERATE,
+    GET_MODEL,
+    LIST_MODELS,
+    SCORE,
+    TRANSLATE,
+    Method,
+    RequestT,
+    ResponseT,
+)
+from stepwire.receiving import Inbox, translation
 from stepwire.retry import DEFAULT_RETRY, Retry
-from stepwire.streams import Call, PieceStream, TextStream
-from stepwire.v1 import generation_pb2, models_pb2
+from stepwire.streams import PieceStream, ScoreStream, TextStream, TranslationStream
+from stepwire.v1 import models_pb2
 
 
 class Client:
@@ -53,11 +73,9 @@ class Client:
         )
         self._closed = threading.Event()
         self._channel = _channel(self._connection)
-        self._generate = self._channel.unary_stream(
-            GENERATE.path,
-            request_serializer=GENERATE.request.SerializeToString,
-            response_deserializer=GENERATE.response.FromString,
-        )
+        self._generate = _streaming(self._channel, GENERATE)
+        self._translate = _streaming(self._channel, TRANSLATE)
+        self._score = _streaming(self._channel, SCORE)
         self._classify = _unary(self._channel, CLASSIFY)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
@@ -96,10 +114,82 @@ class Client:
         """Continues every prompt `n` times; the pieces of all sequences come interleaved."""
         request = wire.generate_request(model, version, prompts, n, options)
         return PieceStream(
-            lambda remaining_s: self._start(request, remaining_s),
+            lambda remaining_s: self._begin(self._generate, request, remaining_s),
             self._connection.attempts(timeout_s),
-            sequences=len(request.prompts) * n,
+            Inbox(wire.pieces, len(request.prompts) * n),
         )
+
+    def stream_translations(
+        self,
+        model: str,
+        sources: str | Sequence[Prompt],
+        *,
+        version: str = "",
+        options: DecodingOptions = MODEL_DEFAULTS,
+        wanted: Translating = AS_THEY_COME,
+        timeout_s: float | None = None,
+    ) -> TranslationStream:
+        """Translates sources; what is new of each comes as the server sends it.
+
+        Raises:
+            InvalidRequest: a value that the wire cannot carry; all else that can go wrong
+                is raised by the stream.
+        """
+        request = wire.translate_request(model, version, sources, options, wanted)
+        return TranslationStream(
+            lambda remaining_s: self._begin(self._translate, request, remaining_s),
+            self._connection.attempts(timeout_s),
+            Inbox(wire.translation_updates, len(request.sources)),
+        )
+
+    def translate(
+        self,
+        model: str,
+        sources: str | Sequence[Prompt],
+        *,
+        version: str = "",
+        options: DecodingOptions = MODEL_DEFAULTS,
+        wanted: Translating = AS_THEY_COME,
+        timeout_s: float | None = None,
+    ) -> list[Translation]:
+        """Translates sources, one result each in their order."""
+        with self.stream_translations(
+            model, sources, version=version, options=options, wanted=wanted, timeout_s=timeout_s
+        ) as updates:
+            done = {update.source_index: update for update in updates if update.is_last}
+        return [translation(done[index]) for index in sorted(done)]
+
+    def stream_scores(
+        self,
+        model: str,
+        texts: str | Sequence[Prompt],
+        *,
+        sources: str | Sequence[Prompt] | None = None,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> ScoreStream:
+        """Scores texts; each score comes as it is ready."""
+        request = wire.score_request(model, version, texts, sources)
+        return ScoreStream(
+            lambda remaining_s: self._begin(self._score, request, remaining_s),
+            self._connection.attempts(timeout_s),
+            Inbox(wire.text_scores, len(request.inputs)),
+        )
+
+    def score(
+        self,
+        model: str,
+        texts: str | Sequence[Prompt],
+        *,
+        sources: str | Sequence[Prompt] | None = None,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[TextScore]:
+        """How likely a model finds texts, or translations of sources; in their order."""
+        with self.stream_scores(
+            model, texts, sources=sources, version=version, timeout_s=timeout_s
+        ) as scores:
+            return sorted([score for score in scores], key=lambda score: score.input_index)
 
     def classify(
         self,
@@ -136,9 +226,14 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _start(self, request: generation_pb2.GenerateRequest, remaining_s: float | None) -> Call:
+    def _begin(
+        self,
+        call: "grpc.UnaryStreamMultiCallable[RequestT, ResponseT]",
+        request: RequestT,
+        remaining_s: float | None,
+    ) -> "grpc.CallIterator[ResponseT]":
         self._check_open()
-        return self._generate(request, timeout=remaining_s)
+        return call(request, timeout=remaining_s)
 
     def _call(
         self,
@@ -169,6 +264,16 @@ def _unary(
     channel: grpc.Channel, method: Method[RequestT, ResponseT]
 ) -> "grpc.UnaryUnaryMultiCallable[RequestT, ResponseT]":
     return channel.unary_unary(
+        method.path,
+        request_serializer=method.request.SerializeToString,
+        response_deserializer=method.response.FromString,
+    )
+
+
+def _streaming(
+    channel: grpc.Channel, method: Method[RequestT, ResponseT]
+) -> "grpc.UnaryStreamMultiCallable[RequestT, ResponseT]":
+    return channel.unary_stream(
         method.path,
         request_serializer=method.request.SerializeToString,
         response_deserializer=method.response.FromString,

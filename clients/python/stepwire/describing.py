@@ -18,6 +18,7 @@ from stepwire.v1 import models_pb2
 TASKS = {
     models_pb2.TASK_GENERATION: Task.GENERATION,
     models_pb2.TASK_CLASSIFICATION: Task.CLASSIFICATION,
+    models_pb2.TASK_TRANSLATION: Task.TRANSLATION,
 }
 MODEL_STATES = {
     models_pb2.MODEL_STATE_LOADING: ModelState.LOADING,
@@ -68,6 +69,7 @@ def _limits(limits: models_pb2.ModelLimits) -> ModelLimits:
         max_new_tokens=limits.max_new_tokens,
         vocabulary_size=limits.vocabulary_size,
         max_inputs_per_call=limits.max_inputs_per_call,
+        max_beam_width=limits.max_beam_width,
     )
 
 

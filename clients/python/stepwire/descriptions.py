@@ -8,8 +8,9 @@ from enum import StrEnum
 class Task(StrEnum):
     """What a model does, and so which calls it answers."""
 
-    GENERATION = "generation"  # generate
+    GENERATION = "generation"  # generate, score
     CLASSIFICATION = "classification"  # classify
+    TRANSLATION = "translation"  # translate, score
     UNKNOWN = "unknown"  # the server is newer than this client
 
 
@@ -42,6 +43,7 @@ class ModelLimits:
     max_new_tokens: int
     vocabulary_size: int
     max_inputs_per_call: int
+    max_beam_width: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

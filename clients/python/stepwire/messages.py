@@ -20,6 +20,13 @@ class FinishReason(StrEnum):
     UNKNOWN = "unknown"  # the server is newer than this client
 
 
+class LengthNormalization(StrEnum):
+    """What the score of a hypothesis is divided by."""
+
+    PLAIN = "plain"  # length ** length_penalty
+    GNMT = "gnmt"  # ((5 + length) / 6) ** length_penalty
+
+
 @dataclass(frozen=True, kw_only=True)
 class DecodingOptions:
     """How the next token is chosen. None leaves it to the model's default.
@@ -42,6 +49,14 @@ class DecodingOptions:
     stop_token_ids: Sequence[int] = ()  # tokens that do the same
     seed: int | None = None  # the same seed gives the same tokens
     logprobs: int | None = None  # log-probabilities of this many likeliest tokens
+    beam_width: int | None = None  # hypotheses that a search keeps; 1 is no search
+    num_hypotheses: int | None = None  # how many of the best to give
+    length_penalty: float | None = None  # a score is divided by length to this power
+    length_normalization: LengthNormalization | None = None  # what length means there
+    coverage_penalty: float | None = None  # weight of what was not looked at, in [0, 5]
+    patience: float | None = None  # the search ends with this times beam_width complete
+    suppress_tokens: Sequence[int] = ()  # never generated
+    prefix_bias_beta: float | None = None  # makes a target prefix a wish, in [0, 1)
 
     def __post_init__(self) -> None:
         # A text is a sequence of texts too, and would stop at each of its characters.
@@ -50,6 +65,19 @@ class DecodingOptions:
 
 
 MODEL_DEFAULTS = DecodingOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translating:
+    """What is wanted of translations, besides how their tokens are chosen."""
+
+    target_prefixes: str | Sequence[Prompt | None] | None = None  # how each must, or should, begin
+    replace_unknowns: bool = False  # put the source's own text where the model knows no word
+    return_attention: bool = False  # where the model looked at each token
+    return_alternatives: bool = False  # the likeliest first tokens, each continued greedily
+
+
+AS_THEY_COME = Translating()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +111,19 @@ class GenerationSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """One complete answer."""
+
+    text: str
+    score: float  # what hypotheses are ranked by; higher is better
+    logprob: float  # sum over its tokens, after all options, the end included
+    token_ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprobs, ...]  # one for each token, if asked for
+    finish_reason: FinishReason
+    attention: tuple[tuple[float, ...], ...]  # one for each token, if asked for
+
+
+@dataclass(frozen=True, kw_only=True)
 class Piece:
     """New text of one sequence."""
 
@@ -92,6 +133,71 @@ class Piece:
     token_ids: tuple[int, ...]
     logprobs: tuple[TokenLogprobs, ...]  # one for each token, if asked for
     summary: GenerationSummary | None  # in the last piece of a sequence only
+    tail: str = ""  # how a search would go on behind the text; replaces the tail before it
+    hypotheses: tuple[Hypothesis, ...] = ()  # in the last piece of a search, best first
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more comes of its sequence."""
+        return self.summary is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationSummary:
+    """What one source cost."""
+
+    source_tokens: int
+    source_token_texts: tuple[str, ...]  # if the attention was asked for
+    generated_tokens: int  # of the best hypothesis
+    seed: int  # that was used
+    source_cached: bool  # whether its encoding was still at hand
+    queue_seconds: float  # from arrival to the first decoder step, encoding included
+    first_token_seconds: float
+    total_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationUpdate:
+    """What is new of one source."""
+
+    source_index: int  # which source of the call, from 0
+    text: str  # never taken back
+    tail: str  # how it would go on now; replaces the tail before it
+    hypotheses: tuple[Hypothesis, ...]  # in the last update of a source, best first
+    summary: TranslationSummary | None  # in the last update of a source only
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more comes of its source."""
+        return self.summary is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """A source, translated."""
+
+    hypotheses: tuple[Hypothesis, ...]  # best first
+    summary: TranslationSummary
+
+    @property
+    def text(self) -> str:
+        """The best translation."""
+        return self.hypotheses[0].text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextScore:
+    """How likely a model finds one text."""
+
+    input_index: int  # which text of the call, from 0
+    tokens: tuple[TokenLogprob, ...]  # with their log-probabilities, the end included
+    logprob: float  # their sum
+    perplexity: float
+
+    @property
+    def is_last(self) -> bool:
+        """A text has one score."""
+        return True
 
 
 @dataclass(frozen=True, kw_only=True)

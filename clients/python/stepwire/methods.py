@@ -28,6 +28,16 @@ GENERATE = Method(
     request=generation_pb2.GenerateRequest,
     response=generation_pb2.GenerateResponse,
 )
+TRANSLATE = Method(
+    path="/stepwire.v1.GenerationService/Translate",
+    request=generation_pb2.TranslateRequest,
+    response=generation_pb2.TranslateResponse,
+)
+SCORE = Method(
+    path="/stepwire.v1.GenerationService/Score",
+    request=generation_pb2.ScoreRequest,
+    response=generation_pb2.ScoreResponse,
+)
 CLASSIFY = Method(
     path="/stepwire.v1.LabelingService/Classify",
     request=labeling_pb2.ClassifyRequest,

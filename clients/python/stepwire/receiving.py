@@ -1,44 +1,60 @@
 """What has arrived on a stream: the half of both clients' streams that does no I/O."""
 
 from collections import deque
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
-from stepwire import wire
 from stepwire.errors import InternalError
-from stepwire.messages import GenerationSummary, Piece
-from stepwire.v1 import generation_pb2
+from stepwire.messages import GenerationSummary, Piece, Translation, TranslationUpdate
 
 
-class Inbox:
-    """Pieces between arriving and being handed out."""
+class Item(Protocol):
+    """Something that a stream brings."""
 
-    def __init__(self, sequences: int) -> None:
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more comes of the same sequence."""
+        ...
+
+
+ItemT = TypeVar("ItemT", bound=Item)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+class Inbox(Generic[ResponseT, ItemT]):
+    """Items between arriving and being handed out."""
+
+    def __init__(self, unpack: Callable[[ResponseT], list[ItemT]], sequences: int) -> None:
         """Starts empty.
 
         Args:
-            sequences: how many were asked for, prompts times samples.
+            unpack: turns a message into items.
+            sequences: how many were asked for.
         """
-        self._waiting: deque[Piece] = deque()
+        self._unpack = unpack
+        self._waiting: deque[ItemT] = deque()
         self._unfinished = sequences
         self.started = False  # from here on another attempt would repeat text
 
-    def add(self, response: generation_pb2.GenerateResponse) -> None:
+    def add(self, response: ResponseT) -> None:
         """Takes a message in."""
         self.started = True
-        for piece in wire.pieces(response):
-            self._waiting.append(piece)
-            self._unfinished -= piece.summary is not None
+        for item in self._unpack(response):
+            self._waiting.append(item)
+            self._unfinished -= item.is_last
 
-    def take(self) -> Piece | None:
-        """The next piece, None if the next message must come first."""
+    def take(self) -> ItemT | None:
+        """The next item, None if the next message must come first."""
         return self._waiting.popleft() if self._waiting else None
 
     def end(self) -> None:
         """Checks that the stream that has ended is whole.
 
         Raises:
-            InternalError: a sequence has no summary, so its text may be cut short.
+            InternalError: a sequence did not come to its end, so it may be cut short.
         """
         if self._unfinished > 0:
             raise InternalError(
@@ -74,3 +90,9 @@ class Transcript:
         if self._summary is None:
             raise RuntimeError("there is no summary before the stream has ended")
         return self._summary
+
+
+def translation(update: TranslationUpdate) -> Translation:
+    """The whole of what the last update of a source tells."""
+    assert update.summary is not None
+    return Translation(hypotheses=update.hypotheses, summary=update.summary)

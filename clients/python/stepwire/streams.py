@@ -1,47 +1,51 @@
-"""What `Client.generate` and `Client.generate_many` give."""
+"""What the streaming calls of `Client` give."""
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 import grpc
 
 from stepwire.errors import from_rpc
-from stepwire.messages import Piece
-from stepwire.receiving import Inbox, Transcript
+from stepwire.messages import Piece, TextScore, TranslationUpdate
+from stepwire.receiving import Inbox, ItemT, ResponseT, Transcript
 from stepwire.retry import Attempts
 from stepwire.v1 import generation_pb2
 
+MessageT = TypeVar("MessageT", covariant=True)
 
-class Call(Protocol):
+
+class Call(Protocol[MessageT]):
     """What is needed of a call under way."""
 
-    def __iter__(self) -> Iterator[generation_pb2.GenerateResponse]: ...
+    def __iter__(self) -> Iterator[MessageT]: ...
 
     def cancel(self) -> object: ...
 
 
-Start = Callable[[float | None], Call]
-
-
-class PieceStream(Iterator[Piece]):
-    """Pieces of one or many sequences, as the server sends them.
+class Stream(Iterator[ItemT], Generic[ResponseT, ItemT]):
+    """What one call brings, as the server sends it.
 
     Leaving its `with` block, closing it or dropping it cancels the call, and the server
     frees its rows. For one reader; `close` may come from any thread.
     """
 
-    def __init__(self, start: Start, attempts: Attempts, sequences: int) -> None:
+    def __init__(
+        self,
+        start: Callable[[float | None], Call[ResponseT]],
+        attempts: Attempts,
+        inbox: Inbox[ResponseT, ItemT],
+    ) -> None:
         self._start = start
         self._attempts = attempts
-        self._inbox = Inbox(sequences)
+        self._inbox = inbox
         self._closed = threading.Event()
         self._begin()
 
-    def __next__(self) -> Piece:
-        while (piece := self._inbox.take()) is None:
+    def __next__(self) -> ItemT:
+        while (item := self._inbox.take()) is None:
             self._receive()
-        return piece
+        return item
 
     def close(self) -> None:
         """Cancels the call unless it has ended; a reader that waits gets Cancelled."""
@@ -83,6 +87,11 @@ class PieceStream(Iterator[Piece]):
         self._begin()
         if self._closed.is_set():  # while the new call began, so that it was not cancelled
             self._call.cancel()
+
+
+PieceStream = Stream[generation_pb2.GenerateResponse, Piece]
+TranslationStream = Stream[generation_pb2.TranslateResponse, TranslationUpdate]
+ScoreStream = Stream[generation_pb2.ScoreResponse, TextScore]
 
 
 class TextStream(Transcript, Iterator[str]):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 
-from stepwire.cli import classify, generate, models
+from stepwire.cli import classify, generate, models, score, translate
 from stepwire.cli.arguments import parse
 from stepwire.cli.lines import InputError
 from stepwire.client import Client
@@ -20,6 +20,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Client], None]] = {
     "show": models.run_show,
     "generate": generate.run,
     "classify": classify.run,
+    "translate": translate.run,
+    "score": score.run,
 }
 
 

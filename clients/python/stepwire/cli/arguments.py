@@ -3,25 +3,37 @@
 import argparse
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 
 from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
+from stepwire.messages import DecodingOptions, LengthNormalization
 from stepwire.retry import check_timeout
 
-_FIELD_OF = {"stop-token-id": "stop_token_ids"}  # the others are spelt as their flags
+# The others are spelt as their flags.
+_FIELD_OF = {"stop-token-id": "stop_token_ids", "suppress-token": "suppress_tokens"}
+_WITH_TEXTS = ("classify", "translate", "score")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The arguments as attributes; exits with 2 where they make no sense."""
     parser = _parser(os.environ.get("STEPWIRE_ADDRESS") or DEFAULT_TARGET)
     args, rest = parser.parse_known_args(argv)
-    if rest and args.command == "classify":
+    if rest and args.command in _WITH_TEXTS:
         rest = _take_texts(rest, args.texts)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if args.command == "classify" and args.texts and args.file:
+    if args.command in _WITH_TEXTS and args.texts and args.file:
         parser.error("give texts or --file, not both")
     return args
+
+
+def decoding_options(args: argparse.Namespace) -> DecodingOptions:
+    """What the flags say about how tokens are chosen."""
+    named = {field.name: getattr(args, field.name) for field in fields(DecodingOptions)}
+    if args.length_normalization:
+        named["length_normalization"] = LengthNormalization(args.length_normalization)
+    return DecodingOptions(**named | {"logit_bias": dict(args.logit_bias)})
 
 
 def _take_texts(rest: list[str], texts: list[str]) -> list[str]:
@@ -46,6 +58,8 @@ def _parser(address: str) -> argparse.ArgumentParser:
     _add_show(commands.add_parser("show", help="describe one model"))
     _add_generate(commands.add_parser("generate", help="continue prompts"))
     _add_classify(commands.add_parser("classify", help="label texts"))
+    _add_translate(commands.add_parser("translate", help="translate texts"))
+    _add_score(commands.add_parser("score", help="say how likely texts are"))
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print JSON, an object a line")
         _add_connection(command)
@@ -113,6 +127,12 @@ def _add_options(group: argparse._ArgumentGroup) -> None:
         ("no-repeat-ngram-size", int, "no sequence of this many tokens twice"),
         ("seed", int, "the same seed gives the same text"),
         ("logprobs", int, "with --json: log-probabilities of this many likeliest tokens"),
+        ("beam-width", int, "hypotheses that a search keeps; 1 is no search"),
+        ("num-hypotheses", int, "how many of the best to print"),
+        ("length-penalty", float, "divide a score by length to this power"),
+        ("coverage-penalty", float, "weight of what was not looked at in the source"),
+        ("patience", float, "search until this many beams of hypotheses are complete"),
+        ("prefix-bias-beta", float, "make the prefix a wish: its share of the probability"),
     ):
         metavar = "N" if kind is int else "X"
         group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
@@ -120,6 +140,7 @@ def _add_options(group: argparse._ArgumentGroup) -> None:
         ("logit-bias", _bias, "ID=BIAS", "add to the logit of a token; repeatable"),
         ("stop", str, "TEXT", "end where this text appears; repeatable"),
         ("stop-token-id", int, "ID", "end where this token is chosen; repeatable"),
+        ("suppress-token", int, "ID", "never choose this token; repeatable"),
     ):
         group.add_argument(
             f"--{name}",
@@ -131,14 +152,56 @@ def _add_options(group: argparse._ArgumentGroup) -> None:
             help=text,
         )
 
+    group.add_argument(
+        "--length-normalization",
+        choices=[kind.value for kind in LengthNormalization],
+        help="what length means in --length-penalty",
+    )
 
-def _add_classify(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Label texts, one result a line in their order."
+
+def _add_translate(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Translate texts, one a line in their order."
     _add_model(parser)
+    _add_texts(parser)
+    parser.add_argument("--prefix", metavar="TEXT", help="how every translation must begin")
+    parser.add_argument(
+        "--replace-unknowns",
+        action="store_true",
+        help="put the source's own text where the model knows no word",
+    )
+    parser.add_argument(
+        "--alternatives",
+        action="store_true",
+        help="the likeliest first tokens, each continued, as many as --num-hypotheses",
+    )
+    parser.add_argument(
+        "--attention", metavar="PNG", help="draw where the model looked, for a single text"
+    )
+    _add_options(parser.add_argument_group("decoding (default: the model's own)"))
+
+
+def _add_score(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print the perplexity of texts, or of translations of sources."
+    _add_model(parser)
+    _add_texts(parser)
+    sources = parser.add_mutually_exclusive_group()
+    sources.add_argument("--source", metavar="TEXT", help="what every text translates")
+    sources.add_argument(
+        "--sources-file", metavar="PATH", help="what the texts translate, one a line"
+    )
+
+
+def _add_texts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "texts", nargs="*", metavar="TEXT", help="without any, one a line from standard input"
     )
     parser.add_argument("--file", metavar="PATH", help="read one text a line from this file")
+
+
+def _add_classify(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Label texts, one result a line in their order."
+    _add_model(parser)
+    _add_texts(parser)
     parser.add_argument("--truncate", action="store_true", help="cut texts over the model's limit")
 
 

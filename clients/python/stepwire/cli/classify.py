@@ -1,10 +1,8 @@
 """`stepwire classify`."""
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from stepwire.cli.lines import STANDARD_INPUT, Batch, Source, located
+from stepwire.cli.lines import STANDARD_INPUT, Batch, batches_of, located
 from stepwire.cli.pipeline import in_order
 from stepwire.cli.terminal import as_json, progress
 from stepwire.client import Client
@@ -26,27 +24,12 @@ def run(args: argparse.Namespace, client: Client) -> None:
         ]
 
     with (
-        _batches(args) as (total, batches),
+        batches_of(args, TEXTS_PER_CALL) as (total, batches),
         progress(total) as shown,
         in_order(lines, batches, CALLS_IN_FLIGHT) as results,
     ):
         for result in results:
             shown.write_lines(result)
-
-
-@contextmanager
-def _batches(args: argparse.Namespace) -> Iterator[tuple[int | None, Iterator[Batch]]]:
-    """How many texts there are, if that is known, and the texts."""
-    if args.texts:
-        yield len(args.texts), _cut(args.texts)
-        return
-    with Source.open(args.file) as source:
-        yield source.count(), source.batches(TEXTS_PER_CALL)
-
-
-def _cut(texts: list[str]) -> Iterator[Batch]:
-    for start in range(0, len(texts), TEXTS_PER_CALL):
-        yield Batch(first=start + 1, texts=texts[start : start + TEXTS_PER_CALL])
 
 
 def _classified(args: argparse.Namespace, client: Client, batch: Batch) -> list[Classification]:

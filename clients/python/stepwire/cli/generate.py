@@ -3,13 +3,14 @@
 import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
+from stepwire.cli.arguments import decoding_options
 from stepwire.cli.lines import STANDARD_INPUT, Source, located
 from stepwire.cli.terminal import as_json, write, write_lines
 from stepwire.client import Client
 from stepwire.errors import InvalidRequest
-from stepwire.messages import DecodingOptions, GenerationSummary, Piece
+from stepwire.messages import GenerationSummary, Hypothesis, Piece
 
 SEQUENCES_PER_CALL = 32
 
@@ -27,6 +28,11 @@ class Continuation:
     def text(self) -> str:
         """All of it."""
         return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def hypotheses(self) -> tuple[Hypothesis, ...]:
+        """What a search found, best first; nothing without a search."""
+        return self.pieces[-1].hypotheses
 
 
 def run(args: argparse.Namespace, client: Client) -> None:
@@ -70,7 +76,7 @@ def _lines() -> list[str]:
 
 def _continue(args: argparse.Namespace, client: Client, prompts: list[str], part: range) -> None:
     """Makes one call for a part of the prompts."""
-    if len(prompts) == 1 and args.n == 1 and not args.json:
+    if len(prompts) == 1 and args.n == 1 and not args.json and not args.num_hypotheses:
         _stream(args, client, prompts[0])
         return
     with client.generate_many(
@@ -78,24 +84,19 @@ def _continue(args: argparse.Namespace, client: Client, prompts: list[str], part
         prompts[part.start : part.stop],
         n=args.n,
         version=args.model_version,
-        options=_options(args),
+        options=decoding_options(args),
     ) as pieces:
         for it in whole(pieces, args.n, part.start):
             write_lines([_as_json(it) if args.json else _as_text(it, args.n)])
 
 
 def _stream(args: argparse.Namespace, client: Client, prompt: str) -> None:
-    version, options = args.model_version, _options(args)
+    version, options = args.model_version, decoding_options(args)
     with client.generate(args.model, prompt, version=version, options=options) as stream:
         for text in stream:
             write(text)
     if not stream.text.endswith("\n"):
         write("\n")
-
-
-def _options(args: argparse.Namespace) -> DecodingOptions:
-    named = {field.name: getattr(args, field.name) for field in fields(DecodingOptions)}
-    return DecodingOptions(**named | {"logit_bias": dict(args.logit_bias)})
 
 
 def _as_json(it: Continuation) -> str:
@@ -106,10 +107,15 @@ def _as_json(it: Continuation) -> str:
         **asdict(it.summary),
         "token_ids": [token for piece in it.pieces for token in piece.token_ids],
     }
+    if it.hypotheses:
+        told["hypotheses"] = [{"text": h.text, "score": h.score} for h in it.hypotheses]
     logprobs = [asdict(position) for piece in it.pieces for position in piece.logprobs]
     return as_json(told | {"logprobs": logprobs} if logprobs else told)
 
 
 def _as_text(it: Continuation, n: int) -> str:
+    if len(it.hypotheses) > 1:
+        found = [f"{h.score:.4f}\t{' '.join(h.text.split())}" for h in it.hypotheses]
+        return "\n".join([f"[{it.prompt_index}]", *found])
     sample = f".{it.sample_index}" if n > 1 else ""
     return f"[{it.prompt_index}{sample}]\n{it.text.removesuffix(chr(10))}"

@@ -1,5 +1,6 @@
 """Texts from standard input or a file, one a line."""
 
+import argparse
 import os
 import re
 import stat
@@ -28,7 +29,7 @@ def located(error: InvalidRequest, first: int, source: str | None) -> Exception:
         first: line of the call's first text.
         source: where lines come from; None if they do not come from lines.
     """
-    found = re.match(r"(?:texts|prompts)\[(\d+)\]", error.details.get("field", ""))
+    found = re.match(r"(?:texts|prompts|sources|inputs)\[(\d+)\]", error.details.get("field", ""))
     if found is None or source is None:
         return error
     return InputError(f"line {first + int(found[1])} of {source}: {error}")
@@ -40,6 +41,21 @@ class Batch:
 
     first: int  # number of the first text, from 1
     texts: list[str]
+
+
+@contextmanager
+def batches_of(args: argparse.Namespace, size: int) -> Iterator[tuple[int | None, Iterator[Batch]]]:
+    """How many texts a command is given, if that is known, and the texts."""
+    if args.texts:
+        yield len(args.texts), _cut(args.texts, size)
+        return
+    with Source.open(args.file) as source:
+        yield source.count(), source.batches(size)
+
+
+def _cut(texts: list[str], size: int) -> Iterator[Batch]:
+    for start in range(0, len(texts), size):
+        yield Batch(first=start + 1, texts=texts[start : start + size])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ little data, most of it translated by a machine; do not expect translations to r
 bidirectional LSTM reads, a decoder of two LSTM layers with general attention writes (see \
 multi30k-en-de)."""
 TOKENS = """\
-4,000 byte-pair tokens that both languages share, over NFC syllables, cased; decoding restores \
+2,500 byte-pair tokens that both languages share, over NFC syllables, cased; decoding restores \
 the text exactly. While training, tokens are taken apart at random into those they were merged \
 from. Characters outside the vocabulary are unknown."""
 SPLIT = """\
@@ -48,29 +48,29 @@ def _recipe(*, into_korean: bool) -> Recipe:
         publication=_publication(into_korean=into_korean),
         data=Everyday(
             into_korean=into_korean,
-            cutting=Cutting(vocabulary=4_000, rows=64, take_apart=0.15, seed=1),
+            cutting=Cutting(vocabulary=2_500, rows=64, take_apart=0.1, seed=1),
         ),
         model=Translator.Config(
             encoder=Encoder.Config(
                 layers=1,
                 hidden=192,
                 embedding=192,
-                token_dropout=0.1,
-                embedding_dropout=0.3,
-                layer_dropout=0.3,
-                weight_dropout=0.2,
+                token_dropout=0.05,
+                embedding_dropout=0.2,
+                layer_dropout=0.2,
+                weight_dropout=0.1,
             ),
             layers=2,
             hidden=256,
-            layer_dropout=0.4,
-            output_dropout=0.4,
+            layer_dropout=0.25,
+            output_dropout=0.25,
         ),
-        steps=2_200,
-        learning_rate=2e-3,
+        steps=3_000,
+        learning_rate=3e-3,
         weight_decay=0.02,
         label_smoothing=0.1,
         ema_decay=0.998,
-        evaluate_every=275,
+        evaluate_every=250,
         seed=1,
     )
 

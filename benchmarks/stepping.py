@@ -18,7 +18,7 @@ from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import Graph, StepGraph
-from stepwire_server.engine.job import Delivery, Job
+from stepwire_server.engine.job import Delivery, Job, SearchUpdate
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.errors import StepwireError
 from stepwire_server.metrics import Metrics, ModelMetrics
@@ -73,7 +73,7 @@ class EngineLoop:
             suppressed=spec.tokenizer.suppressed,
         )
         self._engine = Engine(
-            RunningBatch(step, sampler, batching.max_rows),
+            {0: RunningBatch(step, sampler, batching.max_rows)},
             batching,
             ModelMetrics(Metrics(CollectorRegistry()), spec.name, spec.version),
             # Deliveries are made on the engine's thread: all its work is in the figure.
@@ -132,6 +132,9 @@ class _Counter:
             self.open -= 1
             if not self.open:
                 self.done.set()
+
+    def update(self, update: SearchUpdate) -> None:
+        """Nothing here searches."""
 
     def fail(self, job: Job, error: StepwireError) -> None:
         self.done.set()

@@ -24,7 +24,7 @@ async def serve(repository: Path, variant: str, threads: int) -> None:
         bundle = open_bundle(location.folder)
         if bundle.manifest.task == "generation":
             generators[location.name] = Generator(bundle, threads)
-        else:
+        elif bundle.manifest.task == "classification":
             classifiers[location.name] = Classifier(bundle, threads)
     server = grpc.aio.server()
     run = VARIANTS[variant]

@@ -25,6 +25,7 @@ REVIEWS = (
     "기대 안 했는데 끝까지 눈을 뗄 수 없었다",
     "스토리가 너무 뻔하고 지루해요...",
 )
+SENTENCE = "I think we should wait here until the rain stops."
 STREAMS = 64
 
 
@@ -115,6 +116,21 @@ def judge_reviews(client: Client) -> None:
         print(f"  {best.label:>8} {best.score:6.1%}  {text}")
 
 
+def translate(client: Client) -> None:
+    """A beam search that streams: what is certain, then all that it found."""
+    title("tatoeba-en-fr translates, five hypotheses at a time")
+    options = DecodingOptions(beam_width=5, num_hypotheses=3)
+    with client.stream_translations("tatoeba-en-fr", SENTENCE, options=options) as updates:
+        for update in updates:
+            if update.text:
+                print(f"  certain: {update.text!r}, and perhaps: {update.tail!r}")
+            found = update.hypotheses
+    for hypothesis in found:
+        print(f"  {hypothesis.score:8.3f}  {hypothesis.text}")
+    [score] = client.score("tatoeba-en-fr", found[0].text, sources=SENTENCE)
+    print(f"  perplexity of the first, asked for by itself: {score.perplexity:.3f}")
+
+
 def refuse(client: Client) -> None:
     """A request that cannot be met."""
     title("What cannot be done is said clearly")
@@ -139,6 +155,7 @@ def main() -> None:
             stream_text(client)
             share_the_batch(client, ready["metrics_port"])
             judge_reviews(client)
+            translate(client)
             refuse(client)
     print(f"\nserver drained and stopped; the tour took {time.monotonic() - began:.1f} s")
 

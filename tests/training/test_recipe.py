@@ -19,6 +19,16 @@ def test_the_rate_rises_in_a_line_and_falls_to_its_end():
     assert rates[-1] == pytest.approx(0.01, abs=0.001)
 
 
+def test_a_second_lower_hill_leaves_the_first_as_it_was():
+    once = replace(tiny.generator(), steps=100, learning_rate=1.0)
+    twice = replace(once, steps=150, again=50)
+    rates = [twice.rate(step) for step in range(150)]
+
+    assert rates[:100] == [once.rate(step) for step in range(100)]
+    assert max(rates[100:]) == pytest.approx(0.3)
+    assert rates[-1] < 0.01
+
+
 def test_words_for_the_card_make_no_other_run_but_settings_do():
     recipe = tiny.generator()
     reworded = replace(recipe, publication=replace(recipe.publication, about="Other words."))

@@ -14,6 +14,8 @@ from stepwire_training.models.network import Network
 from stepwire_zoo.manifest import Dataset as DataSource
 from stepwire_zoo.manifest import Limits
 
+SECOND_HILL = 0.3  # its height, as a share of the first
+
 
 class Data(Protocol):
     """Names a data set and how it is cut into batches."""
@@ -64,6 +66,7 @@ class Recipe:
     learning_rate: float  # at its highest
     warmup: float = 0.1  # share of the steps in which the rate rises
     final_rate: float = 0.01  # share of the highest rate left at the end
+    again: int = 0  # last steps, in which the rate climbs a second, lower hill
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     clip_norm: float = 1.0  # longest gradient let through
@@ -89,10 +92,17 @@ class Recipe:
         return hashlib.sha256(repr(settings).encode()).hexdigest()
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step: up in a line, down along a cosine."""
-        rising = max(1, round(self.warmup * self.steps))
+        """The learning rate of a step: up in a line, down along a cosine, perhaps twice."""
+        first = self.steps - self.again
+        if step < first:
+            return self.learning_rate * self._hill(step, first)
+        return SECOND_HILL * self.learning_rate * self._hill(step - first, self.again)
+
+    def _hill(self, step: int, steps: int) -> float:
+        """How high a hill of so many steps is at one of them, in (0, 1]."""
+        rising = max(1, round(self.warmup * steps))
         if step < rising:
-            return self.learning_rate * (step + 1) / rising
-        progress = (step - rising) / max(1, self.steps - rising)
+            return (step + 1) / rising
+        progress = (step - rising) / max(1, steps - rising)
         falling = 0.5 * (1.0 + math.cos(math.pi * progress))
-        return self.learning_rate * (self.final_rate + (1.0 - self.final_rate) * falling)
+        return self.final_rate + (1.0 - self.final_rate) * falling

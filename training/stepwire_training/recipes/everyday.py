@@ -28,8 +28,8 @@ BLEU = {
     False: "BLEU counts words, as sacrebleu's 13a cuts them.",
 }
 CAVEATS = """\
-Much: 13,700 pairs teach no language. Frequent captions and short phrases come out well, the rest \
-sounds fluent and says something else."""
+Much: 13,700 pairs teach no language. Captions of everyday actions come out well; questions, \
+news and longer sentences sound fluent and often say something else."""
 
 
 def english_to_korean() -> Recipe:

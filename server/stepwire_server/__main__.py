@@ -82,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.flag("--max-rows", batching.max_rows, "rows stepped together, per model", type=int)
     parser.flag("--max-batch", batching.max_batch, "whole sequences run together", type=int)
+    parser.flag("--max-beam-width", batching.max_beam_width, "beams of one search", type=int)
+    parser.flag(
+        "--source-cache-bytes",
+        batching.source_cache_bytes,
+        "encoded sources that a translator keeps",
+        type=int,
+    )
     parser.flag("--max-waiting", batching.max_waiting, "prompts queued, per model", type=int)
     parser.flag(
         "--max-waiting-texts", batching.max_waiting_sequences, "texts queued, per model", type=int
@@ -128,6 +135,8 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
         batching=BatchingConfig(
             max_rows=flags.max_rows,
             max_batch=flags.max_batch,
+            max_beam_width=flags.max_beam_width,
+            source_cache_bytes=flags.source_cache_bytes,
             max_waiting=flags.max_waiting,
             max_waiting_sequences=flags.max_waiting_texts,
             max_delay_s=flags.max_delay_ms / 1000,

@@ -105,6 +105,8 @@ def test_flags_may_come_from_the_environment(start, repository):
         (("--model-repository", "/nowhere"), "/nowhere cannot be read"),
         (("--model-repository", ".", "--provider", "cuda"), "provider 'cuda' is not there"),
         (("--model-repository", ".", "--max-rows", 0), "max_rows must be at least 1, got 0"),
+        (("--model-repository", ".", "--max-beam-width", 0), "max_beam_width must be at least 1"),
+        (("--model-repository", ".", "--source-cache-bytes", -1), "source_cache_bytes must be at"),
         (("--model-repository", ".", "--grpc-port", 99999), "grpc_port must be in [0, 65535]"),
         (("--model-repository", ".", "--grpc-server-cert", "a.pem"), "must be given together"),
     ],

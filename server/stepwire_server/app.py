@@ -1,6 +1,7 @@
 """The server as a whole: wires the parts, starts them, drains them. It alone knows them all."""
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -217,6 +218,9 @@ async def serve(config: ServerConfig) -> None:
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, _stop_once, loop, number, asked_to_stop)
     async with App(config).running(asked_to_stop):
+        # What is here now stays: no collection during a step has to look through it.
+        gc.collect()
+        gc.freeze()
         await asked_to_stop.wait()
 
 

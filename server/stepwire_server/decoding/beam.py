@@ -3,18 +3,19 @@
 One `BeamSearch` keeps the ledger of one request; `candidates` finds, for many requests at
 once, what each may go on with. docs/decoding.md has the formulas.
 
-Shapes: W beam width, K candidates (2W), N rows in this step (W for each request),
-V vocabulary, S tokens of the source, L tokens generated.
+Shapes: W beam width, K candidates (2W), N rows in this step, J requests, V vocabulary,
+G groups of tokens, S tokens of the source, L tokens generated.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.decoding.filters import Logits, Tokens, log_sum_exp
+from stepwire_server.decoding.filters import Logits, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
 
@@ -22,22 +23,22 @@ Indices = NDArray[np.int64]
 Scores = NDArray[np.float64]
 Attention = NDArray[np.float32]
 
-_GROUP = 16  # tokens of which only the best is looked at first
+_GROUP = 16  # tokens that share one maximum
 
 
 class Candidates(NamedTuple):
     """What one request may go on with, best first."""
 
-    parents: Indices  # [K] which live hypothesis goes on
-    tokens: Tokens  # [K] the token it appends
-    scores: Scores  # [K] sums of log-probabilities
+    parents: list[int]  # [K] which live hypothesis goes on
+    tokens: list[int]  # [K] the token it appends
+    scores: list[float]  # [K] sums of log-probabilities
 
 
 class Choice(NamedTuple):
     """How one request goes on after a step."""
 
-    parents: Indices  # [W] which row each new row continues
-    tokens: Tokens  # [W] the token it appends
+    parents: list[int]  # [W] which row each new row continues
+    tokens: list[int]  # [W] the token it appends
 
 
 class Hypothesis(NamedTuple):
@@ -78,8 +79,7 @@ class BeamSearch:
         self.length = 0
         self.live: list[tuple[int, ...]] = [()]  # tokens so far, best first; at most W
         # All rows begin alike: only the first one's candidates count.
-        self.scores = np.full(self._width, -np.inf)  # [W]
-        self.scores[0] = 0.0
+        self.scores = [0.0] + [-math.inf] * (self._width - 1)  # [W]
 
     @property
     def is_over(self) -> bool:
@@ -90,7 +90,7 @@ class BeamSearch:
             return True
         if len(self._finished) < self._options.num_hypotheses:
             return False
-        return self._at_best(float(self.scores[0])) <= self._finished[-1].score
+        return self._at_best(self.scores[0]) <= self._finished[-1].score
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -102,13 +102,12 @@ class BeamSearch:
         best = self._finished[0] if self._finished else None
         if best is None:
             return Standing(self.live, None, leads=False)
-        scores = self.scores.tolist()
         live = [
             tokens
-            for tokens, score in zip(self.live, scores, strict=False)
+            for tokens, score in zip(self.live, self.scores, strict=False)
             if self._at_best(score) > best.score
         ]
-        now = scores[0] / self._options.length_norm(max(1, self.length))
+        now = self.scores[0] / self._options.length_norm(max(1, self.length))
         return Standing(live, best, leads=best.score >= now)
 
     def advance(
@@ -131,16 +130,16 @@ class BeamSearch:
         if attention is not None:
             self._look(attention)
         self.length += 1
-        found = zip(*(part.tolist() for part in candidates), strict=True)
+        width, ends = self._width, self._ends
         going_on: list[tuple[int, int, float]] = []
         ranks: list[int] = []
-        for rank, (parent, token, score) in enumerate(found):
-            if score == -math.inf or score != score or len(going_on) == self._width:
+        for rank, (parent, token, score) in enumerate(zip(*candidates, strict=True)):
+            if score == -math.inf or len(going_on) == width:
                 break
-            if token not in self._ends:
+            if token not in ends:
                 going_on.append((parent, token, score))
                 ranks.append(rank)
-            elif rank < self._width:
+            elif rank < width:
                 self._finish(parent, score, token)
         if logprobs:
             self._note(going_on, [logprobs[rank] for rank in ranks])
@@ -155,11 +154,15 @@ class BeamSearch:
 
     def _go_on(self, going_on: list[tuple[int, int, float]]) -> Choice:
         # A new list: whoever was shown the last one may keep it.
-        self.live = [(*self.live[parent], token) for parent, token, _ in going_on]
-        idle = self._width - len(going_on)
-        parents = np.array([parent for parent, _, _ in going_on] + [0] * idle, np.int64)
-        tokens = np.array([token for _, token, _ in going_on] + [0] * idle, np.int64)
-        self.scores = np.array([score for _, _, score in going_on] + [-np.inf] * idle)
+        live = self.live
+        self.live = [(*live[parent], token) for parent, token, _ in going_on]
+        parents = [parent for parent, _, _ in going_on]
+        tokens = [token for _, token, _ in going_on]
+        self.scores = [score for _, _, score in going_on]
+        if idle := self._width - len(going_on):
+            parents += [0] * idle
+            tokens += [0] * idle
+            self.scores += [-math.inf] * idle
         if self._attention is not None:
             self._attention = self._attention[parents]
         if self.length == self._options.max_tokens:
@@ -210,47 +213,66 @@ def coverage(covered: NDArray[np.float64]) -> float:
     return float(np.log(np.clip(covered, 1e-10, 1.0)).sum())
 
 
-def candidates(logits: Logits, places: Indices, scores: Scores) -> list[Candidates]:
-    """Finds what some requests of the same width may go on with.
+def candidates(
+    logits: Logits, owners: Indices, parents: Indices, scores: Scores, count: int
+) -> list[Candidates]:
+    """Finds what some requests may go on with.
+
+    The vocabulary is cut into groups of tokens. Where `count` groups of a row have a maximum
+    that reaches some bound, `count` candidates of its request do: so only groups that reach
+    the highest such bound of their request are looked into.
 
     Args:
         logits: [N, V], with all options applied; -inf is never chosen.
-        places: [J, W], the row of `logits` that each hypothesis goes on from.
-        scores: [J, W], of the hypotheses so far.
+        owners: [N], whose row it is, from 0 to J - 1; every request has one at least.
+        parents: [N], which hypothesis of its request the row is.
+        scores: [N], of the hypotheses so far.
+        count: K.
 
     Returns:
-        [J], the 2W best of each; of equals the earlier hypothesis, then the lower token.
+        [J], the best K of each, or all that there are; of equals the earlier hypothesis,
+        then the lower token. None where a row's logits are not finite, but for -inf.
     """
-    jobs, width = places.shape
-    tokens = best_tokens(logits, min(2 * width, logits.shape[1]))  # [N, K]
-    values = np.take_along_axis(logits, tokens, axis=-1) - log_sum_exp(logits)[:, None]
-    sums = (values[places] + scores[:, :, None]).reshape(jobs, -1)  # [J, WK]
-    order = np.argsort(-sums, axis=-1, kind="stable")[:, : 2 * width]
-    best = np.take_along_axis(sums, order, axis=-1)
-    chosen = np.take_along_axis(tokens[places].reshape(jobs, -1), order, axis=-1)
-    parents = order // tokens.shape[1]
-    return [Candidates(*parts) for parts in zip(parents, chosen, best, strict=True)]
+    with np.errstate(invalid="ignore"):  # NaN, which nothing reaches
+        shift = scores - log_sum_exp(logits)
+        maxima = _group_maxima(logits, count)  # [N, G]
+        reach = np.full(owners.max() + 1, -np.inf)
+        np.maximum.at(reach, owners, _least_of_best(maxima, count) + shift)
+        bounds = (reach[owners] - shift).astype(np.float32)
+    # Rounded down: what is looked into in vain costs little.
+    bounds = np.nextafter(bounds, np.float32(-np.inf))
+    rows, groups = np.divmod(np.flatnonzero(maxima >= bounds[:, None]), maxima.shape[1])
+    tokens = groups[:, None] + np.arange(0, logits.shape[1], maxima.shape[1])
+    values = logits.take(rows[:, None] * logits.shape[1] + tokens, mode="clip")
+    found = np.flatnonzero((values >= bounds[rows, None]) & (tokens < logits.shape[1]))
+    rows, tokens = rows[found // tokens.shape[1]], tokens.ravel()[found]
+    sums = values.ravel()[found] + shift[rows]
+    order = np.lexsort((tokens, parents[rows], -sums, owners[rows]))
+    rows = rows[order]
+    ranked = [part.tolist() for part in (parents[rows], tokens[order], sums[order])]
+    starts = np.searchsorted(owners[rows], np.arange(len(reach) + 1)).tolist()
+    return [
+        Candidates(*(part[first : min(first + count, end)] for part in ranked))
+        for first, end in pairwise(starts)
+    ]
 
 
-def best_tokens(logits: Logits, count: int) -> Tokens:
-    """The likeliest tokens of each row, best first: [N, V] to [N, count].
-
-    A group of tokens that holds one of the best `count` is one of the best `count` groups,
-    so most of a large vocabulary is looked at once only, for the groups' maxima.
-    """
+def _group_maxima(logits: Logits, count: int) -> Logits:
+    """[N, V] to [N, G]. A group's tokens stand G apart: whole vectors are compared."""
     rows, vocabulary = logits.shape
-    groups = vocabulary // _GROUP
-    if groups <= 2 * count:
-        return np.argsort(-logits, axis=-1, kind="stable")[:, :count]
-    # A group's tokens stand `groups` apart: its maximum is then taken over whole vectors.
-    maxima = logits[:, : groups * _GROUP].reshape(rows, _GROUP, groups).max(axis=1)
-    chosen = np.argpartition(-maxima, count - 1, axis=-1)[:, :count]
-    inside = chosen[:, :, None] + np.arange(_GROUP) * groups  # [N, count, G]
-    behind = np.arange(groups * _GROUP, vocabulary)
-    places = np.concatenate(
-        [inside.reshape(rows, -1), np.broadcast_to(behind, (rows, len(behind)))], axis=1
-    )
-    places.sort(axis=-1)  # so that of equals the lower token comes first
-    values = -np.take_along_axis(logits, places, axis=-1)
-    ranked = np.argsort(values, axis=-1, kind="stable")[:, :count]
-    return np.take_along_axis(places, ranked, axis=-1)
+    groups = -(-vocabulary // _GROUP)
+    full = groups * (_GROUP - 1)  # some groups lack their last token
+    if groups < 2 * count or full > vocabulary:
+        return logits  # each token is a group
+    maxima = logits[:, :full].reshape(rows, _GROUP - 1, groups).max(axis=1)
+    rest = maxima[:, : vocabulary - full]
+    np.maximum(rest, logits[:, full:], out=rest)
+    return maxima
+
+
+def _least_of_best(maxima: Logits, count: int) -> Logits:
+    """What `count` groups of each row reach: [N, G] to [N]."""
+    least = maxima.shape[1] - count
+    if least < 0:
+        return np.full(len(maxima), -np.inf, np.float32)
+    return np.partition(maxima, least, axis=-1)[:, least]

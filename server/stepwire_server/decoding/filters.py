@@ -14,6 +14,8 @@ Logits = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
 Tokens = NDArray[np.int64]
 
+_FAR = 1e26  # sums beyond it, or its inverse, come too near to the ends of float32
+
 
 class Penalties(NamedTuple):
     """What three kinds of penalty need to know of each row; a scalar a row is [N]."""
@@ -84,11 +86,19 @@ def log_softmax(logits: Logits) -> NDArray[np.float64]:
 def log_sum_exp(logits: Logits) -> NDArray[np.float64]:
     """What a row's logits exceed its log-probabilities by: [N, V] to [N].
 
-    In float32 until the sum is taken: over a large vocabulary that is most of the cost.
+    In float32 until the sum is taken: over a large vocabulary that is most of the cost. For
+    the same reason the highest is taken off only where it must be. NaN where a row has none
+    that is finite, or one that is not and not -inf either.
     """
-    highest = logits.max(axis=-1, keepdims=True)
-    total = np.exp(logits - highest).sum(axis=-1)
-    return highest[:, 0] + np.log(total.astype(np.float64))
+    with np.errstate(over="ignore", invalid="ignore"):  # where it is looked at again below
+        total = np.exp(logits).sum(axis=-1).astype(np.float64)
+    shift = np.zeros(len(logits))
+    far = np.flatnonzero(~((total > 1 / _FAR) & (total < _FAR)))
+    if len(far):
+        shift[far] = logits[far].max(axis=-1)
+        with np.errstate(invalid="ignore"):
+            total[far] = np.exp(logits[far] - shift[far, None]).sum(axis=-1)
+    return shift + np.log(total)
 
 
 def bias_towards(logits: Logits, token: int, share: float) -> Logits:

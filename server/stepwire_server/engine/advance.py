@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
-from stepwire_server.engine.batch import RunningBatch, Stepped
-from stepwire_server.engine.job import Delivery, FinishReason, Job, Kind, Row, SearchUpdate
+from stepwire_server.engine.batch import Placed, RunningBatch, Stepped, Turn
+from stepwire_server.engine.job import Delivery, FinishReason, Job, Row, SearchUpdate
 from stepwire_server.engine.searching import Searching
 from stepwire_server.metrics import ModelMetrics
 
@@ -41,35 +41,33 @@ class Advance:
     def take(self, stepped: Stepped) -> Outcome:
         """Lets every row that has read its prompt choose, and scores those that ask for it."""
         turn = self._batch.read_on()
-        self._metrics.input_tokens.inc(turn.tokens_read)
+        if turn.tokens_read:
+            self._metrics.input_tokens.inc(turn.tokens_read)
         outcome = Outcome()
-        finite = _finite(stepped.logits).tolist()
-        for rows in (zip(turn.rows, turn.places, strict=True), turn.scored):
-            outcome.broken += [row for row, place in rows if not finite[place]]
-        failed = {row.job for row in outcome.broken}
+        if turn.drawing or turn.scoring:  # a search sees by itself
+            finite = _finite(stepped.logits)
+            if not finite.all():
+                turn, outcome.broken = _without_broken(turn, finite)
         now = time.monotonic()
-        self._score([pair for pair in turn.scored if pair[0].job not in failed], stepped, outcome)
-        chosen: dict[Kind, list[tuple[Row, int]]] = {Kind.SEARCH: [], Kind.CHOOSE: []}
-        for row, place in zip(turn.rows, turn.places, strict=True):
-            if row.job not in failed:
-                chosen[row.job.kind].append((row, place))
-                if not row.first_token_at:
-                    row.first_token_at = now
-                    outcome.first_tokens = True
+        for row in turn.begun:
+            row.first_token_at = now
+        outcome.first_tokens = bool(turn.begun)
+        self._score(turn.scoring, stepped, outcome)
         # A search reads the logits where they are; draws change what they are given.
-        drawing = _Rows.of(chosen[Kind.CHOOSE], stepped)
-        if chosen[Kind.SEARCH]:
-            outcome.updates.extend(self._search(chosen[Kind.SEARCH], stepped, now))
+        drawing = _Rows.of(turn.drawing, stepped)
+        if turn.searching:
+            self._search(turn.searching, stepped, outcome)
         if drawing.rows:
             outcome.deliveries.extend(self._draw(drawing, now))
         return outcome
 
-    def _search(
-        self, chosen: list[tuple[Row, int]], stepped: Stepped, now: float
-    ) -> list[SearchUpdate]:
-        jobs = self._searching.advance(chosen, stepped.logits, stepped.attention)
+    def _search(self, chosen: list[Placed], stepped: Stepped, outcome: Outcome) -> None:
+        """Lets the searches take their step."""
+        jobs, broken = self._searching.advance(chosen, stepped.logits, stepped.attention)
+        now = time.monotonic()
         self._metrics.output_tokens.inc(len(jobs))
-        return [self._update(job, now) for job in jobs]
+        outcome.updates = [self._update(job, now) for job in jobs]
+        outcome.broken += [row for job in broken for row in job.rows]
 
     def _update(self, job: Job, now: float) -> SearchUpdate:
         assert job.search is not None
@@ -112,7 +110,7 @@ class Advance:
         self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
         return deliveries
 
-    def _score(self, scored: list[tuple[Row, int]], stepped: Stepped, outcome: Outcome) -> None:
+    def _score(self, scored: list[Placed], stepped: Stepped, outcome: Outcome) -> None:
         """Says of the next token of each prompt how likely it was."""
         if not scored:
             return
@@ -135,7 +133,7 @@ class _Rows(NamedTuple):
     attention: Attention | None  # [M, S]
 
     @classmethod
-    def of(cls, chosen: list[tuple[Row, int]], stepped: Stepped) -> "_Rows":
+    def of(cls, chosen: list[Placed], stepped: Stepped) -> "_Rows":
         """Takes the rows of a step that some rows choose from; copies only if it must."""
         rows = [row for row, _ in chosen]
         places = [place for _, place in chosen]
@@ -144,6 +142,19 @@ class _Rows(NamedTuple):
         attention = stepped.attention
         looked = attention[places] if attention is not None else None
         return cls(rows, stepped.logits[places], looked)
+
+
+def _without_broken(turn: Turn, finite: NDArray[np.bool_]) -> tuple[Turn, list[Row]]:
+    """Leaves out jobs of which any row's numbers are not finite; gives those rows too."""
+    placed = [*turn.drawing, *turn.searching, *turn.scoring]
+    broken = [row for row, place in placed if not finite[place]]
+    failed = {row.job for row in broken}
+    drawing, searching, scoring = (
+        [(row, place) for row, place in part if row.job not in failed]
+        for part in (turn.drawing, turn.searching, turn.scoring)
+    )
+    begun = [row for row in turn.begun if row.job not in failed]
+    return Turn(drawing, searching, scoring, begun, turn.tokens_read), broken
 
 
 def reason_of(by_end: int | None, end: int | None) -> FinishReason:
@@ -166,7 +177,7 @@ def _scores(rows: list[Row], logits: Logits, tokens: list[int]) -> dict[int, flo
 def _finite(logits: Logits) -> NDArray[np.bool_]:
     """Which rows of [N, V] hold finite numbers only."""
     with np.errstate(over="ignore", invalid="ignore"):
-        sums = logits.sum(axis=-1)  # a third of the cost of looking at each
+        sums = np.einsum("nv->n", logits)  # a third of the cost of looking at each
     finite = np.isfinite(sums)
     doubtful = np.flatnonzero(~finite)
     if len(doubtful):

@@ -40,13 +40,26 @@ class StepModel(Protocol):
         ...
 
 
-class Turn(NamedTuple):
-    """Which rows make use of a step's logits, and how."""
+Placed = tuple[Row, int]  # a row, and the row of the step whose logits it makes use of
 
-    rows: list[Row]  # those that choose now, [M]
-    places: list[int]  # [M], the row of the step that each chooses from
-    scored: list[tuple[Row, int]]  # those that only want to know, and their row of the step
+
+class Turn(NamedTuple):
+    """Which rows make use of a step's logits, and how. Its lists are shared: change none."""
+
+    drawing: list[Placed]  # those that choose by themselves
+    searching: list[Placed]  # those of searches, each search complete
+    scoring: list[Placed]  # those that only want to know how likely their prompt is
+    begun: list[Row]  # those that choose for the first time
     tokens_read: int
+
+    @classmethod
+    def of(cls, choosing: list[Placed]) -> "Turn":
+        """A turn in which rows choose and none reads."""
+        turn = cls([], [], [], [], 0)
+        for row, place in choosing:
+            searches = row.job.kind is Kind.SEARCH
+            (turn.searching if searches else turn.drawing).append((row, place))
+        return turn
 
 
 class RunningBatch:
@@ -63,6 +76,7 @@ class RunningBatch:
         self._slots = np.empty(0, np.int64)
         self._reading: set[Row] = set()  # those that still read their prompt
         self._attends = False  # whether a row wants the attention
+        self._steady: Turn | None = None  # the turn of these rows while none of them reads
         # What the last step gave, while the same rows go on with it: it feeds the next step
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
@@ -107,8 +121,9 @@ class RunningBatch:
         if self._arranged:
             return False
         self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
-        self._slots = _slots_of(self._rows)
+        self._slots = slots_of(self._rows)
         self._attends = any(row.options.attends for row in self._rows)
+        self._steady = None
         if self._rows and self._rows[0].job.source:
             self._sources.arrange(self._slots)
         self._arranged = True
@@ -129,48 +144,51 @@ class RunningBatch:
         hypothesis.
         """
         if not self._reading:
-            return Turn(self._rows, list(range(len(self._rows))), [], 0)
-        rows: list[Row] = []
-        places: list[int] = []
-        scored: list[tuple[Row, int]] = []
+            self._steady = self._steady or Turn.of([(row, n) for n, row in enumerate(self._rows)])
+            return self._steady
+        choosing: list[Placed] = []
+        scoring: list[Placed] = []
+        begun: list[Row] = []
         tokens_read = 0
         for index, row in enumerate(self._rows):
             siblings = [row]
             if row.reading:
                 tokens_read += 1
                 siblings = self._read_token(row)
+                begun += siblings
                 if row.job.kind is Kind.SCORE:
-                    scored.append((row, index))
-            rows += siblings
-            places += [index] * len(siblings)
-        return Turn(rows, places, scored, tokens_read)
+                    scoring.append((row, index))
+            choosing += [(sibling, index) for sibling in siblings]
+        turn = Turn.of(choosing)
+        return turn._replace(scoring=scoring, begun=begun, tokens_read=tokens_read)
 
     def choose(self, rows: list[Row], logits: Logits) -> Tokens:
         """Chooses the next token, and so the next input, of rows with logits [M, V]."""
-        slots = self._slots if rows is self._rows else _slots_of(rows)
+        slots = self._slots if rows is self._rows else slots_of(rows)
         tokens = self._sampler.choose(logits, slots)
         self._inputs[slots] = tokens
         return tokens
 
-    def edit(self, rows: list[Row], logits: Logits) -> Logits:
-        """Applies the options of rows to their logits [M, V], and chooses nothing."""
-        return self._sampler.edit(logits, _slots_of(rows))
+    def edit(self, slots: Slots, logits: Logits) -> Logits:
+        """Applies the options of the rows in some slots to their logits [M, V]."""
+        return self._sampler.edit(logits, slots)
 
-    def go_on(self, rows: list[Row], parents: list[Row], tokens: Tokens) -> None:
+    def go_on(self, rows: list[Row], parents: NDArray[np.int64], tokens: Tokens) -> None:
         """Lets each row go on from a sibling, or from itself, with a chosen token.
 
         Args:
             rows: [M].
-            parents: [M], each one of `rows`.
+            parents: [M], places in `rows`.
             tokens: [M].
         """
-        slots, origins = _slots_of(rows), _slots_of(parents)
+        slots = slots_of(rows)
+        origins = slots[parents]
         self._inputs[slots] = tokens
         moved = slots != origins
         if moved.any():
             self._move(slots[moved], origins[moved])
         if self._sampler.looks_back(slots):
-            pasts = [[*parent.generated] for parent in parents]
+            pasts = [[*rows[parent].generated] for parent in parents.tolist()]
             for row, past, token in zip(rows, pasts, tokens.tolist(), strict=True):
                 row.generated = [*past, token]
             self._sampler.reorder(slots, origins, rows)
@@ -216,5 +234,6 @@ class RunningBatch:
         return list(row.job.rows)
 
 
-def _slots_of(rows: list[Row]) -> Slots:
+def slots_of(rows: list[Row]) -> Slots:
+    """Where rows live, [M]."""
     return np.fromiter((row.slot for row in rows), np.int64, len(rows))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwire_server.decoding.beam import BeamSearch, best_tokens, candidates, coverage
+from stepwire_server.decoding.beam import BeamSearch, candidates, coverage
+from stepwire_server.decoding.filters import log_sum_exp
 from stepwire_server.decoding.options import LengthNormalization, Options
 from support.plain_beam import PlainBeam, log_softmax
 
@@ -24,6 +25,13 @@ class Chain:
         return self.table[length % 8, token], length + 1
 
 
+def best(logits, scores, count):
+    """The candidates of one request with logits [W, V]."""
+    rows = np.arange(len(logits))
+    [found] = candidates(logits, np.zeros_like(rows), rows, scores, count)
+    return found
+
+
 def search(model, begin=0, end=END, attention=None, **options):
     """Runs one BeamSearch the way the engine does; returns it when it is over."""
     options = Options(**{"beam_width": 3, "max_tokens": 5, "num_hypotheses": 3, **options})
@@ -32,7 +40,7 @@ def search(model, begin=0, end=END, attention=None, **options):
     tokens, lengths = np.full(width, begin), np.zeros(width, int)
     while not beam.is_over:
         logits = np.stack([model(token, n)[0] for token, n in zip(tokens, lengths, strict=True)])
-        [found] = candidates(logits, np.arange(width)[None], beam.scores[None])
+        found = best(logits, beam.scores, 2 * width)
         looked = None if attention is None else attention.repeat(width, axis=0)
         choice = beam.advance(found, attention=looked)
         tokens, lengths = choice.tokens, lengths[choice.parents] + 1
@@ -111,47 +119,56 @@ def test_it_finds_what_the_plain_search_finds(
     )
 
 
-@given(seed=st.integers(0, 1000), count=st.integers(1, 12), vocabulary=st.integers(12, 3000))
-def test_the_best_tokens_are_those_of_a_full_sort(seed, count, vocabulary):
+@given(
+    seed=st.integers(0, 1000),
+    count=st.integers(1, 12),
+    vocabulary=st.integers(3, 3000),
+    levels=st.sampled_from([2, 40, 100_000]),  # few: most are equal
+)
+def test_the_candidates_are_those_of_a_full_sort(seed, count, vocabulary, levels):
     rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(3, vocabulary)).astype(np.float32)
+    logits = (rng.integers(0, levels, (4, vocabulary)) / levels).astype(np.float32)
     logits[:, rng.integers(0, vocabulary, vocabulary // 4)] = -np.inf
-    wanted = np.sort(logits, axis=-1)[:, ::-1][:, :count]
-    found = best_tokens(logits, count)
-    np.testing.assert_array_equal(np.take_along_axis(logits, found, axis=-1), wanted)
-    finite = np.isfinite(wanted).all(axis=-1)
-    exact = np.argsort(-logits, axis=-1, kind="stable")[:, :count]
-    np.testing.assert_array_equal(found[finite], exact[finite])
+    owners, parents = np.array([1, 0, 1, 0]), np.array([0, 0, 1, 1])
+    scores = rng.integers(-3, 0, 4) / 4
+    found = candidates(logits, owners, parents, scores, count)
+    lse = log_sum_exp(logits)
+    for owner, rows in ((0, [1, 3]), (1, [0, 2])):
+        every = [
+            (float(logits[row, token] + (scores[row] - lse[row])), -hypothesis, -token)
+            for hypothesis, row in enumerate(rows)
+            for token in range(vocabulary)
+        ]
+        wanted = sorted(every, reverse=True)[:count]
+        assert list(zip(*found[owner], strict=True)) == [
+            (-hypothesis, -token, score) for score, hypothesis, token in wanted
+        ]
 
 
 def test_of_equal_candidates_the_earlier_hypothesis_and_the_lower_token_come_first():
-    logits = np.zeros((2, 4), np.float32)
-    [found] = candidates(logits, np.array([[0, 1]]), np.zeros((1, 2)))
-    assert found.parents.tolist() == [0, 0, 0, 0]
-    assert found.tokens.tolist() == [0, 1, 2, 3]
+    found = best(np.zeros((2, 4), np.float32), np.zeros(2), 4)
+    assert found.parents == [0, 0, 0, 0]
+    assert found.tokens == [0, 1, 2, 3]
 
 
 def test_a_request_finds_the_same_whatever_shares_the_arrays():
     rng = np.random.default_rng(4)
-    logits, scores = rng.normal(size=(6, 900)).astype(np.float32), rng.normal(size=(3, 2))
-    places = np.arange(6).reshape(3, 2)
-    together = candidates(logits, places, scores)
+    logits, scores = rng.normal(size=(6, 900)).astype(np.float32), rng.normal(size=6)
+    owners, parents = np.array([2, 0, 1, 0, 2, 1]), np.array([0, 0, 0, 1, 1, 1])
+    together = candidates(logits, owners, parents, scores, 4)
     for job in range(3):
-        rows = slice(2 * job, 2 * job + 2)
-        [alone] = candidates(logits[rows], np.array([[0, 1]]), scores[job : job + 1])
-        for one, other in zip(alone, together[job], strict=True):
-            np.testing.assert_array_equal(one, other)
+        rows = owners == job
+        assert together[job] == best(logits[rows], scores[rows], 4)
 
 
 def test_tokens_that_may_not_be_chosen_never_are():
-    logits = np.full((2, 4), -np.inf, np.float32)
+    logits = np.full((1, 4), -np.inf, np.float32)
     logits[:, 1] = 0.0
-    [found] = candidates(logits, np.array([[0, 1]]), np.array([[0.0, -np.inf]]))
     beam = BeamSearch(Options(beam_width=2, max_tokens=3), END)
-    choice = beam.advance(found)
+    choice = beam.advance(best(logits, np.zeros(1), 4))
     assert beam.live == [(1,)]
-    assert beam.scores.tolist() == [0.0, -np.inf]
-    assert choice.parents.tolist() == [0, 0]
+    assert beam.scores == [0.0, -np.inf]
+    assert choice.parents == [0, 0]
 
 
 def test_the_search_ends_when_no_other_can_become_one_of_the_best():
@@ -208,12 +225,12 @@ def test_who_wins_was_always_among_those_that_could(seed, penalty):
     tokens, lengths = np.zeros(3, int), np.zeros(3, int)
     while not beam.is_over:
         logits = np.stack([model(token, n)[0] for token, n in zip(tokens, lengths, strict=True)])
-        [found] = candidates(logits, np.arange(3)[None], beam.scores[None])
+        found = best(logits, beam.scores, 6)
         choice = beam.advance(found)
         tokens, lengths = choice.tokens, lengths[choice.parents] + 1
         standings.append(beam.standing())
-    best = list(beam.hypotheses[0].tokens)
+    winner = list(beam.hypotheses[0].tokens)
     for standing in standings:
-        live = [list(row) == best[: len(row)] for row in standing.live]
-        done = standing.finished is not None and list(standing.finished.tokens) == best
+        live = [list(row) == winner[: len(row)] for row in standing.live]
+        done = standing.finished is not None and list(standing.finished.tokens) == winner
         assert any(live) or done

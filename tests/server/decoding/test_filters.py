@@ -39,6 +39,32 @@ def test_truncation_keeps_what_the_slow_way_keeps(logits, top_k, top_p, min_p):
         np.testing.assert_allclose(row, slow_truncate(given_row, top_k, top_p, min_p))
 
 
+@given(
+    arrays.arrays(np.float32, (3, 50), elements=st.floats(-30, 30, width=32)),
+    st.sampled_from([-3000.0, -90.0, 0.0, 60.0, 90.0, 3000.0]),
+)
+def test_log_sum_exp_is_exact_wherever_the_logits_lie(logits, middle):
+    logits = logits + np.float32(middle)
+    wanted = np.logaddexp.reduce(logits.astype(np.float64), axis=-1)
+    np.testing.assert_allclose(filters.log_sum_exp(logits), wanted, rtol=1e-9, atol=1e-6)
+
+
+def test_log_sum_exp_does_not_depend_on_the_other_rows():
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=(64, 4003)).astype(np.float32)
+    logits[::7] += 500
+    together = filters.log_sum_exp(logits)
+    alone = [filters.log_sum_exp(row[None])[0] for row in logits]
+    assert together.tolist() == alone
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_log_sum_exp_of_what_is_no_number_is_none(number):
+    logits = np.zeros((2, 9), np.float32)
+    logits[1, 4] = number
+    assert np.isnan(filters.log_sum_exp(logits)).tolist() == [False, True]
+
+
 def test_the_likeliest_token_always_stays():
     ranked = np.array([[0.4, 0.3, 0.3]])
     kept = filters.truncate(ranked, np.array([0]), np.array([1e-9]), np.array([1.0]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from stepwire_server.engine.job import Kind
+from stepwire_server.errors import InternalError
 from support.plain_beam import PlainBeam
 from support.tiny import VOCABULARY, TinyCell
 
@@ -105,6 +106,33 @@ def test_a_search_that_is_cancelled_leaves_the_others_alone():
     hand.finish()
     assert leaver.hypotheses == ()
     assert [list(h.tokens) for h in stayer.hypotheses] == plainly((2,), 4)
+
+
+class SickCell(TinyCell):
+    """Gives no number for one token behind token 7."""
+
+    def __init__(self, number):
+        super().__init__()
+        self._number = number
+
+    def compute(self, tokens, states):
+        logits, states = super().compute(tokens, states)
+        logits[tokens == 7, 2] = self._number
+        return logits, states
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_search_whose_numbers_are_none_fails_alone(number):
+    hand, sick, healthy, drawn = HandEngine(SickCell(number), end=END), *(Caller() for _ in "123")
+    hand.engine.submit([search((7,), 3)(sick)])
+    hand.engine.submit([search((2,), 3, suppress_tokens=(7,))(healthy)])
+    hand.finish()
+    assert [type(error) for _, error in sick.errors] == [InternalError]
+    assert len(healthy.hypotheses) == 3
+    hand.engine.submit([search((7,), 3)(sick), greedy((2,))(drawn)])
+    hand.finish()
+    assert len(sick.errors) == 2
+    assert drawn.tokens[0, 0]
 
 
 def test_a_repetition_penalty_follows_each_hypothesis():

@@ -4,6 +4,7 @@ Prints a table, and as its last line one JSON object with the ratios.
 """
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -15,11 +16,11 @@ from benchmarks.ledger import Ledger, Spread
 from benchmarks.plan import Plan
 from benchmarks.ratios import ratios
 from benchmarks.suite import sections
-from benchmarks.texts import reviews
+from benchmarks.texts import captions, reviews
 from stepwire_zoo.index import find_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ("engine", "generate", "classify", "echo")
+SECTIONS = ("engine", "search", "generate", "classify", "translate", "echo")
 
 
 def main() -> None:
@@ -27,13 +28,17 @@ def main() -> None:
     parser = _parser()
     flags = parser.parse_args()
     wanted = (plan.quick if flags.quick else plan.full)(flags.model_repository)
-    wanted = replace(wanted, generator=flags.generator, classifier=flags.classifier)
-    if missing := {wanted.generator, wanted.classifier} - _bundles(wanted.repository):
+    names = {"generator": flags.generator, "classifier": flags.classifier}
+    wanted = replace(wanted, **names, translator=flags.translator)
+    if missing := {*names.values(), flags.translator} - _bundles(wanted.repository):
         parser.error(f"{wanted.repository} has no bundle {' and no '.join(sorted(missing))}")
-    texts, source = reviews()
-    about = {**_about(wanted), "texts": source}
+    (texts, source), sentences = reviews(), captions()
+    about = {**_about(wanted), "texts": source, "captions": sentences.source}
     ledger, began = Ledger(), time.monotonic()
-    measures = sections(wanted, texts, ledger, _tell)
+    measures = sections(wanted, texts, sentences, ledger, _tell)
+    # What is here now stays, as in the server: collections do not look through it.
+    gc.collect()
+    gc.freeze()
     for name in flags.only or SECTIONS:
         measures[name]()
     about |= {"load_average_after": machine.load_average()}
@@ -81,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a minute instead of several; rough")
     parser.add_argument("--generator", default=Plan.generator, help="the model that generates")
     parser.add_argument("--classifier", default=Plan.classifier, help="the model that classifies")
+    parser.add_argument("--translator", default=Plan.translator, help="the model that translates")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections")
     parser.add_argument(
         "--model-repository",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 class Case(NamedTuple):
     """One thing that is measured in every round."""
 
-    section: str  # engine, generate, classify or echo
+    section: str  # as the suite names it
     load: str  # how much at once, in words: "128 streams"
     subject: str  # what was measured: ours, a naive variant, the raw loop
 
@@ -47,6 +47,10 @@ class Ledger:
     def has(self, case: Case) -> bool:
         """Whether a case was measured."""
         return case in self._values
+
+    def quantities(self, case: Case) -> list[str]:
+        """What was measured of a case."""
+        return list(self._values[case])
 
     def rounds(self, case: Case, quantity: str) -> list[float]:
         """The values of all rounds."""

@@ -11,6 +11,7 @@ class Plan:
     repository: Path  # of bundles
     generator: str = "shakespeare-lstm"
     classifier: str = "nsmc-bilstm"
+    translator: str = "multi30k-en-de"
     rounds: int = 5
     section_s: float = 150.0  # no further round begins after it: a busy machine gets fewer
     least_rounds: int = 2  # whatever the time
@@ -23,6 +24,12 @@ class Plan:
     sampled_streams: tuple[int, ...] = (128,)  # measured with a temperature as well
     in_flight: tuple[int, ...] = (1, 8, 64)
     classify_s: float = 1.5  # of one measured run
+    searches: tuple[int, ...] = (8, 32)  # sentences searched for at once, without a network
+    search_tokens: int = 60  # steps of one measured run
+    search_sentences: int = 5  # times as many, of a run in which they come and go
+    encode_rows: tuple[int, ...] = (1, 32)
+    clients: tuple[int, ...] = (1, 64)  # each translates one sentence after the other
+    translate_sentences: int = 192  # of one measured run; a sixth of it for a lone client
     echo_s: float = 1.0  # of one measured run
     echo_calls: tuple[int, ...] = (1, 64)  # at a time
 
@@ -49,5 +56,8 @@ def quick(repository: Path) -> Plan:
         stream_tokens=60,
         sampled_streams=(),
         classify_s=0.6,
+        search_tokens=30,
+        search_sentences=2,
+        translate_sentences=96,
         echo_s=0.4,
     )

@@ -11,12 +11,19 @@ _ENGINE = {
     "engine_cpu_vs_raw": ("engine", "rows_per_cpu_s"),
     "engine_sampled_cpu_vs_raw": ("engine sampled", "rows_per_cpu_s"),
 }
+# The same for searches.
+_SEARCH = {
+    "translate_engine_vs_raw": ("engine", "rows_per_s"),
+    "translate_engine_come_and_go_vs_raw": ("engine, come and go", "rows_per_s"),
+    "translate_engine_cpu_vs_raw": ("engine", "rows_per_cpu_s"),
+}
 
 
 def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
     """Every ratio whose section was measured, by name."""
     return {
-        **_engine(plan, ledger),
+        **_against_raw(ledger, "engine", _ENGINE, {n: f"{n} rows" for n in plan.engine_rows}),
+        **_against_raw(ledger, "search", _SEARCH, {n: f"{n} sentences" for n in plan.searches}),
         **_against_naive(ledger, "generate", "tokens_per_s", _generate_names(plan), faster=True),
         **_against_naive(
             ledger,
@@ -46,6 +53,27 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
             {"1 in flight": "single_classify_vs_naive"},
             faster=False,
         ),
+        **_against_naive(
+            ledger,
+            "translate",
+            "sentences_per_s",
+            {f"{n} clients": f"translate_vs_naive_{n}" for n in plan.clients},
+            faster=True,
+        ),
+        **_against_naive(
+            ledger,
+            "translate",
+            "latency_p50_ms",
+            {"1 clients": "single_translate_vs_naive"},
+            faster=False,
+        ),
+        **_against_naive(
+            ledger,
+            "translate",
+            "bleu",
+            {f"{n} clients": f"translate_bleu_vs_naive_{n}" for n in plan.clients},
+            faster=True,
+        ),
     }
 
 
@@ -57,14 +85,17 @@ def _generate_names(plan: Plan) -> dict[str, str]:
     return {**greedy, **sampled}
 
 
-def _engine(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+def _against_raw(
+    ledger: Ledger, section: str, names: dict[str, tuple[str, str]], loads: dict[int, str]
+) -> dict[str, Spread]:
+    """Ratios to the raw loop: by name whose figure, and which, for each load."""
     found = {}
-    for name, (subject, quantity) in _ENGINE.items():
-        for rows in plan.engine_rows:
-            ours = Case("engine", f"{rows} rows", subject)
+    for name, (subject, quantity) in names.items():
+        for count, load in loads.items():
+            ours = Case(section, load, subject)
             if ledger.has(ours):
                 raw = ours._replace(subject="raw")
-                found[f"{name}_{rows}"] = ledger.ratio(ours, raw, quantity)
+                found[f"{name}_{count}"] = ledger.ratio(ours, raw, quantity)
     return found
 
 
@@ -83,7 +114,7 @@ def _against_naive(
     found = {}
     for load, name in names.items():
         ours = Case(section, load, OURS)
-        if ledger.has(ours):
+        if ledger.has(ours) and quantity in ledger.quantities(ours):
             variants = [Case(section, load, variant) for variant in NAIVE]
             better = ledger.better(variants, quantity, highest=faster)
             found[name] = ledger.ratio(ours, better, quantity)

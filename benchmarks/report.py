@@ -25,6 +25,17 @@ COLUMNS = {
         "server_cpu_s_per_1000_texts",
         "load_cpu_share",
     ),
+    "search": ("rows_per_s", "rows_per_cpu_s"),
+    "encode": ("sentences_per_s",),
+    "translate": (
+        "sentences_per_s",
+        "first_message_p50_ms",
+        "latency_p50_ms",
+        "latency_p99_ms",
+        "bleu",
+        "server_cpu_s_per_1000_sentences",
+        "load_cpu_share",
+    ),
     "echo": ("messages_per_s", "server_cpu_s_per_1000_messages", "load_cpu_share"),
 }
 
@@ -34,7 +45,7 @@ def table(ledger: Ledger) -> str:
     lines: list[str] = []
     section = ""
     for case, values in ledger:
-        columns = COLUMNS[case.section]
+        columns = [column for column in COLUMNS[case.section] if column in values]
         if case.section != section:
             section = case.section
             titles = "".join(f"{_title(column):>16}" for column in columns)
@@ -73,6 +84,7 @@ def _title(quantity: str) -> str:
         return "cpu s/1000"
     shorter = (
         quantity.replace("_per_cpu_s", "/cpu s")
+        .replace("_message", "")
         .replace("_per_s", "/s")
         .replace("piece_interval", "gap")
     )

@@ -51,7 +51,7 @@ class RawLoop:
         outputs = [self._spec.outputs[0].name, *(state.output for state in states)]
         feeds = {s.input: np.zeros((rows, *s.shape), s.dtype) for s in states}
         feeds[self._spec.inputs[0].name] = np.zeros(rows, np.int64)
-        watch = _Watch(threading.get_ident())
+        watch = Watch(threading.get_ident())
         for _ in range(steps):
             logits, *following = self._session.run(outputs, feeds)
             feeds = {s.input: v for s, v in zip(states, following, strict=True)}
@@ -96,14 +96,14 @@ class EngineLoop:
         options = Options(max_tokens=steps, temperature=temperature, seed=1)
         jobs = [Job(prompt=[0], options=options, sink=counter) for _ in range(rows)]
         assert self._thread.ident is not None, "used outside of its block"
-        watch = _Watch(self._thread.ident)
+        watch = Watch(self._thread.ident)
         self._engine.submit(jobs)
         if not counter.done.wait(TIMEOUT_S) or counter.tokens != rows * steps:
             raise RuntimeError(f"the engine gave {counter.tokens} of {rows * steps} tokens")
         return watch.rate(counter.tokens)
 
 
-class _Watch:
+class Watch:
     """Wall time and one thread's CPU time, from here on."""
 
     def __init__(self, thread: int) -> None:

@@ -1,21 +1,25 @@
-"""The four sections: engine, generate, classify, echo. Each writes its rounds in the ledger."""
+"""The sections of the suite. Each writes its rounds in the ledger."""
 
 import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+import sacrebleu
+
 from benchmarks import servers
 from benchmarks.ledger import Case, Ledger
 from benchmarks.load.echoing import KINDS, echo_for
 from benchmarks.load.generation import run_streams
 from benchmarks.load.labeling import classify_for
+from benchmarks.load.translation import translate_all
 from benchmarks.plan import Plan
+from benchmarks.searching import WIDTH, Encoder, EngineSearch, RawSearch
 from benchmarks.servers import Server
 from benchmarks.stepping import EngineLoop, Rate, RawLoop
-from benchmarks.texts import prompts
+from benchmarks.texts import Captions, prompts
 from stepwire.v1.generation_pb2 import GenerateRequest
-from stepwire_zoo.bundle import open_bundle
+from stepwire_zoo.bundle import Bundle, open_bundle
 from stepwire_zoo.index import find_bundles
 
 TEMPERATURE = 0.8  # of sampled runs
@@ -25,8 +29,7 @@ Progress = Callable[[str], None]
 
 def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     """Rows stepped in a second: a raw loop, our engine greedy, our engine sampling."""
-    named = [at for at in find_bundles(plan.repository) if at.name == plan.generator]
-    bundle = open_bundle(named[-1].folder)
+    bundle = _bundle(plan, plan.generator)
     raw = RawLoop(bundle)
     with EngineLoop(bundle) as engine:
         ways: dict[str, Callable[[int, int], Rate]] = {
@@ -43,6 +46,11 @@ def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
                     gc.collect()
                     case = Case("engine", f"{rows} rows", name)
                     ledger.add(case, way(rows, plan.steps(rows))._asdict())
+
+
+def _bundle(plan: Plan, name: str) -> Bundle:
+    named = [at for at in find_bundles(plan.repository) if at.name == name]
+    return open_bundle(named[-1].folder)
 
 
 async def measure_generate(plan: Plan, ledger: Ledger, tell: Progress) -> None:
@@ -114,6 +122,70 @@ async def _classify(
     return {**run.values(), **timed.values(len(run.latencies_s) / 1000, "1000_texts")}
 
 
+def measure_search(plan: Plan, captions: Captions, ledger: Ledger, tell: Progress) -> None:
+    """Rows of beam searches stepped in a second; sentences encoded in a second."""
+    bundle = _bundle(plan, plan.translator)
+    encoder = Encoder(bundle, captions.sentences[:256])
+    sources = encoder.sources()
+    short = [source for source in sources if source.bucket == sources[0].bucket]
+    steps, raw = plan.search_tokens, RawSearch(bundle, short)
+    with EngineSearch(bundle, endless=True) as endless, EngineSearch(bundle, endless=False) as busy:
+        ways: dict[str, Callable[[int], dict[str, float]]] = {
+            "raw": lambda count: raw.rows_per_s(count, steps)._asdict(),
+            "engine": lambda count: endless.rows_per_s(short, count, count, steps)._asdict(),
+            "engine, come and go": lambda count: busy.rows_per_s(
+                short, count, count * plan.search_sentences
+            )._asdict(),
+        }
+        for count in plan.searches:
+            for way in ways.values():
+                way(count)
+        for _ in _rounds(plan, "search", tell):
+            for count in plan.searches:
+                for name, measure in ways.items():
+                    gc.collect()
+                    ledger.add(Case("search", f"{count} sentences", name), measure(count))
+            for rows in plan.encode_rows:
+                for name in ("by length", "as they come"):
+                    rate = encoder.per_s(rows, by_length=name == "by length")
+                    ledger.add(Case("encode", f"{rows} rows", name), {"sentences_per_s": rate})
+
+
+async def measure_translate(plan: Plan, captions: Captions, ledger: Ledger, tell: Progress) -> None:
+    """Sentences translated in a second by beam search, one a call, through gRPC."""
+    with servers.running(servers.commands(plan.repository)) as wanted:
+        for server in wanted:
+            await _translate(plan, server, captions, range(16), clients=8)  # warm-up
+        for number in _rounds(plan, "translate", tell):
+            for clients in plan.clients:
+                count = plan.translate_sentences if clients > 1 else plan.translate_sentences // 6
+                # Other sentences in every round: ours keeps those that it has read.
+                chosen = range(number * count, (number + 1) * count)
+                for server in _in_turn(wanted, number):
+                    values = await _translate(plan, server, captions, chosen, clients=clients)
+                    ledger.add(Case("translate", f"{clients} clients", server.name), values)
+
+
+async def _translate(
+    plan: Plan, server: Server, captions: Captions, chosen: range, *, clients: int
+) -> dict[str, float]:
+    places = [place % len(captions.sentences) for place in chosen]
+    timed = _Cpu(server)
+    run = await translate_all(
+        server.address,
+        plan.translator,
+        [captions.sentences[place] for place in places],
+        clients=clients,
+        beam_width=WIDTH,
+    )
+    values = {**run.values(), **timed.values(len(places) / 1000, "1000_sentences")}
+    if captions.references:
+        texts = [run.texts[index] for index in range(len(places))]
+        wanted = [captions.references[place] for place in places]
+        values["bleu"] = sacrebleu.corpus_bleu(texts, [wanted]).score
+    return values
+
+
 async def measure_echo(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     """Messages a second of bare gRPC: what no server in Python can exceed here."""
     with servers.running({"echo": ["-m", "benchmarks.echo"]}) as (server,):
@@ -163,7 +235,7 @@ def _in_turn(wanted: list[Server], number: int) -> list[Server]:
 
 
 def sections(
-    plan: Plan, texts: Sequence[str], ledger: Ledger, tell: Progress
+    plan: Plan, texts: Sequence[str], captions: Captions, ledger: Ledger, tell: Progress
 ) -> dict[str, Callable[[], None]]:
     """What can be measured, by name."""
 
@@ -177,5 +249,7 @@ def sections(
         "engine": lambda: measure_engine(plan, ledger, tell),
         "generate": in_loop(lambda: measure_generate(plan, ledger, tell)),
         "classify": in_loop(lambda: measure_classify(plan, texts, ledger, tell)),
+        "search": lambda: measure_search(plan, captions, ledger, tell),
+        "translate": in_loop(lambda: measure_translate(plan, captions, ledger, tell)),
         "echo": in_loop(lambda: measure_echo(plan, ledger, tell)),
     }

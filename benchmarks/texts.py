@@ -1,15 +1,22 @@
-"""What the load sends: prompts, and reviews from the data if it is there."""
+"""What the load sends: prompts, and reviews and captions from the data if they are there."""
 
 import gzip
 import os
 import random
+from dataclasses import dataclass
 from pathlib import Path
 
 BESIDE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
 REVIEWS = "nsmc/ratings_test.txt.gz"
+CAPTIONS = "multi30k/test_2016_flickr.en.gz"
+GERMAN = "multi30k/test_2016_flickr.de.gz"
 
 # Every generator of the zoo knows these characters.
 _WORDS = ("the", "king", "and", "his", "fool", "speak", "of", "love", "war", "night", "or", "sea")
+_CAPTION_WORDS = (
+    *("a", "the", "man", "woman", "two", "dogs", "young", "girl", "in", "red", "shirt", "on"),
+    *("street", "playing", "with", "ball", "is", "standing", "near", "water", "people", "and"),
+)
 _KOREAN_WORDS = (
     *(
         "정말",
@@ -28,6 +35,15 @@ _KOREAN_WORDS = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Captions:
+    """Sentences to translate."""
+
+    sentences: list[str]
+    references: list[str]  # what people made of them; none where they are made up
+    source: str
+
+
 def prompts(count: int) -> list[str]:
     """Short beginnings of different lengths, the same in every run."""
     rng = random.Random(1)
@@ -36,12 +52,33 @@ def prompts(count: int) -> list[str]:
 
 def reviews(most: int = 2_000) -> tuple[list[str], str]:
     """Reviews to classify, the same in every run, and where they come from."""
-    folder = Path(os.environ.get("STEPWIRE_DATA", BESIDE_CHECKOUT))
-    if (folder / REVIEWS).is_file():
-        lines = gzip.decompress((folder / REVIEWS).read_bytes()).decode().split("\n")[1:]
+    if (_folder() / REVIEWS).is_file():
+        lines = _lines(REVIEWS)[1:]
         texts = [text for line in lines if line and (text := line.split("\t")[1].strip())]
         return random.Random(1).sample(texts, most), "NSMC, official test split"
     return made_up(most), "made up, lengths as in NSMC"
+
+
+def captions() -> Captions:
+    """Captions of photographs, the same in every run."""
+    if (_folder() / CAPTIONS).is_file() and (_folder() / GERMAN).is_file():
+        return Captions(
+            sentences=_lines(CAPTIONS), references=_lines(GERMAN), source="Multi30k, test_2016"
+        )
+    rng = random.Random(1)
+    sentences = [
+        " ".join(rng.choices(_CAPTION_WORDS, k=min(max(round(rng.gauss(11, 4)), 4), 28))) + "."
+        for _ in range(1_000)
+    ]
+    return Captions(sentences=sentences, references=[], source="made up, lengths as in Multi30k")
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("STEPWIRE_DATA", BESIDE_CHECKOUT))
+
+
+def _lines(name: str) -> list[str]:
+    return gzip.decompress((_folder() / name).read_bytes()).decode().rstrip("\n").split("\n")
 
 
 def made_up(count: int) -> list[str]:

@@ -10,6 +10,7 @@ import grpc
 
 from benchmarks.naive.models import Classifier, Generator
 from benchmarks.naive.server import Generation, Labeling, in_a_thread, in_the_loop
+from benchmarks.naive.translator import Translator
 from stepwire.v1 import generation_pb2_grpc, labeling_pb2_grpc
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.index import find_bundles
@@ -19,16 +20,19 @@ VARIANTS = {"blocking": in_the_loop, "executor": in_a_thread}
 
 async def serve(repository: Path, variant: str, threads: int) -> None:
     """Serves until the process is ended."""
-    generators, classifiers = {}, {}
+    generators, classifiers, translators = {}, {}, {}
     for location in find_bundles(repository):
         bundle = open_bundle(location.folder)
         if bundle.manifest.task == "generation":
             generators[location.name] = Generator(bundle, threads)
         elif bundle.manifest.task == "classification":
             classifiers[location.name] = Classifier(bundle, threads)
+        elif bundle.manifest.task == "translation":
+            translators[location.name] = Translator(bundle, threads)
     server = grpc.aio.server()
     run = VARIANTS[variant]
-    generation_pb2_grpc.add_GenerationServiceServicer_to_server(Generation(generators, run), server)
+    generation = Generation(generators, translators, run)
+    generation_pb2_grpc.add_GenerationServiceServicer_to_server(generation, server)
     labeling_pb2_grpc.add_LabelingServiceServicer_to_server(Labeling(classifiers, run), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -8,6 +8,7 @@ import grpc
 import numpy as np
 
 from benchmarks.naive.models import Classifier, Generator
+from benchmarks.naive.translator import Translator
 from stepwire.v1 import generation_pb2, generation_pb2_grpc, labeling_pb2, labeling_pb2_grpc
 
 Run = Callable[..., Awaitable[Any]]
@@ -24,10 +25,13 @@ async def in_a_thread(function: Callable[..., Any], *args: Any) -> Any:
 
 
 class Generation(generation_pb2_grpc.GenerationServiceServicer):
-    """One prompt a call, a message for each token."""
+    """One prompt a call, a message for each token; a search for each source."""
 
-    def __init__(self, models: dict[str, Generator], run: Run) -> None:
+    def __init__(
+        self, models: dict[str, Generator], translators: dict[str, Translator], run: Run
+    ) -> None:
         self._models = models
+        self._translators = translators
         self._run = run
 
     async def Generate(
@@ -52,6 +56,26 @@ class Generation(generation_pb2_grpc.GenerationServiceServicer):
             yield generation_pb2.GenerateResponse(pieces=[piece])
             if count < options.max_tokens:
                 logits, state = await self._run(model.step, token, state)
+
+    async def Translate(
+        self, request: generation_pb2.TranslateRequest, context: Any
+    ) -> AsyncIterator[generation_pb2.TranslateResponse]:
+        """Translates every source of the call, one after the other."""
+        model = await _find(self._translators, request.model, context)
+        options = request.options
+        width, count = options.beam_width, options.num_hypotheses or 1
+        for index, source in enumerate(request.sources):
+            found = await self._run(
+                model.translate, source.text, width, count, options.max_tokens or model.max_tokens
+            )
+            hypotheses = [
+                generation_pb2.Hypothesis(
+                    text=model.tokenizer.decode(one.tokens), score=one.score, token_ids=one.tokens
+                )
+                for one in found
+            ]
+            update = generation_pb2.TranslationUpdate(source_index=index, hypotheses=hypotheses)
+            yield generation_pb2.TranslateResponse(updates=[update])
 
 
 class Labeling(labeling_pb2_grpc.LabelingServiceServicer):

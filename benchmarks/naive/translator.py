@@ -36,6 +36,7 @@ class Translator:
         spec = bundle.manifest
         self.tokenizer = tokenizers.Tokenizer.from_file(str(bundle.folder / spec.tokenizer.file))
         self.defaults = spec.decoding
+        self.max_tokens = spec.limits.max_new_tokens
         self._special = spec.tokenizer
         self._embedding = encode["embedding"]
         self._reader = _reader(encode)

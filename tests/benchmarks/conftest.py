@@ -7,7 +7,8 @@ import pytest
 
 from support.tiny import write_classification, write_generation
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT))
 
 
 @pytest.fixture(scope="session")
@@ -15,4 +16,6 @@ def repository(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles")
     write_generation(folder, "tiny")
     write_classification(folder, "judge")
+    # The naive translator knows the zoo's architecture, and no other.
+    (folder / "everyday-en-ko").symlink_to(ROOT / "model_zoo" / "bundles" / "everyday-en-ko")
     return folder

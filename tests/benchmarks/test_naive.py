@@ -9,6 +9,7 @@ from stepwire.v1 import generation_pb2, generation_pb2_grpc, labeling_pb2, label
 from support.tiny import UNKNOWN
 
 PROMPTS = ["", "a", "the king ", "speak of love"]
+SENTENCES = ["Two dogs play in the snow.", "A man sits on a bench.", "Hello!"]
 TEXTS = ["a", "good", "bad and long", "\u00e9 ?"]
 
 
@@ -59,6 +60,26 @@ def test_it_judges_as_ours_judges(channels, variant, text):
     our_count, our_scores = classify(channels[servers.OURS], text)
     assert count == our_count
     assert scores == pytest.approx(our_scores, abs=1e-6)
+
+
+def translate(channel, sentence):
+    request = generation_pb2.TranslateRequest(model="everyday-en-ko")
+    request.sources.add(text=sentence)
+    request.options.beam_width = 5
+    request.options.num_hypotheses = 3
+    stub = generation_pb2_grpc.GenerationServiceStub(channel)
+    *_, last = stub.Translate(request, timeout=30)
+    hypotheses = last.updates[-1].hypotheses
+    return [(list(one.token_ids), one.text) for one in hypotheses], [h.score for h in hypotheses]
+
+
+@pytest.mark.parametrize("variant", servers.NAIVE)
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_it_translates_as_ours_translates(channels, variant, sentence):
+    found, scores = translate(channels[variant], sentence)
+    our_found, our_scores = translate(channels[servers.OURS], sentence)
+    assert found == our_found
+    assert scores == pytest.approx(our_scores, abs=1e-5)
 
 
 async def test_a_server_that_finishes_nothing_has_no_figure(repository):

@@ -7,11 +7,16 @@ from benchmarks.ledger import Ledger
 from benchmarks.plan import Plan
 from benchmarks.ratios import ratios
 from benchmarks.suite import sections
-from benchmarks.texts import made_up, prompts
+from benchmarks.texts import Captions, captions, made_up, prompts
 
 from benchmarks import report
 
 TEXTS = ["a", "good", "bad and long"]
+CAPTIONS = Captions(
+    sentences=["Two dogs play.", "A man sits on a bench in the park.", "A girl."] * 4,
+    references=["두 마리의 개가 논다.", "한 남자가 공원 벤치에 앉아 있다.", "소녀."] * 4,
+    source="written here",
+)
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +25,7 @@ def plan(repository):
         repository=repository,
         generator="tiny",
         classifier="judge",
+        translator="everyday-en-ko",
         rounds=2,
         engine_rows=(1, 4, 32, 128),
         engine_tokens=20,
@@ -30,6 +36,12 @@ def plan(repository):
         sampled_streams=(3,),
         in_flight=(1, 64),
         classify_s=0.05,
+        searches=(2, 32),
+        search_tokens=4,
+        search_sentences=1,
+        encode_rows=(1, 3),
+        clients=(1, 64),
+        translate_sentences=12,
         echo_s=0.05,
         echo_calls=(1, 4),
     )
@@ -38,13 +50,15 @@ def plan(repository):
 @pytest.fixture(scope="module")
 def ledger(plan):
     ledger = Ledger()
-    for measure in sections(plan, TEXTS, ledger, lambda what: None).values():
+    for measure in sections(plan, TEXTS, CAPTIONS, ledger, lambda what: None).values():
         measure()
     return ledger
 
 
 def test_every_section_gives_a_figure_a_round(ledger):
-    assert {case.section for case, _ in ledger} == {"engine", "generate", "classify", "echo"}
+    assert {case.section for case, _ in ledger} == {
+        *("engine", "generate", "classify", "search", "encode", "translate", "echo")
+    }
     for case, values in ledger:
         for quantity, rounds in values.items():
             assert len(rounds) == 2, (case, quantity)
@@ -54,6 +68,7 @@ def test_every_section_gives_a_figure_a_round(ledger):
 def test_the_promised_ratios_are_there(plan, ledger):
     found = ratios(plan, ledger)
     promised = {"engine_vs_raw_32", "engine_vs_raw_128"}
+    promised |= {"translate_engine_vs_raw_32", "translate_vs_naive_64"}
     promised |= {"generate_vs_naive_128", "classify_vs_naive_64", "single_stream_vs_naive"}
     assert promised <= found.keys()
     assert all(0 < value.lowest <= value.median <= value.highest for value in found.values())
@@ -76,7 +91,7 @@ def test_the_file_keeps_every_round(plan, ledger, tmp_path):
 
 def test_a_section_may_be_left_out(plan):
     ledger = Ledger()
-    sections(plan, TEXTS, ledger, lambda what: None)["engine"]()
+    sections(plan, TEXTS, CAPTIONS, ledger, lambda what: None)["engine"]()
     assert {name.rsplit("_", 1)[0] for name in ratios(plan, ledger)} == {
         "engine_vs_raw",
         "engine_sampled_vs_raw",
@@ -88,7 +103,7 @@ def test_a_section_may_be_left_out(plan):
 def test_a_busy_machine_gets_fewer_rounds(plan):
     told = []
     hurried = Plan(**{**vars(plan), "section_s": 0.0, "least_rounds": 1})
-    sections(hurried, TEXTS, Ledger(), told.append)["engine"]()
+    sections(hurried, TEXTS, CAPTIONS, Ledger(), told.append)["engine"]()
     assert told == ["engine, round 1 of 2", "engine: out of time after 1 of 2 rounds"]
 
 
@@ -96,3 +111,10 @@ def test_the_load_is_the_same_in_every_run():
     assert prompts(5) == prompts(5)
     assert made_up(5) == made_up(5)
     assert len(set(prompts(128))) > 64
+    assert captions() == captions()
+
+
+def test_without_the_data_captions_are_made_up(monkeypatch, tmp_path):
+    monkeypatch.setenv("STEPWIRE_DATA", str(tmp_path))
+    assert captions().references == []
+    assert len(set(captions().sentences)) > 900

@@ -125,6 +125,11 @@ class Tokenizer:
             for index, prompt in enumerate(prompts)
         ]
 
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are."""
+        return self._spec.vocabulary_size
+
     def check(self, field: str, tokens: Sequence[int]) -> list[int]:
         """Returns tokens that a caller gave, or raises InvalidRequest."""
         self._check_length(field, len(tokens), self._max_tokens, "tokens")

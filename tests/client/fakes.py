@@ -1,7 +1,8 @@
 """A server small enough to know by heart, on a real port.
 
-Models: "echo" sends its prompt letter by letter and labels a text by its first letter,
-"endless" never stops, "cut" ends without a summary. A `refusals` list is worked off first,
+Models: "echo" sends its prompt letter by letter, shouts its sources, the last one first, scores
+a text by its length, and labels it by its first letter, "endless" never stops, "cut" ends
+without a summary. A `refusals` list is worked off first,
 an answer each call.
 """
 
@@ -95,6 +96,29 @@ class FakeServer(
         if request.model == "breaks":
             UNAVAILABLE.abort(context)
 
+    def Translate(self, request, context):
+        self._begin(request, context)
+        if request.model == "endless":
+            context.add_callback(self.left.set)
+            while not self.left.wait(0.005):
+                update = generation_pb2.TranslationUpdate(text="la", tail=" la")
+                yield generation_pb2.TranslateResponse(updates=[update])
+            return
+        yield from shout(request, finish=request.model != "cut")
+        if request.model == "breaks":
+            UNAVAILABLE.abort(context)
+
+    def Score(self, request, context):
+        self._begin(request, context)
+        for index, each in reversed(list(enumerate(request.inputs))):
+            yield generation_pb2.ScoreResponse(
+                results=[
+                    generation_pb2.ScoreResult(
+                        input_index=index, logprob=-len(each.text), perplexity=1 + len(each.text)
+                    )
+                ]
+            )
+
     def Classify(self, request, context):
         self._begin(request, context)
         time.sleep(self.pause_s)
@@ -140,6 +164,29 @@ def echo(request, finish=True):
     for index, text in enumerate(texts * finish):
         for sample in range(width):
             yield response([summary(index, sample, text, request.options)])
+
+
+def shout(request, finish=True):
+    """Every source in capitals: first its half with the rest as a tail, then all of it."""
+    for index, source in reversed(list(enumerate(request.sources))):
+        text = source.prefix_text + source.text.upper()
+        half = len(text) // 2
+        update = generation_pb2.TranslationUpdate
+        yield translated(update(source_index=index, text=text[:half], tail=text[half:]))
+        if finish:
+            done = update(source_index=index, text=text[half:], summary=COST)
+            count = request.options.num_hypotheses or 1
+            for rank in range(count):
+                done.hypotheses.add(text=text, score=-rank, token_ids=[rank], attention=LOOKED)
+            yield translated(done)
+
+
+def translated(update):
+    return generation_pb2.TranslateResponse(updates=[update])
+
+
+COST = generation_pb2.TranslationSummary(source_tokens=3, seed=SEED, source_cached=True)
+LOOKED = [generation_pb2.Attention(weights=[0.25, 0.75])]
 
 
 def logprobs(options):

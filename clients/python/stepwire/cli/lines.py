@@ -1,6 +1,7 @@
 """Texts from standard input or a file, one a line."""
 
 import argparse
+import codecs
 import os
 import re
 import stat
@@ -119,6 +120,8 @@ class Source:
 
     def _decoded(self, first: int, lines: Iterable[bytes]) -> Iterator[str]:
         for number, line in enumerate(lines, start=first):
+            if number == 1:  # some editors write a mark that is no part of the text
+                line = line.removeprefix(codecs.BOM_UTF8)
             try:
                 yield line.removesuffix(b"\r").decode()
             except UnicodeDecodeError as error:

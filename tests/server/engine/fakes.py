@@ -62,7 +62,7 @@ class HandEngine:
         metrics = ModelMetrics(Metrics(self.registry), "tiny", "1")
         sampler = Sampler(self.config.max_rows, VOCABULARY, end=end, suppressed=())
         self.batch = RunningBatch(self.cell, sampler, self.config.max_rows)
-        self.outbox = Outbox(lambda function: function(), 0)
+        self.outbox = Outbox(lambda function: function(), self.config.max_delay_s)
         self.engine = Engine({0: self.batch}, self.config, metrics, self.outbox, end)
 
     def step(self, times=1):

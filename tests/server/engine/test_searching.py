@@ -96,6 +96,21 @@ def test_a_search_gives_all_its_slots_back():
     assert len(caller.hypotheses) == 8
 
 
+@pytest.mark.parametrize("prompt", [(1,), (1, 4, 2)])
+def test_a_search_tells_of_its_first_step_under_load(prompt):
+    """The prompt is a token a step; what is told then has waited for nobody."""
+    hand, early = HandEngine(max_rows=40, max_delay_s=60.0), Caller()
+    hand.engine.submit([search((n + 1,), 5, max_tokens=50)(Caller()) for n in range(6)])
+    hand.engine.submit([greedy((n + 1,))(Caller()) for n in range(4)])
+    hand.step(5)
+    hand.engine.submit([search(prompt, 5)(early)])
+    for _ in prompt:
+        assert early.standings == []
+        # One turn of the engine's thread, which may keep what others wait for.
+        hand.engine._turn()
+    assert len(early.standings) == 1
+
+
 def test_a_search_that_is_cancelled_leaves_the_others_alone():
     hand, leaver, stayer = HandEngine(end=END, max_rows=16), Caller(), Caller()
     gone = search((1,), 5)(leaver)

@@ -5,6 +5,14 @@ StepwireError
 ├── ModelNotFound       no such model or version
 ├── ModelLoading        it is being loaded and proved
 ├── ModelFailed         it could not be loaded, or did not reproduce its golden case
+├── SessionNotFound     no such session, or somebody else's
+├── SessionExpired      it was not used for too long, or lived too long
+├── SessionEvicted      the server needed its room
+├── StaleEpoch          another stream has the session, or it was rolled back
+├── StepTaken           the step was taken with other inputs
+├── StepSkipped         steps before it were not taken
+├── RollbackUnavailable no snapshot of that step is kept
+├── StateTokenUnusable  its subclasses say why a state token is refused
 ├── Overloaded          every waiting place is taken; retrying later is safe
 ├── DeadlineExceeded    the caller's deadline passed while the work was queued
 ├── ShuttingDown        the server is draining
@@ -57,6 +65,94 @@ class ModelFailed(StepwireError):
     """The model could not be loaded, or did not reproduce its golden case."""
 
     reason = "MODEL_FAILED"
+
+
+class SessionNotFound(StepwireError):
+    """No such session; somebody else's looks the same."""
+
+    reason = "SESSION_NOT_FOUND"
+
+
+class SessionExpired(StepwireError):
+    """The session was not used for too long, or lived too long."""
+
+    reason = "SESSION_EXPIRED"
+
+
+class SessionEvicted(StepwireError):
+    """The server needed the session's room."""
+
+    reason = "SESSION_EVICTED"
+
+
+class StaleEpoch(StepwireError):
+    """Another stream has the session, or it was rolled back since."""
+
+    reason = "STALE_EPOCH"
+
+
+class StepTaken(StepwireError):
+    """The step was taken before, with other inputs or too long ago to answer again."""
+
+    reason = "STEP_TAKEN"
+
+
+class StepSkipped(StepwireError):
+    """Steps before this one were not taken."""
+
+    reason = "STEP_SKIPPED"
+
+
+class RollbackUnavailable(StepwireError):
+    """No snapshot of that step is kept."""
+
+    reason = "ROLLBACK_UNAVAILABLE"
+
+
+class StateTokenUnusable(StepwireError):
+    """A state token is refused; the subclass says why."""
+
+
+class StateTokenUnreadable(StateTokenUnusable):
+    """It is cut short, of a newer format, or no state token at all."""
+
+    reason = "STATE_TOKEN_UNREADABLE"
+
+
+class StateTokenForged(StateTokenUnusable):
+    """It was changed, or sealed by nobody who holds the key."""
+
+    reason = "STATE_TOKEN_FORGED"
+
+
+class StateTokenUnknownKey(StateTokenUnusable):
+    """It was sealed with a key that this server does not have."""
+
+    reason = "STATE_TOKEN_UNKNOWN_KEY"
+
+
+class StateTokenOtherModel(StateTokenUnusable):
+    """It is a state of another model, or of another build of this one."""
+
+    reason = "STATE_TOKEN_OTHER_MODEL"
+
+
+class StateTokenOtherOwner(StateTokenUnusable):
+    """It was made for another caller."""
+
+    reason = "STATE_TOKEN_OTHER_OWNER"
+
+
+class StateTokenExpired(StateTokenUnusable):
+    """Its time is over."""
+
+    reason = "STATE_TOKEN_EXPIRED"
+
+
+class StateTokenInexact(StateTokenUnusable):
+    """Its numbers were computed by another CPU, provider or build, or in half precision."""
+
+    reason = "STATE_TOKEN_INEXACT"
 
 
 class Overloaded(StepwireError):

@@ -1,0 +1,217 @@
+"""All sessions of a server: who has which, how many there may be, and when they end.
+
+Lives on the event loop's thread.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stepwire_server.errors import (
+    Overloaded,
+    SessionEvicted,
+    SessionExpired,
+    SessionNotFound,
+    StartupError,
+    StepwireError,
+)
+from stepwire_server.sessions import ids
+from stepwire_server.sessions.keys import KeyRing
+from stepwire_server.sessions.session import Beginning, Session
+
+MOST_REMEMBERED = 10_000  # ended sessions of which it is known why
+RETRY_AFTER_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionLimits:
+    """How many sessions there may be, and for how long."""
+
+    max_sessions: int = 200_000  # of the server
+    max_bytes: int = 4 << 30  # of the server
+    max_sessions_per_owner: int = 100_000
+    max_bytes_per_owner: int = 2 << 30
+    idle_s: float = 3600.0  # a session that is not used for as long expires
+    lifetime_s: float = 7 * 86400.0  # and so does one that is as old
+    evictable_after_s: float = 60.0  # not used for as long and not attached: it may make room
+    max_window: int = 64
+    max_snapshots: int = 64
+    token_s: float = 30 * 86400.0  # how long a state token can be used
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise StartupError(f"{name} must be above 0, got {value}")
+
+
+class SessionTable:
+    """Finds, opens and ends sessions. The least recently used one stands first."""
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        limits: SessionLimits,
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._ring = ring
+        self._now = now
+        self._wall = wall
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sizes: dict[str, int] = {}  # as last counted
+        self._owners: dict[str, _Holding] = {}
+        self._gone: OrderedDict[str, type[StepwireError]] = OrderedDict()
+        self._total_bytes = 0
+        self.limits = limits
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def total_bytes(self) -> int:
+        """What all sessions take."""
+        return self._total_bytes
+
+    def open(self, owner: str, begin: Beginning) -> Session:
+        """Begins a session.
+
+        Raises:
+            Overloaded: the owner has all that it may have, or the server has no room.
+        """
+        self._check_holding(owner, len(begin.packed))
+        self._make_room(len(begin.packed))
+        now = self._now()
+        session = Session(
+            id=ids.make(self._ring, owner, self._wall() + self.limits.lifetime_s),
+            owner=owner,
+            opened_at=now,
+            used_at=now,
+            **vars(begin),
+        )
+        self._sessions[session.id] = session
+        self._owners.setdefault(owner, _Holding()).sessions[session.id] = session
+        self.count(session)
+        return session
+
+    def find(self, owner: str, session_id: str) -> Session:
+        """Finds a session of a caller, and counts it as used.
+
+        Raises:
+            SessionNotFound, SessionExpired, SessionEvicted: there is none any more.
+        """
+        session = self._sessions.get(session_id)
+        if session is not None and session.owner == owner:
+            if self._is_over(session, self._now()):
+                self.end(session, SessionExpired)
+                raise SessionExpired("the session has expired")
+            session.used_at = self._now()
+            self._sessions.move_to_end(session_id)
+            return session
+        raise self._why_not(owner, session_id)
+
+    def count(self, session: Session) -> None:
+        """Counts anew what a session takes, after it has changed."""
+        if session.id not in self._sessions:
+            return
+        change = session.size_bytes - self._sizes.get(session.id, 0)
+        self._sizes[session.id] = session.size_bytes
+        self._total_bytes += change
+        self._owners[session.owner].size_bytes += change
+
+    def of_owner(self, owner: str) -> list[Session]:
+        """The sessions of a caller, oldest first."""
+        held = self._owners.get(owner)
+        return list(held.sessions.values()) if held else []
+
+    def close(self, session: Session) -> None:
+        """Ends a session because its owner wants it."""
+        self.end(session, SessionNotFound)
+
+    def end(self, session: Session, why: type[StepwireError]) -> None:
+        """Forgets a session; whoever asks for it later is told why."""
+        if self._sessions.pop(session.id, None) is None:
+            return
+        size = self._sizes.pop(session.id)
+        self._total_bytes -= size
+        held = self._owners[session.owner]
+        held.size_bytes -= size
+        del held.sessions[session.id]
+        if not held.sessions:
+            del self._owners[session.owner]
+        if why is not SessionNotFound:
+            self._gone[session.id] = why
+            if len(self._gone) > MOST_REMEMBERED:
+                self._gone.popitem(last=False)
+
+    def expired(self) -> Iterator[Session]:
+        """The sessions whose time is over; `end` them."""
+        now = self._now()
+        return iter([each for each in self._sessions.values() if self._is_over(each, now)])
+
+    def idle_s_left(self, session: Session) -> float:
+        """Seconds until it expires if it is not used."""
+        return max(0.0, session.used_at + self.limits.idle_s - self._now())
+
+    def lifetime_s_left(self, session: Session) -> float:
+        """Seconds until it expires whatever happens."""
+        return max(0.0, session.opened_at + self.limits.lifetime_s - self._now())
+
+    def _is_over(self, session: Session, now: float) -> bool:
+        if session.pending:  # it is being used
+            return False
+        limits = self.limits
+        idle = now - session.used_at >= limits.idle_s
+        return idle or now - session.opened_at >= limits.lifetime_s
+
+    def _check_holding(self, owner: str, size_bytes: int) -> None:
+        held, limits = self._owners.get(owner) or _Holding(), self.limits
+        if len(held.sessions) >= limits.max_sessions_per_owner:
+            raise Overloaded(
+                f"you have {len(held.sessions)} sessions, all that a caller may have: close some",
+                RETRY_AFTER_S,
+            )
+        if held.size_bytes + size_bytes > limits.max_bytes_per_owner:
+            raise Overloaded(
+                f"your sessions take {held.size_bytes} bytes, and a caller may have "
+                f"{limits.max_bytes_per_owner}: close some",
+                RETRY_AFTER_S,
+            )
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Evicts whoever was not used for longest, if that is long enough."""
+        limits, now = self.limits, self._now()
+        while (
+            len(self._sessions) >= limits.max_sessions
+            or self._total_bytes + size_bytes > limits.max_bytes
+        ):
+            oldest = next(iter(self._sessions.values()), None)
+            if oldest is None or not self._is_evictable(oldest, now):
+                raise Overloaded(
+                    f"the server holds {len(self._sessions)} sessions, all that it may",
+                    RETRY_AFTER_S,
+                )
+            self.end(oldest, SessionEvicted)
+
+    def _is_evictable(self, session: Session, now: float) -> bool:
+        unused = now - session.used_at >= self.limits.evictable_after_s
+        return unused and session.stream is None and not session.pending
+
+    def _why_not(self, owner: str, session_id: str) -> StepwireError:
+        sealed = ids.read(self._ring, session_id, owner)
+        if sealed is None:
+            return SessionNotFound("no such session")
+        why = self._gone.get(session_id)
+        if why is SessionEvicted:
+            return SessionEvicted("the session was evicted: the server needed its room")
+        if why is SessionExpired or self._wall() >= sealed.ends_at:
+            return SessionExpired("the session has expired")
+        return SessionNotFound("no such session")
+
+
+class _Holding:
+    """What one owner has."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.size_bytes = 0

@@ -20,7 +20,7 @@ from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import EncodeGraph, Graph, StepGraph
-from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate
+from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.sources import PLACES, Source
 from stepwire_server.errors import StepwireError
@@ -196,6 +196,9 @@ class _Nobody:
 
     def update(self, update: SearchUpdate) -> None:
         """A feeder counts it."""
+
+    def step(self, taken: StepTaken) -> None:
+        """Nothing here is a session."""
 
     def fail(self, job: Job, error: StepwireError) -> None:
         """A feeder gives up."""

@@ -18,7 +18,7 @@ from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import Graph, StepGraph
-from stepwire_server.engine.job import Delivery, Job, SearchUpdate
+from stepwire_server.engine.job import Delivery, Job, SearchUpdate, StepTaken
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.errors import StepwireError
 from stepwire_server.metrics import Metrics, ModelMetrics
@@ -135,6 +135,9 @@ class _Counter:
 
     def update(self, update: SearchUpdate) -> None:
         """Nothing here searches."""
+
+    def step(self, taken: StepTaken) -> None:
+        """Nothing here is a session."""
 
     def fail(self, job: Job, error: StepwireError) -> None:
         self.done.set()

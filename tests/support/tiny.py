@@ -43,10 +43,13 @@ class TinyCell:
         self.start = {name: np.zeros(HIDDEN, np.float32) for name in ("h", "c")}
         self.batch_sizes = []
 
-    def step(self, tokens, states, view=None, attention=False):
+    features = 0
+
+    def step(self, tokens, states, view=None, wanted=frozenset()):
         """What the engine calls."""
         self.batch_sizes.append(len(tokens))
-        return Stepped(*self.compute(tokens, states))
+        logits, following = self.compute(tokens, states)
+        return Stepped(logits, following, {"logits": logits})
 
     def compute(self, tokens, states):
         # einsum and not @: BLAS chooses its kernel, and so its rounding, by batch size.

@@ -14,7 +14,7 @@ from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
 from stepwire_server.engine.batch import Placed, RunningBatch, Stepped, Turn
-from stepwire_server.engine.job import Delivery, FinishReason, Job, Row, SearchUpdate
+from stepwire_server.engine.job import Delivery, FinishReason, Job, Row, SearchUpdate, StepTaken
 from stepwire_server.engine.searching import Searching
 from stepwire_server.metrics import ModelMetrics
 
@@ -25,6 +25,7 @@ class Outcome:
 
     deliveries: list[Delivery] = field(default_factory=list)
     updates: list[SearchUpdate] = field(default_factory=list)
+    taken: list[StepTaken] = field(default_factory=list)
     broken: list[Row] = field(default_factory=list)  # whose numbers are not finite
     first_tokens: bool = False  # a row got its first token
 
@@ -44,14 +45,16 @@ class Advance:
         if turn.tokens_read:
             self._metrics.input_tokens.inc(turn.tokens_read)
         outcome = Outcome()
-        if turn.drawing or turn.scoring:  # a search sees by itself
+        if turn.drawing or turn.scoring or turn.stepping:  # a search sees by itself
             finite = _finite(stepped.logits)
             if not finite.all():
                 turn, outcome.broken = _without_broken(turn, finite)
         now = time.monotonic()
         for row in turn.begun:
             row.first_token_at = now
-        outcome.first_tokens = bool(turn.begun)
+        outcome.taken = [_taken(row, place, stepped) for row, place in turn.stepping]
+        # Who steps a session waits for this very answer.
+        outcome.first_tokens = bool(turn.begun or turn.stepping)
         self._score(turn.scoring, stepped, outcome)
         # A search reads the logits where they are; draws change what they are given.
         drawing = _Rows.of(turn.drawing, stepped)
@@ -144,17 +147,32 @@ class _Rows(NamedTuple):
         return cls(rows, stepped.logits[places], looked)
 
 
+def _taken(row: Row, place: int, stepped: Stepped) -> StepTaken:
+    """What a step gave a session; the numbers are looked at where they lie."""
+    outputs = {role: array[place] for role, array in stepped.extras.items()}
+    state = None
+    if not row.reading:
+        state = {name: value[place] for name, value in stepped.states.items()}
+    return StepTaken(row, row.position - 1, outputs, state)
+
+
 def _without_broken(turn: Turn, finite: NDArray[np.bool_]) -> tuple[Turn, list[Row]]:
     """Leaves out jobs of which any row's numbers are not finite; gives those rows too."""
-    placed = [*turn.drawing, *turn.searching, *turn.scoring]
+    placed = [*turn.drawing, *turn.searching, *turn.scoring, *turn.stepping]
     broken = [row for row, place in placed if not finite[place]]
     failed = {row.job for row in broken}
-    drawing, searching, scoring = (
-        [(row, place) for row, place in part if row.job not in failed]
-        for part in (turn.drawing, turn.searching, turn.scoring)
+
+    def healthy(part: list[Placed]) -> list[Placed]:
+        return [(row, place) for row, place in part if row.job not in failed]
+
+    left = turn._replace(
+        drawing=healthy(turn.drawing),
+        searching=healthy(turn.searching),
+        scoring=healthy(turn.scoring),
+        stepping=healthy(turn.stepping),
+        begun=[row for row in turn.begun if row.job not in failed],
     )
-    begun = [row for row in turn.begun if row.job not in failed]
-    return Turn(drawing, searching, scoring, begun, turn.tokens_read), broken
+    return left, broken
 
 
 def reason_of(by_end: int | None, end: int | None) -> FinishReason:

@@ -3,7 +3,7 @@
 Shapes: N rows in this step, M rows that choose, V vocabulary, S source length.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,30 +13,43 @@ from stepwire_server.decoding.filters import Logits, Tokens
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.job import Job, Kind, Row
 from stepwire_server.engine.slots import SlotPool, Slots, State
-from stepwire_server.engine.sources import SourceBoard, View
+from stepwire_server.engine.sources import Arrays, SourceBoard, View
 
 
 class Stepped(NamedTuple):
     """What one run of the cell gave."""
 
-    logits: Logits  # [N, V]
+    logits: Logits  # [N, V]; of a model that has none the values that it predicts, flat
     states: State  # [N, *] each
-    attention: Attention | None = None  # [N, S], if it was asked for
+    extras: Arrays = {}  # noqa: RUF012  # [N, *] each, by role, as asked for; never written to
+
+    @property
+    def attention(self) -> Attention | None:
+        """[N, S], if it was asked for."""
+        return self.extras.get("attention")
 
 
 class StepModel(Protocol):
     """One step of a recurrent model."""
 
     start: State  # of a row that begins from nothing, [*] for each name
+    features: int  # numbers that a row reads in a step; 0: it reads a token
 
     def step(
         self,
-        tokens: NDArray[np.int64],
+        inputs: NDArray[Any],
         states: State,
         view: View | None = None,
-        attention: bool = False,
+        wanted: frozenset[str] = frozenset(),
     ) -> Stepped:
-        """Takes [N], [N, *] for each state, and what the rows look at."""
+        """Runs one step.
+
+        Args:
+            inputs: tokens [N], or features [N, F].
+            states: [N, *] each.
+            view: what the rows look at.
+            wanted: roles of the outputs to give beside the logits.
+        """
         ...
 
 
@@ -49,13 +62,14 @@ class Turn(NamedTuple):
     drawing: list[Placed]  # those that choose by themselves
     searching: list[Placed]  # those of searches, each search complete
     scoring: list[Placed]  # those that only want to know how likely their prompt is
+    stepping: list[Placed]  # those of sessions, which want to know what each input gives
     begun: list[Row]  # those that choose for the first time
     tokens_read: int
 
     @classmethod
     def of(cls, choosing: list[Placed]) -> "Turn":
         """A turn in which rows choose and none reads."""
-        turn = cls([], [], [], [], 0)
+        turn = cls([], [], [], [], [], 0)
         for row, place in choosing:
             searches = row.job.kind is Kind.SEARCH
             (turn.searching if searches else turn.drawing).append((row, place))
@@ -70,12 +84,14 @@ class RunningBatch:
         self._sampler = sampler
         self._pool = SlotPool(capacity, model.start)
         self._sources = SourceBoard(capacity)
-        self._inputs = np.zeros(capacity, np.int64)  # next token to read
+        # The next token, or the next features, that each row reads.
+        shape = (capacity, model.features) if model.features else capacity
+        self._inputs = np.zeros(shape, np.float32 if model.features else np.int64)
         self._by_slot: dict[int, Row] = {}
         self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)
         self._reading: set[Row] = set()  # those that still read their prompt
-        self._attends = False  # whether a row wants the attention
+        self._wanted: frozenset[str] = frozenset()  # by any row, beside the logits
         self._steady: Turn | None = None  # the turn of these rows while none of them reads
         # What the last step gave, while the same rows go on with it: it feeds the next step
         # as it is, and is written into the slots only when rows come or go.
@@ -122,7 +138,9 @@ class RunningBatch:
             return False
         self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
         self._slots = slots_of(self._rows)
-        self._attends = any(row.options.attends for row in self._rows)
+        self._wanted = frozenset().union(*(row.job.wanted for row in self._rows))
+        if any(row.options.attends for row in self._rows):
+            self._wanted |= {"attention"}
         self._steady = None
         if self._rows and self._rows[0].job.source:
             self._sources.arrange(self._slots)
@@ -133,7 +151,7 @@ class RunningBatch:
         """Runs the model once over all rows."""
         states = self._following or self._pool.gather(self._slots)
         inputs = self._inputs[self._slots]
-        stepped = self._model.step(inputs, states, self._sources.view, self._attends)
+        stepped = self._model.step(inputs, states, self._sources.view, self._wanted)
         self._following = stepped.states
         return stepped
 
@@ -148,6 +166,7 @@ class RunningBatch:
             return self._steady
         choosing: list[Placed] = []
         scoring: list[Placed] = []
+        stepping: list[Placed] = []
         begun: list[Row] = []
         tokens_read = 0
         for index, row in enumerate(self._rows):
@@ -158,9 +177,13 @@ class RunningBatch:
                 begun += siblings
                 if row.job.kind is Kind.SCORE:
                     scoring.append((row, index))
+                elif row.job.kind is Kind.STEP:
+                    stepping.append((row, index))
             choosing += [(sibling, index) for sibling in siblings]
         turn = Turn.of(choosing)
-        return turn._replace(scoring=scoring, begun=begun, tokens_read=tokens_read)
+        return turn._replace(
+            scoring=scoring, stepping=stepping, begun=begun, tokens_read=tokens_read
+        )
 
     def choose(self, rows: list[Row], logits: Logits) -> Tokens:
         """Chooses the next token, and so the next input, of rows with logits [M, V]."""
@@ -226,6 +249,8 @@ class RunningBatch:
             self._inputs[row.slot] = row.next_input
             return []
         self._reading.remove(row)
+        if row.job.kind is Kind.STEP:
+            return []
         twins = [Row(row.job, sample, row.position) for sample in range(1, row.job.samples)]
         self._write_back()
         for twin in twins:

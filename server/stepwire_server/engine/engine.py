@@ -168,6 +168,9 @@ class Engine:
         for update in outcome.updates:
             if update.ended:
                 self._remove_running(update.job)
+        for taken in outcome.taken:
+            if taken.state is not None:
+                self._remove_running(taken.row.job)
         self._outbox.add(_hand_out, outcome)
 
     def _turn(self) -> None:
@@ -296,3 +299,5 @@ def _hand_out(outcome: Outcome) -> None:
         delivery.row.job.sink.deliver(delivery)
     for update in outcome.updates:
         update.job.sink.update(update)
+    for taken in outcome.taken:
+        taken.row.job.sink.step(taken)

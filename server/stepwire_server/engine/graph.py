@@ -77,57 +77,61 @@ class Graph:
 
 
 class StepGraph:
-    """One step of a cell: tokens and states in, logits and next states out."""
+    """One step of a cell: inputs and states in, logits or values and next states out."""
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
         names = {tensor.role: tensor.name for tensor in spec.inputs if tensor.role != "context"}
         self._looks = {tensor.name for tensor in spec.inputs if tensor.role == "context"}
-        wanted = ("token", "lengths", "rows", "places") if self._looks else ("token",)
-        _check_roles(spec, (*wanted, "logits"), (*wanted, "context"))
+        self._input = "features" if "features" in names else "token"
+        wanted = (self._input, *(("lengths", "rows", "places") if self._looks else ()))
         self._names = names
         self._graph = graph
         self._states = spec.states
-        outputs = {tensor.role: tensor.name for tensor in spec.outputs}
-        self._outputs = [outputs["logits"], *(state.output for state in spec.states)]
-        self._attention = outputs.get("attention")
+        self._extras = {tensor.role: tensor.name for tensor in spec.outputs}
+        # What a model says first of all; it is always run for.
+        self._says = "logits" if "logits" in self._extras else "values"
+        _check_roles(spec, (*wanted, self._says), (*wanted, "context"))
+        self.features = sum(t.shape[0] for t in spec.inputs if t.role == "features")
         self.start = {
             state.input: np.zeros(state.shape, np.dtype(state.dtype)) for state in spec.states
         }
 
     @property
-    def attends(self) -> bool:
-        """Whether it can tell where it looked."""
-        return self._attention is not None
+    def roles(self) -> frozenset[str]:
+        """What it can tell."""
+        return frozenset(self._extras)
 
     def step(
         self,
-        tokens: NDArray[np.int64],
+        inputs: NDArray[Any],
         states: Arrays,
         view: View | None = None,
-        attention: bool = False,
+        wanted: frozenset[str] = frozenset(),
     ) -> Stepped:
         """Runs one step.
 
         Args:
-            tokens: [N].
+            inputs: tokens [N], or features [N, F].
             states: [N, *] each.
             view: what the rows look at, if the graph has contexts.
-            attention: whether to give it; the graph must have it.
+            wanted: roles of the outputs to give beside the logits, of those it has.
 
         Returns:
-            Logits [N, V], the next states [N, *] each, and the attention [N, S].
+            Logits [N, V], the next states [N, *] each, and what was wanted [N, *] each.
         """
-        feeds = {self._names["token"]: tokens, **states}
+        feeds = {self._names[self._input]: inputs, **states}
         if view is not None:
             feeds |= view.contexts
             feeds[self._names["lengths"]] = view.lengths
             feeds[self._names["rows"]] = view.rows
             feeds[self._names["places"]] = view.places
-        asked = [self._attention] if attention and self._attention else []
-        logits, *following = self._graph.run([*self._outputs, *asked], feeds)
-        looked = following.pop() if asked else None
-        names = (state.input for state in self._states)
-        return Stepped(logits, dict(zip(names, following, strict=True)), looked)
+        roles = [self._says, *(wanted & self.roles - {self._says})]
+        names = [self._extras[role] for role in roles]
+        given = self._graph.run([*names, *(state.output for state in self._states)], feeds)
+        extras = dict(zip(roles, given, strict=False))
+        following = zip((s.input for s in self._states), given[len(roles) :], strict=True)
+        says = extras[self._says]
+        return Stepped(says.reshape(len(says), -1), dict(following), extras)
 
 
 class SequenceGraph:

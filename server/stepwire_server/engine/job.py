@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stepwire_server.decoding.beam import Attention, BeamSearch, Standing
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.slots import State
-from stepwire_server.engine.sources import Source
+from stepwire_server.engine.sources import Arrays, Source
 from stepwire_server.errors import StepwireError
 
 
@@ -54,6 +57,15 @@ class SearchUpdate(NamedTuple):
     ended: Ended | None  # the search is over: its hypotheses are final
 
 
+class StepTaken(NamedTuple):
+    """What one step of a session gave."""
+
+    row: "Row"
+    number: int  # among the job's inputs
+    outputs: Arrays  # by role: logits [V], hidden, values, ...
+    state: State | None  # after the last input, [*] for each name
+
+
 class Sink(Protocol):
     """Where a caller takes its deliveries. Called on the caller's own thread only."""
 
@@ -63,6 +75,10 @@ class Sink(Protocol):
 
     def update(self, update: SearchUpdate) -> None:
         """Learns how a search stands."""
+        ...
+
+    def step(self, taken: StepTaken) -> None:
+        """Takes what one step of a session gave."""
         ...
 
     def fail(self, job: "Job", error: StepwireError) -> None:
@@ -97,8 +113,10 @@ class Row:
         return self.position < len(self.prompt)
 
     @property
-    def next_input(self) -> int:
-        """The token that its next step reads."""
+    def next_input(self) -> int | NDArray[np.float32]:
+        """The token, or the features [F], that its next step reads."""
+        if self.job.features is not None and self.reading:
+            return self.job.features[self.position]
         return self.prompt[self.position] if self.reading else self.last_token
 
     @property
@@ -128,11 +146,14 @@ class Kind(enum.Enum):
     CHOOSE = "choose"  # goes on by draws, or greedily
     SEARCH = "search"  # goes on by beam search
     SCORE = "score"  # only says how likely its prompt is
+    STEP = "step"  # reads inputs, and says what each gives and which state it leaves
 
 
 @dataclass(eq=False)
 class Job:
     """A prompt, how to continue it, and the rows that do.
+
+    F features.
 
     Its first row reads the prompt; then the state is copied to one row for each sample or
     hypothesis.
@@ -146,6 +167,9 @@ class Job:
     deadline: float | None = None  # of the engine's clock; only waiting is bounded by it
     kind: Kind = Kind.CHOOSE
     source: Source | None = None  # what a translator looks at
+    state: State | None = None  # what it begins with; None: the model's start
+    wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role
+    features: NDArray[np.float32] | None = None  # [len(prompt), F]: read instead of the prompt
     wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
     scored: bool = False  # deliveries tell the log-probability of each choice
     arrived_at: float = 0.0
@@ -154,7 +178,7 @@ class Job:
     search: BeamSearch | None = None  # begins with the first choice
 
     def __post_init__(self) -> None:
-        self.rows = [Row(self, sample=0)]
+        self.rows = [Row(self, sample=0, parked=self.state)]
 
     @property
     def width(self) -> int:

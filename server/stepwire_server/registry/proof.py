@@ -47,7 +47,7 @@ def prove_step(
         )
         for step in range(tokens.shape[1]):
             with _refusing():
-                stepped = graph.step(tokens[of_row, step], states, view, graph.attends)
+                stepped = graph.step(tokens[of_row, step], states, view, graph.roles)
             states = stepped.states
             where = f"golden logits, {rows} rows, step {step}, "
             check(where, stepped.logits, wanted[of_row, step], golden)

@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Job, SearchUpdate
+from stepwire_server.engine.job import Delivery, Job, SearchUpdate, StepTaken
 from stepwire_server.errors import StepwireError
 
 # Deliveries that one message may be made of: bounds its size, and the time for which one
@@ -44,6 +44,9 @@ class DeliveryStream:
         """Learns how a search stands; who reads slowly misses what came between."""
         self._updates[update.job] = update
         self._arrived.set()
+
+    def step(self, taken: StepTaken) -> None:
+        """No call of this kind steps a session."""
 
     def fail(self, job: Job, error: StepwireError) -> None:
         """Ends the stream: the reader gets the error after what came before it."""

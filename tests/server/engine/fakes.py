@@ -26,6 +26,7 @@ class Caller:
     deliveries: list = field(default_factory=list)
     standings: list = field(default_factory=list)
     hypotheses: tuple = ()  # of a search, when it is over
+    taken: list = field(default_factory=list)  # steps of a session
 
     def update(self, update):
         self.standings.append(update.standing)
@@ -42,6 +43,9 @@ class Caller:
             self.logprobs.setdefault(key, []).append(delivery.logprobs)
         if delivery.ended:
             self.ended[key] = delivery.ended.reason
+
+    def step(self, taken):
+        self.taken.append(taken)
 
     def fail(self, job, error):
         self.errors.append((job.index, error))

@@ -18,6 +18,7 @@ from stepwire_server.config import (
     BatchingConfig,
     RuntimeConfig,
     ServerConfig,
+    SessionLimits,
     TlsConfig,
 )
 from stepwire_server.errors import StartupError
@@ -101,6 +102,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.flag("--max-inputs-per-call", 1024, "prompts or texts in one call", type=int)
     parser.flag("--max-message-bytes", 16 << 20, "size of one request", type=int)
+    sessions = SessionLimits()
+    parser.flag(
+        "--key-file",
+        None,
+        "keys that seal sessions and state tokens; unset: a fresh one",
+        type=Path,
+    )
+    parser.flag("--max-sessions", sessions.max_sessions, "sessions kept at once", type=int)
+    parser.flag("--max-session-bytes", sessions.max_bytes, "what they may take", type=int)
+    parser.flag(
+        "--max-sessions-per-caller", sessions.max_sessions_per_owner, "of one caller", type=int
+    )
+    parser.flag(
+        "--max-session-bytes-per-caller", sessions.max_bytes_per_owner, "of one caller", type=int
+    )
+    parser.flag(
+        "--session-idle-secs", sessions.idle_s, "a session not used for as long ends", type=float
+    )
+    parser.flag(
+        "--session-lifetime-secs", sessions.lifetime_s, "a session as old as this ends", type=float
+    )
+    parser.flag(
+        "--state-token-secs", sessions.token_s, "how long a state token can be used", type=float
+    )
     parser.flag("--grpc-server-cert", None, "certificate, PEM", type=Path)
     parser.flag("--grpc-server-key", None, "its key, PEM", type=Path)
     parser.flag("--grpc-root-cert", None, "callers need a certificate signed by this", type=Path)
@@ -140,6 +165,16 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
             max_waiting=flags.max_waiting,
             max_waiting_sequences=flags.max_waiting_texts,
             max_delay_s=flags.max_delay_ms / 1000,
+        ),
+        key_file=flags.key_file,
+        sessions=SessionLimits(
+            max_sessions=flags.max_sessions,
+            max_bytes=flags.max_session_bytes,
+            max_sessions_per_owner=flags.max_sessions_per_caller,
+            max_bytes_per_owner=flags.max_session_bytes_per_caller,
+            idle_s=flags.session_idle_secs,
+            lifetime_s=flags.session_lifetime_secs,
+            token_s=flags.state_token_secs,
         ),
         runtime=RuntimeConfig(
             provider=flags.provider,

@@ -28,17 +28,27 @@ from stepwire.v1 import (
     labeling_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
+    sessions_pb2,
+    sessions_pb2_grpc,
+    streaming_pb2,
+    streaming_pb2_grpc,
 )
 from stepwire_server.config import ServerConfig, TlsConfig
 from stepwire_server.engine.graph import check_provider
 from stepwire_server.errors import StartupError
-from stepwire_server.metrics import Metrics
+from stepwire_server.metrics import Metrics, SessionMetrics
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState, find_models
 from stepwire_server.rpc.generation import GenerationServicer
 from stepwire_server.rpc.interceptors import Calls
 from stepwire_server.rpc.labeling import LabelingServicer
 from stepwire_server.rpc.models import ModelServicer
+from stepwire_server.rpc.session_messages import write_taken
+from stepwire_server.rpc.sessions import SessionServicer
+from stepwire_server.rpc.streaming import StreamingServicer
+from stepwire_server.sessions.desk import Desk
+from stepwire_server.sessions.keys import KeyRing
+from stepwire_server.sessions.table import SessionTable
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +58,13 @@ SERVICES = tuple(
         (generation_pb2, "GenerationService"),
         (labeling_pb2, "LabelingService"),
         (models_pb2, "ModelService"),
+        (sessions_pb2, "SessionService"),
+        (streaming_pb2, "StreamingService"),
     )
 )
 # Time for what is under way to arrive, in either direction, when the server stops.
 _LAST_WORDS_S = 0.1
+_EXPIRY_INTERVAL_S = 5.0
 _FAREWELL_S = 5.0  # for calls that were ended to tell their callers
 SWITCH_INTERVAL_S = 0.0003  # Python's own 5 ms are half a step
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -79,6 +92,11 @@ class App:
         )
         self.models = ModelRegistry(locations, loader, self._metrics)
         self._calls = Calls(self._metrics)
+        ring = KeyRing.read(config.key_file) if config.key_file else KeyRing.fresh()
+        if config.key_file is None:
+            log.info("no key file: state tokens and sessions die with this process")
+        table = SessionTable(ring, config.sessions)
+        self.desk = Desk(self.models, table, ring, SessionMetrics(self._metrics), write_taken)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
         self.grpc_port = 0
         self.metrics_port = 0
@@ -96,13 +114,20 @@ class App:
         server = self._make_server()
         await self._set_health()
         stop_metrics = self._start_metrics()
+        expiring = asyncio.create_task(self._expire_sessions())
         try:
             await server.start()
             await self._load_models(stop or asyncio.Event())
             yield self
         finally:
             await self._drain(server)
+            expiring.cancel()
             stop_metrics()
+
+    async def _expire_sessions(self) -> None:
+        while True:
+            await asyncio.sleep(_EXPIRY_INTERVAL_S)
+            self.desk.expire()
 
     def _make_server(self) -> grpc.aio.Server:
         config = self._config
@@ -127,6 +152,10 @@ class App:
         )
         labeling_pb2_grpc.add_LabelingServiceServicer_to_server(
             LabelingServicer(self.models, most), server
+        )
+        sessions_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(self.desk), server)
+        streaming_pb2_grpc.add_StreamingServiceServicer_to_server(
+            StreamingServicer(self.desk), server
         )
         models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.models, most), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -198,6 +227,7 @@ class App:
         # door shut: gRPC would answer those on the doorstep with a bare CANCELLED.
         await asyncio.sleep(_LAST_WORDS_S)
         self._calls.refuse_new()
+        self.desk.drain()
         await asyncio.sleep(_LAST_WORDS_S)
         stopping = asyncio.create_task(server.stop(timeout_s + _FAREWELL_S + 1))
         await self._calls.ended(timeout_s)

@@ -51,6 +51,27 @@ class RuntimeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SessionLimits:
+    """How many sessions there may be, and for how long."""
+
+    max_sessions: int = 200_000  # of the server
+    max_bytes: int = 4 << 30  # of the server
+    max_sessions_per_owner: int = 100_000
+    max_bytes_per_owner: int = 2 << 30
+    idle_s: float = 3600.0  # a session that is not used for as long expires
+    lifetime_s: float = 7 * 86400.0  # and so does one that is as old
+    evictable_after_s: float = 60.0  # not used for as long and not attached: it may make room
+    max_window: int = 64
+    max_snapshots: int = 64
+    token_s: float = 30 * 86400.0  # how long a state token can be used
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise StartupError(f"{name} must be above 0, got {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TlsConfig:
     """Certificates, as PEM files. Nothing set: plain text."""
 
@@ -75,12 +96,14 @@ class ServerConfig:
     metrics_address: str = "127.0.0.1"
     metrics_port: int = 8002  # 0 picks a free one
     metrics: bool = True
+    key_file: Path | None = None  # seals sessions and state tokens; None: a key that dies with it
     exit_timeout_s: float = 30.0  # how long a drain waits for running calls
     max_message_bytes: int = 16 << 20  # of one request
     max_inputs_per_call: int = 1024  # prompts or texts in one call
     exit_on_error: bool = False  # stop when a model cannot be loaded
     tls: TlsConfig = field(default_factory=TlsConfig)
     batching: BatchingConfig = field(default_factory=BatchingConfig)
+    sessions: SessionLimits = field(default_factory=SessionLimits)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     def __post_init__(self) -> None:

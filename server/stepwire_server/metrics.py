@@ -135,6 +135,35 @@ class Metrics:
         self.source_bytes = gauge("stepwire_source_cache_bytes", "Encoded sources that are kept.")
 
 
+class SessionMetrics:
+    """The metrics of all sessions."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        sessions = Gauge(
+            "stepwire_sessions",
+            "Sessions that are kept: live ones have a stream.",
+            ["state"],
+            registry=registry,
+        )
+        self.attached, self.idle = sessions.labels("live"), sessions.labels("idle")
+        self.size_bytes = Gauge(
+            "stepwire_session_bytes", "States, snapshots and kept answers.", registry=registry
+        )
+        self.opened = Counter(
+            "stepwire_sessions_opened", "Sessions begun, by origin.", ["origin"], registry=registry
+        )
+        self.ended = Counter(
+            "stepwire_sessions_ended", "Sessions ended, by reason.", ["reason"], registry=registry
+        )
+        self.steps = Counter("stepwire_session_steps", "Steps taken.", registry=registry)
+        self.repeated = Counter(
+            "stepwire_session_repeats",
+            "Messages that repeated one, and advanced nothing.",
+            registry=registry,
+        )
+
+
 class ModelMetrics:
     """The metrics of one model, its labels filled in."""
 

@@ -15,7 +15,14 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import stepwire
-from stepwire.v1 import generation_pb2, generation_pb2_grpc
+from stepwire.v1 import (
+    generation_pb2,
+    generation_pb2_grpc,
+    sessions_pb2,
+    sessions_pb2_grpc,
+    streaming_pb2,
+    streaming_pb2_grpc,
+)
 from support import tiny
 from support.tiny_translator import write_translation
 
@@ -55,6 +62,12 @@ FAMILIES = {
     "stepwire_encode_waiting": ("gauge", OF_MODEL),
     "stepwire_sources": ("counter", OF_MODEL | {"how"}),
     "stepwire_source_cache_bytes": ("gauge", OF_MODEL),
+    "stepwire_sessions": ("gauge", {"state"}),
+    "stepwire_session_bytes": ("gauge", set()),
+    "stepwire_sessions_opened": ("counter", {"origin"}),
+    "stepwire_sessions_ended": ("counter", {"reason"}),
+    "stepwire_session_steps": ("counter", set()),
+    "stepwire_session_repeats": ("counter", set()),
 }
 MADE_UP = "made-up-by-a-caller"
 TOKENS = 20
@@ -100,6 +113,7 @@ def exposition(tmp_path_factory):
             with pytest.raises(stepwire.StepwireError):
                 client.classify(MADE_UP, ["abc"])
         translate(target)
+        step_a_session(target)
         call_unknown_method(target)
         url = f"http://127.0.0.1:{ready['metrics_port']}/metrics"
         with urllib.request.urlopen(url, timeout=10) as response:
@@ -122,6 +136,21 @@ def translate(target):
         sources = [generation_pb2.Source(text="hello")]
         request = generation_pb2.TranslateRequest(model="tiny-translator", sources=sources)
         assert list(stub.Translate(request, timeout=10))
+
+
+def step_a_session(target):
+    with grpc.insecure_channel(target) as channel:
+        desk = sessions_pb2_grpc.SessionServiceStub(channel)
+        request = sessions_pb2.OpenSessionRequest(model="tiny")
+        session = desk.OpenSession(request, timeout=10).session
+        name, step = session.id, streaming_pb2.StepRequest
+        inputs = streaming_pb2.Inputs(epoch=1, text="abc")
+        messages = [step(session_id=name, attach=streaming_pb2.Attach())]
+        messages += [step(session_id=name, inputs=inputs)] * 2  # the second repeats the first
+        stub = streaming_pb2_grpc.StreamingServiceStub(channel)
+        kinds = [answer.WhichOneof("result") for answer in stub.Step(iter(messages), timeout=10)]
+        assert kinds[:2] == ["attached", "taken"]
+        desk.CloseSession(sessions_pb2.CloseSessionRequest(session_id=name), timeout=10)
 
 
 def call_unknown_method(target):
@@ -180,7 +209,7 @@ def test_steps_have_buckets_from_50_microseconds(families):
 
 def test_what_was_done_is_counted(families):
     assert value(families, "stepwire_output_tokens_total", model="tiny") == TOKENS
-    assert value(families, "stepwire_queue_seconds_count", model="tiny") == 1
+    assert value(families, "stepwire_queue_seconds_count", model="tiny") == 2  # a prompt, a step
     assert value(families, "stepwire_first_piece_seconds_count", model="tiny") == 1
     assert value(families, "stepwire_input_tokens_total", model="judge") == len("abc" + "hello")
     assert value(families, "stepwire_queue_seconds_count", model="judge") == 2

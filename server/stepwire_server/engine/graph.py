@@ -19,6 +19,7 @@ from stepwire_server.errors import StartupError
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import FileMismatch, ManifestInvalid, ProviderMissing
 
+RUNTIME = f"ONNX Runtime {onnxruntime.__version__}"
 _DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",

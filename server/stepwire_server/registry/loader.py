@@ -17,8 +17,10 @@ from stepwire_server.engine.sources import Source
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.generation import GenerationModel
-from stepwire_server.registry.opening import Opener
+from stepwire_server.registry.numerics import fingerprint
+from stepwire_server.registry.opening import Opened, Opener
 from stepwire_server.registry.reading import SourceReader
+from stepwire_server.registry.stepping import Stepper
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.manifest import Manifest
@@ -47,6 +49,7 @@ class LoadedModel:
     provider: str
     load_seconds: float
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
+    stepper: Stepper | None = None  # of a model that can be stepped
     stop: Callable[[], None]  # ends its threads; work that is left fails
 
 
@@ -83,7 +86,9 @@ class Loader:
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
-        return _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
+        loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
+        loaded.stepper = _stepper(bundle, opened, engine)
+        return loaded
 
     def _start_translation(self, bundle: Bundle, opener: Opener) -> LoadedModel:
         opened = opener.open_translator(bundle)
@@ -145,6 +150,12 @@ class Loader:
         model = ClassificationModel(batcher, opened.tokenizer, spec)
         workers = [batcher] * self.runtime.sequence_workers
         return _start(bundle, model, opened.provider, workers)
+
+
+def _stepper(bundle: Bundle, opened: Opened[StepGraph], engine: Engine) -> Stepper:
+    size = opened.spec.tokenizer.vocabulary_size
+    numerics = fingerprint(opened.graph, size, opened.provider, bundle.digest)
+    return Stepper(engine, opened.spec, opened.tokenizer, digest=bundle.digest, numerics=numerics)
 
 
 def _start(

@@ -16,6 +16,7 @@ from stepwire_server.errors import (
 )
 from stepwire_server.metrics import Metrics
 from stepwire_server.registry.loader import LoadedModel, Loader
+from stepwire_server.registry.stepping import Stepper
 from stepwire_zoo.bundle import Bundle, open_bundle
 from stepwire_zoo.errors import BundleError, GoldenMismatch
 from stepwire_zoo.index import Location, find_bundles
@@ -98,15 +99,27 @@ class ModelRegistry:
             ModelNotFound, ModelLoading, ModelFailed: it cannot answer.
             InvalidRequest: it does something else.
         """
+        loaded = self._loaded(name, version)
+        if not isinstance(loaded.model, kind):
+            task = loaded.bundle.manifest.task
+            raise InvalidRequest.of("model", f"be one for {_task_of(kind)}", f"{name}, for {task}")
+        return loaded.model
+
+    def stepper(self, name: str, version: str) -> Stepper:
+        """Finds what steps sessions of a model; raises as `get`."""
+        loaded = self._loaded(name, version)
+        if loaded.stepper is None:
+            task = loaded.bundle.manifest.task
+            raise InvalidRequest.of("model", "be one that can be stepped", f"{name}, for {task}")
+        return loaded.stepper
+
+    def _loaded(self, name: str, version: str) -> LoadedModel:
         entry = self.entry(name, version)
         if entry.loaded is None:
             if entry.state is ModelState.LOADING:
                 raise ModelLoading(f"model {name} version {entry.version} is being loaded")
             raise ModelFailed(f"model {name} version {entry.version} is refused: {entry.reason}")
-        if not isinstance(entry.loaded.model, kind):
-            task = entry.loaded.bundle.manifest.task
-            raise InvalidRequest.of("model", f"be one for {_task_of(kind)}", f"{name}, for {task}")
-        return entry.loaded.model
+        return entry.loaded
 
     def load(self, entry: Entry) -> None:
         """Loads one bundle; a refused one says why in its entry."""

@@ -64,10 +64,17 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         return self._wrapped[method]
 
     def _wrap(self, method: str, handler: Any) -> Any:
-        kind = "server_stream" if handler.response_streaming else "unary"
+        sides = (handler.request_streaming, handler.response_streaming)
+        kind = {(True, True): "bidi_stream", (False, True): "server_stream"}.get(sides, "unary")
         _, service, name = method.split("/")
         call = _Method(self._metrics, self._active, method, (kind, service, name))
         deserialize = _forgiving(handler.request_deserializer)
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(
+                call.dialogue(handler.stream_stream),
+                deserialize,
+                _as_it_is(handler.response_serializer),
+            )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 call.streaming(handler.unary_stream), deserialize, handler.response_serializer
@@ -141,6 +148,30 @@ class _Method:
 
         return outer
 
+    def dialogue(
+        self, inner: Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]
+    ) -> Callable[..., Any]:
+        async def outer(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+            call = self._begin(context)
+            try:
+                self._check(None)
+                async for response in inner(self._checked(requests), context):
+                    self._sent.inc()
+                    yield response
+                call.code = grpc.StatusCode.OK
+            except Exception as error:
+                await call.abort(error)
+            finally:
+                call.end()
+
+        return outer
+
+    async def _checked(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for request in requests:
+            self._received.inc()
+            self._check(request)
+            yield request
+
     def _check(self, request: Any) -> None:
         if self._active.refusing:
             raise ShuttingDown("the server is shutting down")
@@ -200,6 +231,11 @@ class _Call:
         if self.code is grpc.StatusCode.CANCELLED and left_s is not None and left_s <= 0:
             self.code = grpc.StatusCode.DEADLINE_EXCEEDED
         self._method.finish(self.code, time.monotonic() - self._began)
+
+
+def _as_it_is(serialize: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Lets answers through that were written down before."""
+    return lambda answer: answer if isinstance(answer, bytes) else serialize(answer)
 
 
 def _forgiving(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

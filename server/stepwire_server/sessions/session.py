@@ -3,8 +3,7 @@
 Plain bookkeeping: no clock, no engine, no network.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from stepwire_server.errors import (
@@ -70,7 +69,7 @@ class Session:
     answers: tuple[Answer, ...] = ()
     pending: tuple[Pending, ...] = ()
     snapshots: tuple[tuple[int, bytes], ...] = ()  # by step, oldest first
-    stream: Callable[..., None] | None = field(default=None)  # who is told what happens to it
+    attached: bool = False  # a stream has it
 
     @property
     def size_bytes(self) -> int:
@@ -78,10 +77,10 @@ class Session:
         kept = sum(len(packed) for _, packed in self.snapshots)
         return len(self.packed) + kept + sum(len(answer.content) for answer in self.answers)
 
-    def attach(self, stream: Callable[..., None] | None) -> None:
+    def attach(self) -> None:
         """Gives the session to another stream: steps of earlier ones are stale from now on."""
         self.epoch += 1
-        self.stream = stream
+        self.attached = True
 
     def offer(self, epoch: int, message: Pending) -> Pending | Answer:
         """Takes in a message of inputs, unless it was taken before.

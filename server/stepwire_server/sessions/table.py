@@ -6,14 +6,13 @@ Lives on the event loop's thread.
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from stepwire_server.config import SessionLimits
 from stepwire_server.errors import (
     Overloaded,
     SessionEvicted,
     SessionExpired,
     SessionNotFound,
-    StartupError,
     StepwireError,
 )
 from stepwire_server.sessions import ids
@@ -22,27 +21,6 @@ from stepwire_server.sessions.session import Beginning, Session
 
 MOST_REMEMBERED = 10_000  # ended sessions of which it is known why
 RETRY_AFTER_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionLimits:
-    """How many sessions there may be, and for how long."""
-
-    max_sessions: int = 200_000  # of the server
-    max_bytes: int = 4 << 30  # of the server
-    max_sessions_per_owner: int = 100_000
-    max_bytes_per_owner: int = 2 << 30
-    idle_s: float = 3600.0  # a session that is not used for as long expires
-    lifetime_s: float = 7 * 86400.0  # and so does one that is as old
-    evictable_after_s: float = 60.0  # not used for as long and not attached: it may make room
-    max_window: int = 64
-    max_snapshots: int = 64
-    token_s: float = 30 * 86400.0  # how long a state token can be used
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value > 0:
-                raise StartupError(f"{name} must be above 0, got {value}")
 
 
 class SessionTable:
@@ -63,6 +41,7 @@ class SessionTable:
         self._owners: dict[str, _Holding] = {}
         self._gone: OrderedDict[str, type[StepwireError]] = OrderedDict()
         self._total_bytes = 0
+        self.evicted = 0  # sessions that had to make room, so far
         self.limits = limits
 
     def __len__(self) -> int:
@@ -109,6 +88,10 @@ class SessionTable:
             self._sessions.move_to_end(session_id)
             return session
         raise self._why_not(owner, session_id)
+
+    def peek(self, session_id: str) -> Session | None:
+        """A session whoever has it, not counted as used."""
+        return self._sessions.get(session_id)
 
     def count(self, session: Session) -> None:
         """Counts anew what a session takes, after it has changed."""
@@ -192,10 +175,11 @@ class SessionTable:
                     RETRY_AFTER_S,
                 )
             self.end(oldest, SessionEvicted)
+            self.evicted += 1
 
     def _is_evictable(self, session: Session, now: float) -> bool:
         unused = now - session.used_at >= self.limits.evictable_after_s
-        return unused and session.stream is None and not session.pending
+        return unused and not session.attached and not session.pending
 
     def _why_not(self, owner: str, session_id: str) -> StepwireError:
         sealed = ids.read(self._ring, session_id, owner)

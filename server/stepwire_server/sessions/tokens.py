@@ -9,6 +9,7 @@ import json
 import struct
 from dataclasses import asdict, dataclass
 
+from stepwire_server.engine.layout import Layout
 from stepwire_server.errors import (
     StateTokenExpired,
     StateTokenForged,
@@ -19,7 +20,6 @@ from stepwire_server.errors import (
     StateTokenUnreadable,
 )
 from stepwire_server.sessions.keys import Forged, KeyRing, NotABox, UnknownKey
-from stepwire_server.sessions.layout import Layout
 
 _PURPOSE = "state token"
 _FORMAT = 1

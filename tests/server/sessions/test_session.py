@@ -79,9 +79,9 @@ def test_messages_may_be_sent_ahead_within_the_window():
 
 def test_a_stream_that_lost_the_session_takes_no_step():
     session = a_session()
-    session.attach(None)
+    session.attach()
     stale = session.epoch
-    session.attach(None)
+    session.attach()
     with pytest.raises(StaleEpoch) as refused:
         session.offer(stale, message(0, "a"))
     assert refused.value.metadata == {"epoch": "2"}
@@ -164,7 +164,7 @@ class Callers(RuleBasedStateMachine):
     @rule()
     def attach(self):
         stale = self.session.epoch
-        self.session.attach(None)
+        self.session.attach()
         with pytest.raises(StaleEpoch):
             self.session.offer(stale, message(len(self.history), "a"))
 

@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from stepwire_server.config import SessionLimits
 from stepwire_server.errors import (
     Overloaded,
     SessionEvicted,
@@ -11,7 +12,7 @@ from stepwire_server.errors import (
 )
 from stepwire_server.sessions.keys import KeyRing
 from stepwire_server.sessions.session import Beginning
-from stepwire_server.sessions.table import SessionLimits, SessionTable
+from stepwire_server.sessions.table import SessionTable
 
 RING = KeyRing.fresh()
 
@@ -118,11 +119,11 @@ def test_whoever_was_not_used_for_longest_makes_room(table_of, clock):
 def test_sessions_in_use_never_make_room(table_of, clock):
     table = table_of(max_sessions=1, evictable_after_s=5.0)
     attached = table.open("me", begin())
-    attached.stream = lambda *_: None
+    attached.attached = True
     clock.now += 100
     with pytest.raises(Overloaded):
         table.open("you", begin())
-    attached.stream = None
+    attached.attached = False
     table.find("me", attached.id)  # just used
     with pytest.raises(Overloaded):
         table.open("you", begin())

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stepwire_server.engine.layout import Layout
 from stepwire_server.errors import (
     StateTokenExpired,
     StateTokenForged,
@@ -14,7 +15,6 @@ from stepwire_server.errors import (
     StateTokenUnusable,
 )
 from stepwire_server.sessions.keys import KeyRing
-from stepwire_server.sessions.layout import Layout
 from stepwire_server.sessions.tokens import Origin, TokenHead, seal, state_of, unseal
 
 RING = KeyRing.fresh()

@@ -1,0 +1,174 @@
+"""Between the wire messages of sessions and domain values."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from numpy.typing import NDArray
+
+from stepwire.v1 import generation_pb2, labeling_pb2, sessions_pb2, streaming_pb2
+from stepwire_server.errors import InvalidRequest, StepwireError
+from stepwire_server.registry.stepping import Inputs, Stepper, Told, Wanted
+from stepwire_server.rpc.status import STATUS_OF
+from stepwire_server.sessions.desk import Desk, Message, Opening, Taken
+from stepwire_server.sessions.session import Session, check_window
+
+CALLER = "x-stepwire-caller"  # metadata in which a caller says who it is
+_MOST_CALLER_CHARACTERS = 256
+_DIGEST_BYTES = 16
+
+_REPEATED = streaming_pb2.StepResponse(
+    taken=streaming_pb2.StepsTaken(repeated_answer=True)
+).SerializeToString()
+
+
+def owner(context: Any) -> str:
+    """Who makes a call: a digest of what it says, empty if it says nothing.
+
+    Raises:
+        InvalidRequest: it says too much.
+    """
+    told = str(dict(context.invocation_metadata() or ()).get(CALLER, ""))
+    if len(told) > _MOST_CALLER_CHARACTERS:
+        allowed = f"have at most {_MOST_CALLER_CHARACTERS} characters"
+        raise InvalidRequest.of(CALLER, allowed, len(told))
+    return blake2b(told.encode(), digest_size=_DIGEST_BYTES).hexdigest() if told else ""
+
+
+def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Opening:
+    """What somebody wants to open; raises InvalidRequest."""
+    limits, origin = desk.limits, request.WhichOneof("origin")
+    if not 0 <= request.max_snapshots <= limits.max_snapshots:
+        allowed = f"be in [0, {limits.max_snapshots}]"
+        raise InvalidRequest.of("max_snapshots", allowed, request.max_snapshots)
+    if origin is None and not request.model:
+        raise InvalidRequest.of("model", "be set where there is no origin", "nothing")
+    return Opening(
+        model=request.model,
+        version=request.version,
+        token=request.state_token if origin == "state_token" else None,
+        copied=request.session_id if origin == "session_id" else None,
+        accept_inexact=request.accept_inexact,
+        max_snapshots=request.max_snapshots,
+        window=check_window(request.window, limits.max_window),
+    )
+
+
+def session_message(session: Session, desk: Desk) -> sessions_pb2.Session:
+    """How a session stands."""
+    idle_s, lifetime_s = desk.seconds_left(session)
+    return sessions_pb2.Session(
+        id=session.id,
+        model=session.model,
+        version=session.version,
+        next_step=session.next_step,
+        epoch=session.epoch,
+        snapshots=[step for step, _ in session.snapshots],
+        window=session.window,
+        size_bytes=session.size_bytes,
+        idle_seconds_left=idle_s,
+        lifetime_seconds_left=lifetime_s,
+        inexact=session.inexact,
+    )
+
+
+async def step_message(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Message:
+    """Inputs as the desk takes them; raises InvalidRequest."""
+    read = await _read(inputs, stepper)
+    wanted = _wanted(inputs.outputs) if inputs.HasField("outputs") else stepper.usual
+    stepper.check(wanted)
+    return Message(
+        epoch=inputs.epoch,
+        first_step=inputs.first_step,
+        inputs=read,
+        wanted=wanted,
+        digest=_digest(inputs),
+        snapshot=inputs.snapshot,
+        export=inputs.export_state,
+    )
+
+
+async def _read(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Inputs:
+    kind = inputs.WhichOneof("values")
+    if kind == "text":
+        return await stepper.read_text(inputs.text)
+    if kind == "tokens":
+        return stepper.read_tokens(inputs.tokens.ids)
+    if kind == "features":
+        return stepper.read_features(inputs.features.values)
+    raise InvalidRequest.of("inputs", "have tokens, text or features", "none of them")
+
+
+def _wanted(outputs: streaming_pb2.Outputs) -> Wanted:
+    return Wanted(
+        every_step=outputs.every_step,
+        top_k=outputs.top_k,
+        logits=outputs.logits,
+        entropy=outputs.entropy,
+        labels=outputs.labels,
+        values=outputs.values,
+        hidden_units=tuple(outputs.hidden_units),
+    )
+
+
+def _digest(inputs: streaming_pb2.Inputs) -> bytes:
+    """Tells one message from another, whatever stream sends it."""
+    plain = streaming_pb2.Inputs()
+    plain.CopyFrom(inputs)
+    plain.ClearField("epoch")
+    written = plain.SerializeToString(deterministic=True)
+    return blake2b(written, digest_size=_DIGEST_BYTES).digest()
+
+
+def write_taken(taken: Taken) -> bytes:
+    """An answer as it is kept, and sent."""
+    return streaming_pb2.StepResponse(
+        session_id=taken.session_id,
+        taken=streaming_pb2.StepsTaken(
+            first_step=taken.first_step,
+            count=taken.steps,
+            outputs=[_told(told) for told in taken.told],
+            state_token=taken.token,
+        ),
+    ).SerializeToString()
+
+
+def repeated_content(content: bytes) -> bytes:
+    """A kept answer that says so: protobuf merges messages that follow one another."""
+    return content + _REPEATED
+
+
+def error_message(
+    session_id: str, first_step: int, error: StepwireError
+) -> streaming_pb2.StepResponse:
+    """Why steps were not taken."""
+    return streaming_pb2.StepResponse(
+        session_id=session_id,
+        error=streaming_pb2.StepError(
+            first_step=first_step,
+            code=STATUS_OF[type(error)].value[0],
+            reason=error.reason,
+            message=str(error),
+            metadata=error.metadata,
+        ),
+    )
+
+
+def _told(told: Told) -> streaming_pb2.StepOutputs:
+    return streaming_pb2.StepOutputs(
+        tokens=[
+            generation_pb2.TokenLogprob(token_id=token, text=text, logprob=logprob)
+            for token, text, logprob in told.tokens
+        ],
+        labels=[labeling_pb2.ScoredLabel(label=name, score=share) for name, share in told.labels],
+        logits=_numbers(told.logits),
+        entropy=told.entropy,
+        values=_numbers(told.values),
+        spread=_numbers(told.spread),
+        surprise=told.surprise,
+        hidden=_numbers(told.hidden),
+    )
+
+
+def _numbers(array: NDArray[Any] | None) -> Sequence[float]:
+    return [] if array is None else array.ravel().tolist()

@@ -1,0 +1,380 @@
+"""Where sessions are opened, stepped, exported and ended.
+
+Lives on the event loop's thread. Steps of one session are taken one message after the other,
+those of different sessions side by side.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from stepwire_server.engine.job import Job
+from stepwire_server.errors import (
+    InvalidRequest,
+    SessionExpired,
+    ShuttingDown,
+    StateTokenOtherModel,
+    StepSkipped,
+    StepwireError,
+)
+from stepwire_server.metrics import SessionMetrics
+from stepwire_server.registry.registry import ModelRegistry
+from stepwire_server.registry.stepping import Inputs, Stepper, Told, Wanted
+from stepwire_server.sessions import tokens
+from stepwire_server.sessions.keys import KeyRing
+from stepwire_server.sessions.session import Answer, Beginning, Pending, Session
+from stepwire_server.sessions.table import SessionTable
+
+log = logging.getLogger(__name__)
+
+
+class Stream(Protocol):
+    """Who has a session, and is told what happens to it."""
+
+    def answer(self, session: Session, content: bytes, *, repeated: bool) -> None:
+        """Steps were taken; `content` is what `write` made of them."""
+        ...
+
+    def refuse(self, session: Session, first_step: int, error: StepwireError) -> None:
+        """Steps were not taken."""
+        ...
+
+    def ending(self, session: Session, reason: str, token: bytes) -> None:
+        """The session ends, or can be stepped here no longer."""
+        ...
+
+    def end(self) -> None:
+        """Nothing more comes of any session."""
+        ...
+
+
+class Taken(NamedTuple):
+    """Steps that were taken."""
+
+    session_id: str
+    first_step: int
+    steps: int
+    told: Sequence[Told]
+    token: bytes
+
+
+Write = Callable[[Taken], bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """Inputs as a stream gave them."""
+
+    epoch: int
+    first_step: int
+    inputs: Inputs
+    wanted: Wanted
+    digest: bytes
+    snapshot: bool = False
+    export: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What somebody wants to open."""
+
+    model: str = ""
+    version: str = ""
+    token: bytes | None = None
+    copied: str | None = None  # id of another session
+    accept_inexact: bool = False
+    max_snapshots: int = 0
+    window: int = 1
+
+
+class _Work(Pending):
+    """A message with what it takes to do it."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message.first_step, message.inputs.count, message.digest, message.snapshot)
+        self.message = message
+        self.job: Job | None = None
+
+
+class Desk:
+    """Everything that can be done with sessions."""
+
+    def __init__(
+        self,
+        models: ModelRegistry,
+        table: SessionTable,
+        ring: KeyRing,
+        metrics: SessionMetrics,
+        write: Write,
+    ) -> None:
+        """Makes a desk.
+
+        Args:
+            models: whose states sessions are.
+            table: of the sessions.
+            ring: seals tokens.
+            metrics: of sessions.
+            write: how an answer is kept, and sent.
+        """
+        self._models = models
+        self._table = table
+        self._ring = ring
+        self._metrics = metrics
+        self._write = write
+        self._streams: dict[str, Stream] = {}  # by session
+        self.limits = table.limits
+
+    def open(self, owner: str, wanted: Opening) -> Session:
+        """Opens a session; raises what OpenSession documents."""
+        begin, origin = self._beginning(owner, wanted)
+        before = self._table.evicted
+        session = self._table.open(owner, begin)
+        self._metrics.ended.labels("evicted").inc(self._table.evicted - before)
+        self._metrics.opened.labels(origin).inc()
+        self._measure()
+        return session
+
+    def _beginning(self, owner: str, wanted: Opening) -> tuple[Beginning, str]:
+        """What a session begins with, and where that came from."""
+        if wanted.copied is not None:
+            other = self._table.find(owner, wanted.copied)
+            _check_same(wanted, other.model, other.version)
+            state, step, inexact = other.packed, other.next_step, other.inexact
+            stepper, origin = self._stepper(other), "session"
+        elif wanted.token is not None:
+            token = tokens.unseal(self._ring, wanted.token, owner, time.time())
+            if wanted.model and wanted.model != token.head.model:
+                raise StateTokenOtherModel(
+                    f"the state token is of model {token.head.model}, not of {wanted.model}"
+                )
+            stepper = self._models.stepper(token.head.model, wanted.version or token.head.version)
+            state = tokens.state_of(token, _origin(stepper), accept_inexact=wanted.accept_inexact)
+            other_numerics = token.head.numerics != stepper.numerics
+            inexact = token.head.half or token.head.inexact or other_numerics
+            step, origin = token.head.next_step, "token"
+        else:
+            stepper = self._models.stepper(wanted.model, wanted.version)
+            state, step, inexact, origin = stepper.start, 0, False, "start"
+        begin = Beginning(
+            model=stepper.name,
+            version=stepper.version,
+            packed=state,
+            next_step=step,
+            window=wanted.window,
+            max_snapshots=wanted.max_snapshots,
+            inexact=inexact,
+        )
+        return begin, origin
+
+    def find(self, owner: str, session_id: str) -> Session:
+        """Finds a session of a caller; raises what SessionService documents."""
+        return self._table.find(owner, session_id)
+
+    def stepper_of(self, owner: str, session_id: str) -> Stepper:
+        """The model of a session."""
+        return self._stepper(self.find(owner, session_id))
+
+    def of_owner(self, owner: str) -> list[Session]:
+        """The sessions of a caller, oldest first."""
+        return self._table.of_owner(owner)
+
+    def seconds_left(self, session: Session) -> tuple[float, float]:
+        """Until it expires if it is not used, and whatever happens."""
+        return self._table.idle_s_left(session), self._table.lifetime_s_left(session)
+
+    def export(self, owner: str, session_id: str, *, half: bool) -> tuple[bytes, int]:
+        """Seals a session's state into a token; gives it and the number of the next step."""
+        session = self.find(owner, session_id)
+        return self._token(session, half=half), session.next_step
+
+    def roll_back(self, owner: str, session_id: str, step: int) -> Session:
+        """Takes a session back to a snapshot."""
+        session = self.find(owner, session_id)
+        for pending in session.roll_back(step):
+            self._drop(session, pending)
+        self._changed(session)
+        return session
+
+    def close(self, owner: str, session_id: str) -> None:
+        """Ends a session."""
+        session = self.find(owner, session_id)
+        for pending in session.pending:
+            self._drop(session, pending)
+        session.pending = ()
+        self._streams.pop(session.id, None)
+        self._table.close(session)
+        self._metrics.ended.labels("closed").inc()
+        self._measure()
+
+    def attach(self, owner: str, session_id: str, stream: Stream) -> Session:
+        """Gives a session to a stream."""
+        session = self.find(owner, session_id)
+        session.attach()
+        self._streams[session.id] = stream
+        self._measure()
+        return session
+
+    def detach(self, stream: Stream) -> None:
+        """Learns that a stream has ended; what it sent goes on."""
+        for session_id in [i for i, other in self._streams.items() if other is stream]:
+            del self._streams[session_id]
+            session = self._table.peek(session_id)
+            if session is not None:
+                session.attached = False
+        self._measure()
+
+    def is_busy(self, stream: Stream) -> bool:
+        """Whether a stream has answers to come."""
+        mine = (self._table.peek(i) for i, other in self._streams.items() if other is stream)
+        return any(session is not None and session.pending for session in mine)
+
+    def step(self, owner: str, session_id: str, stream: Stream, message: Message) -> None:
+        """Takes steps, or repeats what they gave; the stream is told.
+
+        Raises:
+            StepwireError: as StreamingService documents; nothing was taken in.
+        """
+        session = self.find(owner, session_id)
+        work = _Work(message)
+        found = session.offer(message.epoch, work)
+        if isinstance(found, Answer):
+            self._metrics.repeated.inc()
+            stream.answer(session, found.content, repeated=True)
+        elif found is not work:
+            self._metrics.repeated.inc()  # its answer is on the way
+        elif session.pending[0] is work:
+            self._begin(session, work)
+
+    def expire(self) -> None:
+        """Ends the sessions whose time is over."""
+        for session in self._table.expired():
+            self._tell_ending(session, SessionExpired.reason)
+            self._table.end(session, SessionExpired)
+            self._metrics.ended.labels("expired").inc()
+        self._measure()
+
+    def drain(self) -> None:
+        """Tells every stream to go elsewhere, with a token to go on from."""
+        streams = set(self._streams.values())
+        for session_id in list(self._streams):
+            session = self._table.peek(session_id)
+            if session is not None:
+                self._tell_ending(session, ShuttingDown.reason)
+        for stream in streams:
+            stream.end()
+
+    def _tell_ending(self, session: Session, reason: str) -> None:
+        stream = self._streams.pop(session.id, None)
+        if stream is not None:
+            token = b""
+            try:
+                token = self._token(session)
+            except StepwireError:  # its model is gone
+                log.warning("no last token", extra={"model": session.model})
+            stream.ending(session, reason, token)
+
+    def _begin(self, session: Session, work: _Work) -> None:
+        def done(told: Sequence[Told], packed: bytes) -> None:
+            self._commit(session, work, told, packed)
+
+        def failed(error: StepwireError) -> None:
+            self._fail(session, work, error)
+
+        message = work.message
+        try:
+            work.job = self._stepper(session).begin(
+                message.inputs, message.wanted, session.packed, done, failed
+            )
+        except StepwireError as error:
+            self._fail(session, work, error)
+
+    def _commit(self, session: Session, work: _Work, told: Sequence[Told], packed: bytes) -> None:
+        if work not in session.pending:
+            return  # rolled back or closed meanwhile
+        message = work.message
+        token = b""
+        if message.export:
+            token = self._token(session, packed, message.first_step + work.steps)
+        content = self._write(Taken(session.id, message.first_step, work.steps, told, token))
+        session.commit(work, packed, content)
+        self._metrics.steps.inc(work.steps)
+        self._changed(session)
+        if stream := self._streams.get(session.id):
+            stream.answer(session, content, repeated=False)
+        if session.pending:
+            following = session.pending[0]
+            assert isinstance(following, _Work)
+            self._begin(session, following)
+
+    def _fail(self, session: Session, work: _Work, error: StepwireError) -> None:
+        if work not in session.pending:
+            return
+        behind = session.give_up(work)
+        stream = self._streams.get(session.id)
+        if stream is None:
+            return
+        stream.refuse(session, work.first_step, error)
+        for pending in behind:
+            skipped = StepSkipped(
+                f"step {work.first_step} before it failed", next_step=str(session.next_step)
+            )
+            stream.refuse(session, pending.first_step, skipped)
+
+    def _drop(self, session: Session, pending: Pending) -> None:
+        if isinstance(pending, _Work) and pending.job is not None:
+            self._stepper(session).cancel(pending.job)
+
+    def _token(
+        self,
+        session: Session,
+        packed: bytes | None = None,
+        next_step: int | None = None,
+        *,
+        half: bool = False,
+    ) -> bytes:
+        stepper = self._stepper(session)
+        head = tokens.TokenHead(
+            model=session.model,
+            version=session.version,
+            digest=stepper.digest,
+            numerics=stepper.numerics,
+            owner=session.owner,
+            next_step=session.next_step if next_step is None else next_step,
+            ends_at=int(time.time() + self.limits.token_s),
+            half=half,
+            inexact=session.inexact,
+        )
+        state = session.packed if packed is None else packed
+        return tokens.seal(self._ring, head, state, stepper.layout)
+
+    def _stepper(self, session: Session) -> Stepper:
+        return self._models.stepper(session.model, session.version)
+
+    def _changed(self, session: Session) -> None:
+        self._table.count(session)
+        self._metrics.size_bytes.set(self._table.total_bytes)
+
+    def _measure(self) -> None:
+        self._metrics.attached.set(len(self._streams))
+        self._metrics.idle.set(len(self._table) - len(self._streams))
+        self._metrics.size_bytes.set(self._table.total_bytes)
+
+
+def _origin(stepper: Stepper) -> tokens.Origin:
+    return tokens.Origin(
+        model=stepper.name,
+        version=stepper.version,
+        digest=stepper.digest,
+        numerics=stepper.numerics,
+        layout=stepper.layout,
+    )
+
+
+def _check_same(wanted: Opening, model: str, version: str) -> None:
+    """A model that is named beside an origin must be the origin's."""
+    if wanted.model and wanted.model != model:
+        raise InvalidRequest.of("model", f"be empty or {model}, the origin's", wanted.model)
+    if wanted.version and wanted.version != version:
+        raise InvalidRequest.of("version", f"be empty or {version}, the origin's", wanted.version)

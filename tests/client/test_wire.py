@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 import stepwire
 from stepwire import DecodingOptions, LengthNormalization, describing, methods, wire
-from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
+from stepwire.v1 import (
+    generation_pb2,
+    labeling_pb2,
+    models_pb2,
+    sessions_pb2,
+    streaming_pb2,
+)
 
 TEXT = st.text(max_size=8)
 UINT32 = st.integers(0, 2**32 - 1)
@@ -199,6 +205,8 @@ def test_every_member_of_an_enumeration_has_a_name(known, contract):
         (generation_pb2, "GenerationService"),
         (labeling_pb2, "LabelingService"),
         (models_pb2, "ModelService"),
+        (sessions_pb2, "SessionService"),
+        (streaming_pb2, "StreamingService"),
     ],
 )
 def test_every_call_of_the_contract_has_its_method(file, service):

@@ -1,31 +1,46 @@
 """The synchronous client."""
 
 import threading
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import grpc
 
 from stepwire import describing, wire
-from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, ChannelOption, Connection
+from stepwire.connection import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT_S,
+    ChannelOption,
+    Connection,
+    Metadata,
+)
 from stepwire.descriptions import Model, ModelSummary
 from stepwire.errors import cancelled, from_rpc
 from stepwire.messages import (
     AS_THEY_COME,
+    AS_USUAL,
     MODEL_DEFAULTS,
     Classification,
     DecodingOptions,
     Prompt,
+    SessionInfo,
+    SessionOptions,
     TextScore,
     Translating,
     Translation,
 )
 from stepwire.methods import (
     CLASSIFY,
+    CLOSE_SESSION,
+    EXPORT_SESSION,
     GENERATE,
     GET_MODEL,
     LIST_MODELS,
+    LIST_SESSIONS,
+    OPEN_SESSION,
+    ROLL_BACK_SESSION,
     SCORE,
+    STEP,
     TRANSLATE,
     Method,
     RequestT,
@@ -33,8 +48,10 @@ from stepwire.methods import (
 )
 from stepwire.receiving import Inbox, translation
 from stepwire.retry import DEFAULT_RETRY, Retry
+from stepwire.sessions import Calls, Session
+from stepwire.stepping import Script
 from stepwire.streams import PieceStream, ScoreStream, TextStream, TranslationStream
-from stepwire.v1 import models_pb2
+from stepwire.v1 import models_pb2, sessions_pb2
 
 
 class Client:
@@ -54,6 +71,7 @@ class Client:
         retry: Retry = DEFAULT_RETRY,
         credentials: grpc.ChannelCredentials | None = None,
         channel_options: Sequence[ChannelOption] = (),
+        caller: str = "",
     ) -> None:
         """Prepares a connection, which is made with the first call.
 
@@ -63,6 +81,8 @@ class Client:
             retry: when calls are made again.
             credentials: for TLS; None is plain text.
             channel_options: gRPC channel options, over our own by name.
+            caller: a secret of yours that your sessions and state tokens belong to; without it
+                they belong to whoever knows them.
         """
         self._connection = Connection(
             target=target,
@@ -70,6 +90,7 @@ class Client:
             retry=retry,
             credentials=credentials,
             channel_options=channel_options,
+            caller=caller,
         )
         self._closed = threading.Event()
         self._channel = _channel(self._connection)
@@ -79,6 +100,8 @@ class Client:
         self._classify = _unary(self._channel, CLASSIFY)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
+        self._list_sessions = _unary(self._channel, LIST_SESSIONS)
+        self._sessions = self._session_calls()
 
     def generate(
         self,
@@ -205,6 +228,61 @@ class Client:
         request = wire.classify_request(model, version, texts, top_k, truncate)
         return wire.classifications(self._call(self._classify, request, timeout_s))
 
+    def session(
+        self,
+        model: str = "",
+        *,
+        version: str = "",
+        state_token: bytes | None = None,
+        options: SessionOptions = AS_USUAL,
+        timeout_s: float | None = None,
+    ) -> Session:
+        """Opens a session, from the model's start or from a state token.
+
+        Args:
+            model: whose; may be empty with a token.
+            version: of it; empty is the latest.
+            state_token: where to go on from.
+            options: how it is kept.
+            timeout_s: of opening it.
+        """
+        request = wire.open_session_request(model, version, state_token, options)
+        script = Script(origin=request, checkpoint_steps=options.checkpoint_steps)
+        return Session(self._sessions, script, timeout_s)
+
+    def sessions(self, *, timeout_s: float | None = None) -> list[SessionInfo]:
+        """Lists the sessions of this client's `caller`."""
+        request = sessions_pb2.ListSessionsRequest()
+        response = self._call(self._list_sessions, request, timeout_s, self._connection.metadata)
+        return [wire.session_info(session) for session in response.sessions]
+
+    def _session_calls(self) -> Calls:
+        metadata = self._connection.metadata
+
+        def unary(method: Method[RequestT, ResponseT]) -> Callable[[RequestT, float | None], Any]:
+            call = _unary(self._channel, method)
+
+            def make(request: RequestT, remaining_s: float | None) -> ResponseT:
+                self._check_open()
+                return call(request, timeout=remaining_s, metadata=metadata)
+
+            return make
+
+        step = self._channel.stream_stream(
+            STEP.path,
+            request_serializer=STEP.request.SerializeToString,
+            response_deserializer=STEP.response.FromString,
+        )
+        return Calls(
+            step=lambda requests: step(requests, metadata=metadata),
+            open=unary(OPEN_SESSION),
+            export=unary(EXPORT_SESSION),
+            roll_back=unary(ROLL_BACK_SESSION),
+            close=unary(CLOSE_SESSION),
+            attempts=self._connection.attempts,
+            wait=self._closed.wait,
+        )
+
     def models(self, *, timeout_s: float | None = None) -> list[ModelSummary]:
         """Every version of every model, ready or not."""
         request = models_pb2.ListModelsRequest()
@@ -240,12 +318,13 @@ class Client:
         call: "grpc.UnaryUnaryMultiCallable[RequestT, ResponseT]",
         request: RequestT,
         timeout_s: float | None,
+        metadata: Metadata = (),
     ) -> ResponseT:
         attempts = self._connection.attempts(timeout_s)
         while True:
             self._check_open()
             try:
-                return call(request, timeout=attempts.remaining_s())
+                return call(request, timeout=attempts.remaining_s(), metadata=metadata)
             except grpc.RpcError as cause:
                 self._closed.wait(attempts.pause_after(from_rpc(cause)))
 

@@ -10,7 +10,10 @@ from stepwire.retry import DEFAULT_RETRY, Attempts, Retry, check_timeout
 DEFAULT_TARGET = "localhost:8001"
 DEFAULT_TIMEOUT_S = 60.0
 
+_CALLER = "x-stepwire-caller"
+
 ChannelOption = tuple[str, str | int]
+Metadata = tuple[tuple[str, str | bytes], ...]
 
 _CHANNEL_OPTIONS: dict[str, str | int] = {
     "grpc.max_receive_message_length": -1,  # the server's answers are trusted; -1 is no limit
@@ -34,6 +37,7 @@ class Connection:
     retry: Retry = DEFAULT_RETRY
     credentials: grpc.ChannelCredentials | None = None  # None is plain text
     channel_options: Sequence[ChannelOption] = ()  # over our own, by name
+    caller: str = ""  # whose sessions those are that it opens
 
     def __post_init__(self) -> None:
         check_timeout(self.timeout_s)
@@ -47,6 +51,11 @@ class Connection:
     def attempts(self, timeout_s: float | None) -> Attempts:
         """The attempts at a call that begins now; None is the connection's own timeout."""
         return Attempts(self.retry, self.timeout_s if timeout_s is None else timeout_s)
+
+    @property
+    def metadata(self) -> Metadata:
+        """What goes with the calls of sessions."""
+        return ((_CALLER, self.caller),) if self.caller else ()
 
     def _is_loopback(self) -> bool:
         return self.target.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")

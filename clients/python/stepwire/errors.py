@@ -10,6 +10,11 @@ StepwireError             base; a status that has no class of its own
 │   └── Overloaded        the server is busy; retry after `retry_after_s`
 ├── Unavailable           the server cannot be reached
 │   └── ShuttingDown      it is leaving; another replica may answer
+├── SessionLost           the session is closed, expired or evicted, or never was
+├── StaleEpoch            another stream has the session, or it was rolled back
+├── StepConflict          the step is not the session's next one
+├── RollbackUnavailable   no snapshot of that step is kept
+├── StateTokenRefused     the reason says why
 ├── DeadlineExceeded      no whole answer within the timeout
 ├── Cancelled             the call, its stream or the client was closed
 └── InternalError         a fault of the server; `details["id"]` finds it in the server's log
@@ -26,6 +31,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
+
+from stepwire.v1 import streaming_pb2
 
 MessageT = TypeVar("MessageT", bound=Message)
 
@@ -102,6 +109,26 @@ class Cancelled(StepwireError):
     """The call, its stream or the client was closed."""
 
 
+class SessionLost(StepwireError):
+    """The session is not there: closed, expired, evicted, or never was."""
+
+
+class StaleEpoch(StepwireError):
+    """Another stream has the session, or it was rolled back since."""
+
+
+class StepConflict(StepwireError):
+    """The step is not the next one: it was taken with other inputs, or others come before."""
+
+
+class RollbackUnavailable(StepwireError):
+    """No snapshot of that step is kept."""
+
+
+class StateTokenRefused(StepwireError):
+    """The state token cannot be used; the reason says why."""
+
+
 class InternalError(StepwireError):
     """A fault of the server."""
 
@@ -111,6 +138,20 @@ CLASS_OF_REASON: Mapping[str, type[StepwireError]] = {
     "MODEL_NOT_FOUND": NotFound,
     "MODEL_LOADING": ModelLoading,
     "MODEL_FAILED": ModelFailed,
+    "SESSION_NOT_FOUND": SessionLost,
+    "SESSION_EXPIRED": SessionLost,
+    "SESSION_EVICTED": SessionLost,
+    "STALE_EPOCH": StaleEpoch,
+    "STEP_TAKEN": StepConflict,
+    "STEP_SKIPPED": StepConflict,
+    "ROLLBACK_UNAVAILABLE": RollbackUnavailable,
+    "STATE_TOKEN_UNREADABLE": StateTokenRefused,
+    "STATE_TOKEN_FORGED": StateTokenRefused,
+    "STATE_TOKEN_UNKNOWN_KEY": StateTokenRefused,
+    "STATE_TOKEN_OTHER_MODEL": StateTokenRefused,
+    "STATE_TOKEN_OTHER_OWNER": StateTokenRefused,
+    "STATE_TOKEN_EXPIRED": StateTokenRefused,
+    "STATE_TOKEN_INEXACT": StateTokenRefused,
     "OVERLOADED": Overloaded,
     "SHUTTING_DOWN": ShuttingDown,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
@@ -154,6 +195,14 @@ def from_rpc(error: grpc.RpcError) -> StepwireError:
     )
     ours.__cause__ = error
     return ours
+
+
+def from_step_error(error: streaming_pb2.StepError) -> StepwireError:
+    """Turns what a stream says of one session into an error."""
+    codes = {code.value[0]: code for code in grpc.StatusCode}
+    code = codes.get(error.code, grpc.StatusCode.UNKNOWN)
+    kind = CLASS_OF_REASON.get(error.reason) or CLASS_OF_CODE.get(code, StepwireError)
+    return kind(error.message, code=code, reason=error.reason, details=dict(error.metadata))
 
 
 def cancelled(message: str) -> Cancelled:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 Prompt = str | Sequence[int]  # a text, or tokens of the model's own vocabulary
+Features = Sequence[Sequence[float]]  # a row for each step
 
 
 class FinishReason(StrEnum):
@@ -206,6 +207,76 @@ class ScoredLabel:
 
     label: str
     score: float  # a probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """How a session is kept."""
+
+    accept_inexact: bool = False  # take a token of other numerics, or of half precision
+    max_snapshots: int = 0  # steps that `roll_back` may go back to
+    checkpoint_steps: int = 64  # a state token every so many, to resume from; 0: none
+
+
+AS_USUAL = SessionOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What to tell of the steps of a session."""
+
+    every_step: bool = False  # and not only of the last
+    top_k: int = 0  # the likeliest tokens or labels
+    logits: bool = False
+    entropy: bool = False
+    labels: bool = False
+    values: bool = False  # predicted ones, with spread and surprise
+    hidden_units: Sequence[int] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOutputs:
+    """What one step gave, as far as it was asked for."""
+
+    tokens: tuple[TokenLogprob, ...]  # likeliest first
+    labels: tuple[ScoredLabel, ...]  # likeliest first
+    logits: tuple[float, ...]
+    entropy: float  # in nats
+    values: tuple[float, ...]  # row by row, the next step first
+    spread: tuple[float, ...]  # standard deviations of the values
+    surprise: float  # negative log-likelihood of the input, in nats
+    hidden: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stepped:
+    """What some steps of a session gave."""
+
+    first_step: int
+    count: int
+    outputs: tuple[StepOutputs, ...]  # of every step that was asked for
+    state_token: bytes  # if it was asked for
+
+    @property
+    def last(self) -> StepOutputs:
+        """What the last step gave."""
+        return self.outputs[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionInfo:
+    """How a session stands on its server."""
+
+    id: str
+    model: str
+    version: str
+    next_step: int
+    snapshots: tuple[int, ...]
+    window: int
+    size_bytes: int
+    idle_seconds_left: float
+    lifetime_seconds_left: float
+    inexact: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,13 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
+from stepwire.v1 import (
+    generation_pb2,
+    labeling_pb2,
+    models_pb2,
+    sessions_pb2,
+    streaming_pb2,
+)
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -52,4 +58,34 @@ GET_MODEL = Method(
     path="/stepwire.v1.ModelService/GetModel",
     request=models_pb2.GetModelRequest,
     response=models_pb2.GetModelResponse,
+)
+OPEN_SESSION = Method(
+    path="/stepwire.v1.SessionService/OpenSession",
+    request=sessions_pb2.OpenSessionRequest,
+    response=sessions_pb2.OpenSessionResponse,
+)
+EXPORT_SESSION = Method(
+    path="/stepwire.v1.SessionService/ExportSession",
+    request=sessions_pb2.ExportSessionRequest,
+    response=sessions_pb2.ExportSessionResponse,
+)
+ROLL_BACK_SESSION = Method(
+    path="/stepwire.v1.SessionService/RollBackSession",
+    request=sessions_pb2.RollBackSessionRequest,
+    response=sessions_pb2.RollBackSessionResponse,
+)
+CLOSE_SESSION = Method(
+    path="/stepwire.v1.SessionService/CloseSession",
+    request=sessions_pb2.CloseSessionRequest,
+    response=sessions_pb2.CloseSessionResponse,
+)
+LIST_SESSIONS = Method(
+    path="/stepwire.v1.SessionService/ListSessions",
+    request=sessions_pb2.ListSessionsRequest,
+    response=sessions_pb2.ListSessionsResponse,
+)
+STEP = Method(
+    path="/stepwire.v1.StreamingService/Step",
+    request=streaming_pb2.StepRequest,
+    response=streaming_pb2.StepResponse,
 )

@@ -15,13 +15,19 @@ from stepwire.errors import InvalidRequest
 from stepwire.messages import (
     Classification,
     DecodingOptions,
+    Features,
     FinishReason,
     GenerationSummary,
     Hypothesis,
     LengthNormalization,
+    Outputs,
     Piece,
     Prompt,
     ScoredLabel,
+    SessionInfo,
+    SessionOptions,
+    StepOutputs,
+    Stepped,
     TextScore,
     TokenLogprob,
     TokenLogprobs,
@@ -29,7 +35,13 @@ from stepwire.messages import (
     TranslationSummary,
     TranslationUpdate,
 )
-from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
+from stepwire.v1 import (
+    generation_pb2,
+    labeling_pb2,
+    models_pb2,
+    sessions_pb2,
+    streaming_pb2,
+)
 
 MessageT = TypeVar("MessageT", bound=Message)
 ItemT = TypeVar("ItemT")
@@ -169,6 +181,86 @@ def classify_request(
 def get_model_request(model: str, version: str) -> models_pb2.GetModelRequest:
     """Asks for one model."""
     return _build(models_pb2.GetModelRequest, model=model, version=version)
+
+
+def open_session_request(
+    model: str, version: str, state_token: bytes | None, options: SessionOptions
+) -> sessions_pb2.OpenSessionRequest:
+    """Opens a session, from the model's start or from a token."""
+    return _build(
+        sessions_pb2.OpenSessionRequest,
+        model=model,
+        version=version,
+        state_token=state_token,
+        accept_inexact=options.accept_inexact,
+        max_snapshots=options.max_snapshots,
+    )
+
+
+def step_inputs(
+    first_step: int,
+    values: Prompt | Features,
+    wanted: Outputs | None,
+    *,
+    snapshot: bool,
+    export: bool,
+) -> streaming_pb2.Inputs:
+    """One or several steps."""
+    outputs = None if wanted is None else _build(streaming_pb2.Outputs, "outputs.", **vars(wanted))
+    inputs = streaming_pb2.Inputs(
+        first_step=first_step, outputs=outputs, snapshot=snapshot, export_state=export
+    )
+    if isinstance(values, str):
+        inputs.text = _build(generation_pb2.Prompt, "inputs.", text=values).text
+    elif len(values) and isinstance(values[0], Sequence):
+        flat = [number for row in values for number in row]  # type: ignore[union-attr]
+        features = _build(streaming_pb2.Features, "inputs.features.", values=flat)
+        inputs.features.CopyFrom(features)
+    else:
+        inputs.tokens.CopyFrom(_build(generation_pb2.TokenIds, "inputs.tokens.", ids=list(values)))
+    return inputs
+
+
+def stepped(answer: streaming_pb2.StepsTaken) -> Stepped:
+    """What some steps gave."""
+    return Stepped(
+        first_step=answer.first_step,
+        count=answer.count,
+        outputs=tuple(map(_step_outputs, answer.outputs)),
+        state_token=answer.state_token,
+    )
+
+
+def _step_outputs(outputs: streaming_pb2.StepOutputs) -> StepOutputs:
+    return StepOutputs(
+        tokens=tuple(
+            TokenLogprob(token_id=each.token_id, text=each.text, logprob=each.logprob)
+            for each in outputs.tokens
+        ),
+        labels=tuple(ScoredLabel(label=each.label, score=each.score) for each in outputs.labels),
+        logits=tuple(outputs.logits),
+        entropy=outputs.entropy,
+        values=tuple(outputs.values),
+        spread=tuple(outputs.spread),
+        surprise=outputs.surprise,
+        hidden=tuple(outputs.hidden),
+    )
+
+
+def session_info(session: sessions_pb2.Session) -> SessionInfo:
+    """How a session stands."""
+    return SessionInfo(
+        id=session.id,
+        model=session.model,
+        version=session.version,
+        next_step=session.next_step,
+        snapshots=tuple(session.snapshots),
+        window=session.window,
+        size_bytes=session.size_bytes,
+        idle_seconds_left=session.idle_seconds_left,
+        lifetime_seconds_left=session.lifetime_seconds_left,
+        inexact=session.inexact,
+    )
 
 
 def pieces(response: generation_pb2.GenerateResponse) -> list[Piece]:

@@ -1,0 +1,243 @@
+"""Sessions through the client: what happens to the server is not noticed."""
+
+import base64
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import stepwire
+from support.tiny import CHARACTERS, write_classification, write_generation
+
+QUICK = stepwire.Retry(max_attempts=200, first_pause_s=0.05, max_pause_s=0.2)
+LOGITS = stepwire.Outputs(logits=True, every_step=True)
+
+
+class Replica:
+    """A server process on a port of its own, which may be killed and started again."""
+
+    def __init__(self, repository, keys, port=None):
+        self.port = port or free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._command = [
+            *(sys.executable, "-m", "stepwire_server", "--model-repository", str(repository)),
+            *("--grpc-port", str(self.port), "--no-metrics", "--key-file", str(keys)),
+            *("--exit-timeout-secs", "1"),
+        ]
+        self._log = keys.with_name(f"log-{self.port}")
+        self.process = None
+
+    def start(self):
+        """Starts it, and waits until it is ready; the log is read as it grows."""
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(self._command, stderr=log)
+        gives_up_at = time.monotonic() + 60
+        while '"server ready"' not in self._log.read_text():
+            assert self.process.poll() is None, self._log.read_text()
+            assert time.monotonic() < gives_up_at
+            time.sleep(0.02)
+
+    def end(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        self.process.wait(20)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return held.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sessions")
+    write_generation(folder / "zoo")
+    write_classification(folder / "zoo")
+    keys = folder / "keys"
+    keys.write_text(f"ours {base64.b64encode(bytes(range(32))).decode()}\n")
+    both = [Replica(folder / "zoo", keys) for _ in range(2)]
+    for replica in both:
+        replica.start()
+    yield both
+    for replica in both:
+        replica.end()
+
+
+@pytest.fixture
+def client(replicas):
+    with stepwire.Client(replicas[0].address, retry=QUICK, timeout_s=30.0) as client:
+        yield client
+
+
+def logits_of(client, chunks, **fields):
+    """What a session that nothing happens to is told."""
+    with client.session("tiny", **fields) as session:
+        return [session.step(chunk, outputs=LOGITS) for chunk in chunks]
+
+
+def test_steps_are_numbered_and_told(client):
+    with client.session("tiny") as session:
+        assert (session.model, session.next_step) == ("tiny", 0)
+        first = session.step("abc", outputs=stepwire.Outputs(top_k=2, entropy=True))
+        assert (first.first_step, first.count, session.next_step) == (0, 3, 3)
+        assert [token.text in CHARACTERS for token in first.last.tokens] == [True, True]
+        assert first.last.entropy > 0
+        assert session.step([4, 5]).first_step == 3
+
+
+def test_text_and_its_tokens_are_the_same_steps(client):
+    as_text = logits_of(client, ["abc", "d"])
+    as_tokens = logits_of(client, [[CHARACTERS.index(c) for c in "abc"], [CHARACTERS.index("d")]])
+    assert as_text == as_tokens
+
+
+def test_a_chunk_is_the_same_as_its_steps_one_by_one(client):
+    [whole] = logits_of(client, ["hello"])
+    single = logits_of(client, list("hello"))
+    assert whole.outputs == tuple(step.last for step in single)
+
+
+def test_a_rollback_takes_back_what_was_stepped(client):
+    options = stepwire.SessionOptions(max_snapshots=3)
+    with client.session("tiny", options=options) as session:
+        session.step("ab")
+        kept = session.step("c", snapshot=True, outputs=LOGITS)
+        session.step("zzz")
+        session.roll_back(2)
+        assert session.next_step == 2
+        assert session.step("c", outputs=LOGITS).outputs == kept.outputs
+        with pytest.raises(stepwire.RollbackUnavailable):
+            session.roll_back(1)
+
+
+def test_a_fork_goes_its_own_way(client):
+    with client.session("tiny") as session:
+        session.step("ab")
+        with session.fork() as other:
+            theirs = other.step("xy", outputs=LOGITS)
+        ours = session.step("cd", outputs=LOGITS)
+    assert [theirs.outputs] == [s.outputs for s in logits_of(client, ["ab", "xy"])[1:]]
+    assert [ours.outputs] == [s.outputs for s in logits_of(client, ["ab", "cd"])[1:]]
+
+
+def test_a_token_goes_on_elsewhere(client, replicas):
+    with client.session("tiny") as session:
+        session.step("ab")
+        token = session.export()
+        here = session.step("cd", outputs=LOGITS)
+    with (
+        stepwire.Client(replicas[1].address) as other,
+        other.session(state_token=token) as session,
+    ):
+        assert session.next_step == 2
+        assert session.step("cd", outputs=LOGITS) == here
+
+
+def test_a_token_of_half_precision_must_be_accepted(client):
+    with client.session("tiny") as session:
+        exact = session.step("ab", outputs=LOGITS)
+        token = session.export(half_precision=True)
+        session.step("c")
+    with pytest.raises(stepwire.StateTokenRefused) as refused:
+        client.session(state_token=token)
+    assert refused.value.reason == "STATE_TOKEN_INEXACT"
+    options = stepwire.SessionOptions(accept_inexact=True)
+    with client.session(state_token=token, options=options) as session:
+        assert session.step("c", outputs=LOGITS).first_step == exact.count
+
+
+def test_sessions_of_a_caller_are_listed_for_it_alone(replicas):
+    me = stepwire.Client(replicas[0].address, caller="my secret")
+    you = stepwire.Client(replicas[0].address, caller="yours")
+    with me, you, me.session("tiny") as session:
+        session.step("ab")
+        assert [(info.id, info.next_step) for info in me.sessions()] == [(session.id, 2)]
+        assert you.sessions() == []
+        token = session.export()
+        with pytest.raises(stepwire.StateTokenRefused):
+            you.session(state_token=token)
+
+
+@pytest.mark.parametrize("inputs", ["", [], [10**6], [[1.0, 2.0]], "x" * 10_000])
+def test_inputs_that_cannot_be_are_refused_and_nothing_is_lost(client, inputs):
+    with client.session("tiny") as session:
+        session.step("ab")
+        with pytest.raises(stepwire.InvalidRequest):
+            session.step(inputs)
+        assert session.step("c", outputs=LOGITS) == logits_of(client, ["ab", "c"])[1]
+
+
+def test_a_model_that_cannot_be_stepped_is_refused(client):
+    with pytest.raises(stepwire.InvalidRequest, match="can be stepped"):
+        client.session("judge")
+
+
+def test_a_closed_session_takes_no_step(client):
+    session = client.session("tiny")
+    session.close()
+    session.close()
+    with pytest.raises(stepwire.Cancelled):
+        session.step("a")
+
+
+def test_a_session_that_somebody_else_took_over_says_so(client):
+    with client.session("tiny") as session:
+        session.step("a")
+        thief = client.session("tiny")
+        thief._script.session.CopyFrom(session._script.session)
+        thief._drop_stream()
+        thief._script.next_step = 1
+        thief.step("b")
+        with pytest.raises(stepwire.StaleEpoch):
+            session.step("c")
+
+
+@pytest.mark.parametrize("checkpoint_steps", [0, 3, 64])
+def test_a_server_killed_and_started_again_is_not_noticed(client, replicas, checkpoint_steps):
+    chunks = ["ab", "c", "def", "g", "hi", "j"]
+    wanted = logits_of(client, chunks)
+    options = stepwire.SessionOptions(checkpoint_steps=checkpoint_steps)
+    with client.session("tiny", options=options) as session:
+        found = []
+        for number, chunk in enumerate(chunks):
+            if number in (2, 5):
+                replicas[0].end()
+                replicas[0].start()
+            found.append(session.step(chunk, outputs=LOGITS))
+    assert [step.outputs for step in found] == [step.outputs for step in wanted]
+    assert [step.first_step for step in found] == [step.first_step for step in wanted]
+
+
+def test_kills_at_random_moments_lose_double_and_change_nothing(client, replicas):
+    """Several sessions step while their server is killed and started over and over."""
+    chunks = [random.Random(n).choices("abcdefgh", k=3) for n in range(40)]
+    inputs = [["".join(chunk) + "xyz"[session] for chunk in chunks] for session in range(3)]
+    wanted = [logits_of(client, each) for each in inputs]
+    found = [[] for _ in inputs]
+    over = threading.Event()
+
+    def drive(number):
+        options = stepwire.SessionOptions(checkpoint_steps=8)
+        with client.session("tiny", options=options) as session:
+            for chunk in inputs[number]:
+                found[number].append(session.step(chunk, outputs=LOGITS))
+                time.sleep(0.01)
+
+    drivers = [threading.Thread(target=drive, args=[number]) for number in range(3)]
+    for driver in drivers:
+        driver.start()
+    rng, kills = random.Random(4), 0
+    while any(driver.is_alive() for driver in drivers) and kills < 5:
+        over.wait(rng.uniform(0.05, 0.3))
+        replicas[0].end(rng.choice([signal.SIGKILL, signal.SIGTERM]))
+        replicas[0].start()
+        kills += 1
+    for driver in drivers:
+        driver.join(60)
+    assert kills > 1
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert [step.outputs for step in ours] == [step.outputs for step in theirs]

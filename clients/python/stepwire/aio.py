@@ -1,13 +1,14 @@
 """The asynchronous client: `client` with await, under the same names."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Self
 
 import grpc
 import grpc.aio
 
 from stepwire import describing, wire
+from stepwire.aio_sessions import Calls, Session
 from stepwire.aio_streams import (
     PieceStream,
     ScoreStream,
@@ -16,25 +17,40 @@ from stepwire.aio_streams import (
     raise_unless_task_is_cancelled,
     set_within,
 )
-from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, ChannelOption, Connection
+from stepwire.connection import (
+    DEFAULT_TARGET,
+    DEFAULT_TIMEOUT_S,
+    ChannelOption,
+    Connection,
+    Metadata,
+)
 from stepwire.descriptions import Model, ModelSummary
 from stepwire.errors import cancelled, from_rpc
 from stepwire.messages import (
     AS_THEY_COME,
+    AS_USUAL,
     MODEL_DEFAULTS,
     Classification,
     DecodingOptions,
     Prompt,
+    SessionInfo,
+    SessionOptions,
     TextScore,
     Translating,
     Translation,
 )
 from stepwire.methods import (
     CLASSIFY,
+    CLOSE_SESSION,
+    EXPORT_SESSION,
     GENERATE,
     GET_MODEL,
     LIST_MODELS,
+    LIST_SESSIONS,
+    OPEN_SESSION,
+    ROLL_BACK_SESSION,
     SCORE,
+    STEP,
     TRANSLATE,
     Method,
     RequestT,
@@ -42,7 +58,8 @@ from stepwire.methods import (
 )
 from stepwire.receiving import Inbox, translation
 from stepwire.retry import DEFAULT_RETRY, Retry
-from stepwire.v1 import models_pb2
+from stepwire.stepping import Script
+from stepwire.v1 import models_pb2, sessions_pb2
 
 
 class AsyncClient:
@@ -62,6 +79,7 @@ class AsyncClient:
         retry: Retry = DEFAULT_RETRY,
         credentials: grpc.ChannelCredentials | None = None,
         channel_options: Sequence[ChannelOption] = (),
+        caller: str = "",
     ) -> None:
         """Prepares a connection, which is made with the first call.
 
@@ -71,6 +89,8 @@ class AsyncClient:
             retry: when calls are made again.
             credentials: for TLS; None is plain text.
             channel_options: gRPC channel options, over our own by name.
+            caller: a secret of yours that your sessions and state tokens belong to; without it
+                they belong to whoever knows them.
         """
         self._connection = Connection(
             target=target,
@@ -78,6 +98,7 @@ class AsyncClient:
             retry=retry,
             credentials=credentials,
             channel_options=channel_options,
+            caller=caller,
         )
         asyncio.get_running_loop()  # outside of one, grpc would bind to a loop that never runs
         self._closed = asyncio.Event()
@@ -88,6 +109,8 @@ class AsyncClient:
         self._classify = _unary(self._channel, CLASSIFY)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
+        self._list_sessions = _unary(self._channel, LIST_SESSIONS)
+        self._sessions = self._session_calls()
 
     def generate(
         self,
@@ -214,6 +237,62 @@ class AsyncClient:
         request = wire.classify_request(model, version, texts, top_k, truncate)
         return wire.classifications(await self._call(self._classify, request, timeout_s))
 
+    def session(
+        self,
+        model: str = "",
+        *,
+        version: str = "",
+        state_token: bytes | None = None,
+        options: SessionOptions = AS_USUAL,
+        timeout_s: float | None = None,
+    ) -> Session:
+        """A session, opened by `async with`: from the model's start or from a state token.
+
+        Args:
+            model: whose; may be empty with a token.
+            version: of it; empty is the latest.
+            state_token: where to go on from.
+            options: how it is kept.
+            timeout_s: of opening it.
+        """
+        request = wire.open_session_request(model, version, state_token, options)
+        script = Script(origin=request, checkpoint_steps=options.checkpoint_steps)
+        return Session(self._sessions, script, timeout_s)
+
+    async def sessions(self, *, timeout_s: float | None = None) -> list[SessionInfo]:
+        """Lists the sessions of this client's `caller`."""
+        request = sessions_pb2.ListSessionsRequest()
+        metadata = self._connection.metadata
+        response = await self._call(self._list_sessions, request, timeout_s, metadata)
+        return [wire.session_info(session) for session in response.sessions]
+
+    def _session_calls(self) -> Calls:
+        metadata = self._connection.metadata
+
+        def unary(method: Method[RequestT, ResponseT]) -> Callable[..., Awaitable[Any]]:
+            call = _unary(self._channel, method)
+
+            async def make(request: RequestT, remaining_s: float | None) -> ResponseT:
+                self._check_open()
+                return await call(request, timeout=remaining_s, metadata=metadata)
+
+            return make
+
+        step: Any = self._channel.stream_stream(  # its stub wants an iterator of requests
+            STEP.path,
+            request_serializer=STEP.request.SerializeToString,
+            response_deserializer=STEP.response.FromString,
+        )
+        return Calls(
+            step=lambda: step(metadata=metadata),
+            open=unary(OPEN_SESSION),
+            export=unary(EXPORT_SESSION),
+            roll_back=unary(ROLL_BACK_SESSION),
+            close=unary(CLOSE_SESSION),
+            attempts=self._connection.attempts,
+            wait=asyncio.sleep,
+        )
+
     async def models(self, *, timeout_s: float | None = None) -> list[ModelSummary]:
         """Every version of every model, ready or not."""
         request = models_pb2.ListModelsRequest()
@@ -249,12 +328,13 @@ class AsyncClient:
         call: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
         request: RequestT,
         timeout_s: float | None,
+        metadata: Metadata = (),
     ) -> ResponseT:
         attempts = self._connection.attempts(timeout_s)
         while True:
             self._check_open()
             try:
-                return await call(request, timeout=attempts.remaining_s())
+                return await call(request, timeout=attempts.remaining_s(), metadata=metadata)
             except grpc.RpcError as cause:
                 await set_within(self._closed, attempts.pause_after(from_rpc(cause)))
             except asyncio.CancelledError:

@@ -128,12 +128,7 @@ class Session:
         """Another session that goes on from here."""
         attempts = self._calls.attempts(timeout_s)
         self._reach(attempts)
-        origin = sessions_pb2.OpenSessionRequest(
-            session_id=self.id,
-            window=self._script.origin.window,
-            max_snapshots=self._script.origin.max_snapshots,
-        )
-        script = Script(origin=origin, checkpoint_steps=self._script.checkpoint_steps)
+        script = self._script.forked()
         forked = Session(self._calls, script, attempts.remaining_s())
         # What it began from may be gone when it must begin again.
         forked.export(timeout_s=attempts.remaining_s())
@@ -202,6 +197,8 @@ class Session:
             self._script.lost()
             return
         if not may_pass(error):
+            if isinstance(error, DeadlineExceeded):
+                self._drop_stream()  # an answer may still come, and would be taken for the next
             raise error
         self._drop_stream()
         self._calls.wait(attempts.pause_after(error))

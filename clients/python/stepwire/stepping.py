@@ -102,6 +102,13 @@ class Script:
         else:
             self._since = [one for one in self._since if one.first_step < self.next_step]
 
+    def forked(self) -> "Script":
+        """That of another session, which begins as a copy of this one."""
+        origin = sessions_pb2.OpenSessionRequest(
+            session_id=self.id, max_snapshots=self.origin.max_snapshots
+        )
+        return Script(origin=origin, checkpoint_steps=self.checkpoint_steps)
+
     def continued_from(self, token: bytes) -> None:
         """Goes on from a token of the next step, and no longer needs what was before."""
         self._token, self._token_step = token, self.next_step

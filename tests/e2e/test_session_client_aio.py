@@ -1,0 +1,77 @@
+"""The asynchronous client's sessions give what the synchronous ones give."""
+
+import asyncio
+
+import pytest
+
+import stepwire
+
+OUTPUTS = stepwire.Outputs(logits=True, every_step=True)
+
+
+@pytest.fixture
+async def client(app):
+    async with stepwire.AsyncClient(f"127.0.0.1:{app.grpc_port}", caller="me") as client:
+        yield client
+
+
+async def test_both_clients_give_the_same(app, client):
+    def by_the_other():
+        with stepwire.Client(f"127.0.0.1:{app.grpc_port}") as other, other.session("tiny") as one:
+            return [one.step(chunk, outputs=OUTPUTS) for chunk in ("ab", "c", [3, 4])]
+
+    async with client.session("tiny") as session:
+        found = [await session.step(chunk, outputs=OUTPUTS) for chunk in ("ab", "c", [3, 4])]
+        assert (session.model, session.next_step) == ("tiny", 5)
+    assert found == await asyncio.to_thread(by_the_other)
+
+
+async def test_sessions_are_copied_rolled_back_and_carried_away(client):
+    options = stepwire.SessionOptions(max_snapshots=1)
+    async with client.session("tiny", options=options) as session:
+        await session.step("ab")
+        kept = await session.step("c", snapshot=True, outputs=OUTPUTS)
+        await session.roll_back(2)
+        assert await session.step("c", outputs=OUTPUTS) == kept
+        forked = await session.fork()
+        token = await session.export()
+        ours = await session.step("d", outputs=OUTPUTS)
+        assert await forked.step("d", outputs=OUTPUTS) == ours
+        listed = {info.id for info in await client.sessions()}
+        assert listed == {session.id, forked.id}
+        await forked.close()
+    async with client.session(state_token=token) as resumed:
+        assert await resumed.step("d", outputs=OUTPUTS) == ours
+
+
+async def test_many_sessions_step_side_by_side(client):
+    async def drive(number):
+        async with client.session("tiny") as session:
+            chunks = [[number, step] for step in range(10)]
+            return [await session.step(chunk, outputs=OUTPUTS) for chunk in chunks]
+
+    together = await asyncio.gather(*(drive(number) for number in range(12)))
+    for number in (0, 5, 11):
+        assert await drive(number) == together[number]
+
+
+async def test_a_session_ended_by_the_server_is_opened_again(app, client):
+    async with client.session("tiny") as session:
+        first = await session.step("ab", outputs=OUTPUTS)
+        for held in app.desk.of_owner(next(iter(app.desk._table._owners))):
+            app.desk._table.close(held)
+        second = await session.step("c", outputs=OUTPUTS)
+    async with client.session("tiny") as quiet:
+        assert await quiet.step("ab", outputs=OUTPUTS) == first
+        assert await quiet.step("c", outputs=OUTPUTS) == second
+
+
+async def test_a_refusal_leaves_the_session_as_it_was(client):
+    async with client.session("tiny") as session:
+        await session.step("ab")
+        with pytest.raises(stepwire.InvalidRequest):
+            await session.step([10**6])
+        assert session.next_step == 2
+        assert (await session.step("c")).first_step == 2
+    with pytest.raises(stepwire.Cancelled):
+        await session.step("d")

@@ -4,9 +4,9 @@ import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
-from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
+from stepwire_server.engine.batcher import Result, SequenceJob
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.registry.text import Tokenizer
 from stepwire_zoo.manifest import Manifest
@@ -21,10 +21,18 @@ class Classification:
     truncated: bool
 
 
+class Reader(Protocol):
+    """Reads whole texts."""
+
+    def submit(self, jobs: Sequence[SequenceJob[Result]]) -> None:
+        """Queues all texts of a request, or none; raises Overloaded or ShuttingDown."""
+        ...
+
+
 class ClassificationModel:
     """Tokenises texts, hands them to the batcher, and names what comes back."""
 
-    def __init__(self, batcher: Batcher[Result], tokenizer: Tokenizer, spec: Manifest) -> None:
+    def __init__(self, batcher: Reader, tokenizer: Tokenizer, spec: Manifest) -> None:
         self._batcher = batcher
         self._tokenizer = tokenizer
         self._unknown = spec.tokenizer.unknown

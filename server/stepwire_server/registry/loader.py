@@ -20,6 +20,7 @@ from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.numerics import fingerprint
 from stepwire_server.registry.opening import Opened, Opener
 from stepwire_server.registry.reading import SourceReader
+from stepwire_server.registry.reading_along import AlongReader
 from stepwire_server.registry.stepping import Stepper
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
@@ -136,7 +137,19 @@ class Loader:
             tokenizer.end,
         )
 
+    def _start_along(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_along(bundle)
+        spec = opened.spec
+        metrics = ModelMetrics(self.metrics, spec.name, spec.version)
+        engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
+        loaded = _start(bundle, model, opened.provider, [engine])
+        loaded.stepper = _stepper(bundle, opened, engine)
+        return loaded
+
     def _start_classification(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        if "sequence" not in bundle.manifest.graphs and "step" in bundle.manifest.graphs:
+            return self._start_along(bundle, opener)
         opened = opener.open_sequence(bundle)
         spec = opened.spec
         batcher = Batcher[Result](

@@ -60,7 +60,7 @@ class Opener:
         """
         openers: dict[str, Callable[[Bundle], Any]] = {
             "generation": self.open_step,
-            "classification": self.open_sequence,
+            "classification": self.open_along if _steps(bundle) else self.open_sequence,
             "translation": self.open_translator,
         }
         return openers[bundle.manifest.task](bundle)
@@ -78,6 +78,13 @@ class Opener:
         opened, case = self._open(bundle, "sequence", SequenceGraph)
         buckets = opened.spec.graphs["sequence"].buckets
         prove_sequence(opened.graph, buckets, case, opened.spec.golden, self.batching.max_batch)
+        return opened
+
+    def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
+        """Opens the bundle of a classifier that judges texts while they are read."""
+        _check_width(bundle.manifest, "step", len(bundle.manifest.labels), "labels")
+        opened, case = self._open(bundle, "step", StepGraph)
+        prove_step(opened.graph, case, opened.spec.golden, self.batching.max_rows)
         return opened
 
     def open_translator(self, bundle: Bundle) -> Opened[Translator]:
@@ -151,6 +158,11 @@ class Opener:
         raise ManifestInvalid(f"providers: {refusals[0]}")
 
 
+def _steps(bundle: Bundle) -> bool:
+    """Whether a classifier reads token by token, and not whole texts."""
+    return "step" in bundle.manifest.graphs and "sequence" not in bundle.manifest.graphs
+
+
 def check_generation(spec: Manifest, limits: Limits) -> None:
     """Raises ManifestInvalid where a manifest promises what a generator cannot do."""
     graph = spec.graphs.get("step")
@@ -196,7 +208,7 @@ def check_classification(spec: Manifest) -> None:
     """Raises ManifestInvalid where a manifest promises what a classifier cannot do."""
     graph = spec.graphs.get("sequence")
     if graph is None:
-        raise ManifestInvalid("graphs: task classification needs a sequence graph")
+        raise ManifestInvalid("graphs: task classification needs a sequence or a step graph")
     longest = graph.buckets[-1] if graph.buckets else 0
     if longest < spec.limits.max_input_tokens:
         raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")

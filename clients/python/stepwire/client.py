@@ -256,6 +256,33 @@ class Client:
         response = self._call(self._list_sessions, request, timeout_s, self._connection.metadata)
         return [wire.session_info(session) for session in response.sessions]
 
+    def copy_session(self, session_id: str, *, timeout_s: float | None = None) -> SessionInfo:
+        """Copies a session; the answer describes the copy."""
+        request = sessions_pb2.OpenSessionRequest(session_id=session_id)
+        return wire.session_info(self._on_session(self._sessions.open, request, timeout_s).session)
+
+    def export_session(
+        self, session_id: str, *, half_precision: bool = False, timeout_s: float | None = None
+    ) -> bytes:
+        """A state token of a session."""
+        request = sessions_pb2.ExportSessionRequest(
+            session_id=session_id, half_precision=half_precision
+        )
+        token: bytes = self._on_session(self._sessions.export, request, timeout_s).state_token
+        return token
+
+    def close_session(self, session_id: str, *, timeout_s: float | None = None) -> None:
+        """Ends a session."""
+        request = sessions_pb2.CloseSessionRequest(session_id=session_id)
+        self._on_session(self._sessions.close, request, timeout_s)
+
+    def _on_session(self, call: Callable[..., Any], request: Any, timeout_s: float | None) -> Any:
+        attempts = self._connection.attempts(timeout_s)
+        try:
+            return call(request, attempts.remaining_s())
+        except grpc.RpcError as cause:
+            raise from_rpc(cause) from cause
+
     def _session_calls(self) -> Calls:
         metadata = self._connection.metadata
 

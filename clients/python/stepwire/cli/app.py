@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 
-from stepwire.cli import classify, generate, models, score, translate
+from stepwire.cli import classify, generate, models, score, session, step, translate
 from stepwire.cli.arguments import parse
 from stepwire.cli.lines import InputError
 from stepwire.client import Client
@@ -22,6 +22,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Client], None]] = {
     "classify": classify.run,
     "translate": translate.run,
     "score": score.run,
+    "step": step.run,
+    "session": session.run,
 }
 
 
@@ -50,7 +52,9 @@ def _client(args: argparse.Namespace) -> Client:
     if args.tls or args.root_cert:
         roots = Path(args.root_cert).read_bytes() if args.root_cert else None
         credentials = grpc.ssl_channel_credentials(roots)
-    return Client(args.address, timeout_s=args.timeout_s, credentials=credentials)
+    return Client(
+        args.address, timeout_s=args.timeout_s, credentials=credentials, caller=args.caller
+    )
 
 
 def _failed(message: str) -> int:

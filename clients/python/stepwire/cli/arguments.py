@@ -52,7 +52,13 @@ def _parser(address: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"stepwire {_version()}")
     _add_connection(parser)
-    parser.set_defaults(address=address, timeout_s=DEFAULT_TIMEOUT_S, tls=False, root_cert=None)
+    parser.set_defaults(
+        address=address,
+        timeout_s=DEFAULT_TIMEOUT_S,
+        tls=False,
+        root_cert=None,
+        caller=os.environ.get("STEPWIRE_CALLER", ""),
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_models(commands.add_parser("models", help="list the models"))
     _add_show(commands.add_parser("show", help="describe one model"))
@@ -60,6 +66,8 @@ def _parser(address: str) -> argparse.ArgumentParser:
     _add_classify(commands.add_parser("classify", help="label texts"))
     _add_translate(commands.add_parser("translate", help="translate texts"))
     _add_score(commands.add_parser("score", help="say how likely texts are"))
+    _add_step(commands.add_parser("step", help="step a session line by line"))
+    _add_session(commands.add_parser("session", help="list, copy, export or close sessions"))
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print JSON, an object a line")
         _add_connection(command)
@@ -84,6 +92,11 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tls", action="store_true", help="speak TLS")
     group.add_argument(
         "--root-cert", metavar="FILE", help="speak TLS and trust what this PEM file signs"
+    )
+    group.add_argument(
+        "--caller",
+        metavar="SECRET",
+        help="whose sessions and state tokens these are; default: $STEPWIRE_CALLER, or nobody's",
     )
 
 
@@ -189,6 +202,45 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     sources.add_argument(
         "--sources-file", metavar="PATH", help="what the texts translate, one a line"
     )
+
+
+def _add_step(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Open a session, take the steps of every line of standard input, and print what the model "
+        "says after each line: the likeliest token, the labels, or the predicted values."
+    )
+    _add_model(parser)
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--tokens", action="store_true", help="lines are tokens, not text")
+    kinds.add_argument("--features", action="store_true", help="lines are numbers, for one step")
+    parser.add_argument(
+        "--line-end", default="", metavar="TEXT", help="put this behind every line of text"
+    )
+    parser.add_argument("--top-k", type=int, metavar="N", help="the N likeliest tokens or labels")
+    parser.add_argument("--entropy", action="store_true", help="how unsure the model is, in nats")
+    parser.add_argument("--load", metavar="PATH", help="go on from a state token")
+    parser.add_argument("--save", metavar="PATH", help="write a state token at the end")
+    parser.add_argument(
+        "--accept-inexact", action="store_true", help="load a token of other numerics too"
+    )
+
+
+def _add_session(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Look after the sessions of --caller."
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="list them, oldest first")
+    named = [
+        actions.add_parser("fork", help="copy one; prints the copy"),
+        actions.add_parser("export", help="write the state of one into a file"),
+        actions.add_parser("close", help="end one"),
+    ]
+    for action in named:
+        action.add_argument("id", metavar="ID")
+    named[1].add_argument("--out", required=True, metavar="PATH", help="the file")
+    named[1].add_argument("--half-precision", action="store_true", help="half the size, inexact")
+    for action in actions.choices.values():
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+        _add_connection(action)
 
 
 def _add_texts(parser: argparse.ArgumentParser) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 FORMAT = 1  # of manifest.json; a reader refuses every other
 
-TASKS = ("generation", "classification", "translation")
+TASKS = ("generation", "classification", "translation", "forecasting")
 GRAPH_ROLES = ("step", "encode", "sequence")
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
 TENSOR_ROLES = (
     *("token", "tokens", "lengths", "logits", "attention", "hidden"),
     *("context", "start", "rows", "places"),
+    *("features", "values", "spread", "score"),
 )
 
 MOST_STATE_ELEMENTS = 1 << 22  # of one state of one row
@@ -90,7 +91,7 @@ class Tokenizer:
     suppressed: tuple[int, ...] = ()  # never generated
 
     def __post_init__(self) -> None:
-        if self.vocabulary_size < 1:
+        if self.vocabulary_size < (1 if self.file else 0):
             raise ValueError(f"vocabulary_size must be at least 1, got {self.vocabulary_size}")
         special = (self.begin, self.end, self.unknown, self.pad, *self.suppressed)
         wrong = [token for token in special if token is not None and not self.holds(token)]
@@ -102,11 +103,44 @@ class Tokenizer:
         return 0 <= token < self.vocabulary_size
 
 
+NO_TOKENIZER = Tokenizer(file="", vocabulary_size=0)  # of a model that reads no text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """What a forecaster reads, row by row, and what it predicts."""
+
+    columns: tuple[str, ...]  # the features of a row, in their order: [F]
+    targets: tuple[str, ...]  # the columns that are predicted: [C]
+    horizon: int  # rows ahead that are predicted at once, H
+
+    def __post_init__(self) -> None:
+        for name, given in (("columns", self.columns), ("targets", self.targets)):
+            if not given or len(set(given)) < len(given):
+                raise ValueError(f"{name} must be names, each once, got {list(given)}")
+        strange = sorted(set(self.targets) - set(self.columns))
+        if strange:
+            raise ValueError(f"targets must be among the columns, got {strange[0]!r}")
+        if self.horizon < 1:
+            raise ValueError(f"horizon must be at least 1, got {self.horizon}")
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of a step's tensors, by role."""
+        predicted = (self.horizon, len(self.targets))
+        return {
+            "features": (len(self.columns),),
+            "values": predicted,
+            "spread": predicted,
+            "score": (1,),
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What requests may ask for."""
 
-    max_input_tokens: int  # in a prompt or a text
+    max_input_tokens: int  # in a prompt or a text; rows, where a series is read
     max_new_tokens: int = 0  # generated for one sequence; 0 where nothing is generated
 
     def __post_init__(self) -> None:
@@ -193,15 +227,17 @@ class Manifest:
     # step graph; a classifier has a sequence graph if it reads texts whole, a step graph if
     # it judges them while they are read.
     graphs: dict[str, Graph]
-    tokenizer: Tokenizer  # of what is generated, and of what is read unless that has its own
     limits: Limits
     golden: Golden
     metrics: tuple[Metric, ...]
     provenance: Provenance
+    # Of what is generated, and of what is read unless that has its own.
+    tokenizer: Tokenizer = NO_TOKENIZER
     files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
     labels: tuple[str, ...] = ()  # of a classifier, in the order of its logits
     decoding: dict[str, float] = field(default_factory=dict)  # default options by name
     source_tokenizer: Tokenizer | None = None  # of what a translator reads, if it is another
+    series: Series | None = None  # of a forecaster, and of no other
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
 
     def __post_init__(self) -> None:
@@ -215,8 +251,10 @@ class Manifest:
         for name in self.files:
             if not _PLAIN_FILE_NAME.fullmatch(name):
                 raise ValueError(f"files: {name!r} is not the plain name of a file")
-        named = [*(g.file for g in self.graphs.values()), self.tokenizer.file, self.golden.file]
-        named += [self.source_tokenizer.file] if self.source_tokenizer else []
+        _check_reading(self)
+        named = [*(g.file for g in self.graphs.values()), self.golden.file]
+        read = (self.tokenizer, self.source_tokenizer or NO_TOKENIZER)
+        named += [tokenizer.file for tokenizer in read if tokenizer != NO_TOKENIZER]
         absent = sorted(set(named) - self.files.keys()) if self.files else []
         if absent:
             raise ValueError(f"files: {absent[0]!r} is used but not listed")
@@ -225,6 +263,26 @@ class Manifest:
     def size_bytes(self) -> int:
         """Size of all its files, the manifest left out."""
         return sum(file.size_bytes for file in self.files.values())
+
+
+def _check_reading(manifest: Manifest) -> None:
+    """Raises ValueError unless it reads text by a tokenizer or rows of a series."""
+    series, forecasts = manifest.series, manifest.task == "forecasting"
+    if (series is not None) != forecasts:
+        raise ValueError("series: a forecaster has it, and no other")
+    if (manifest.tokenizer == NO_TOKENIZER) != forecasts:
+        raise ValueError(f"tokenizer: {'none, for rows' if forecasts else 'is missing'}")
+    if series is None:
+        return
+    step = manifest.graphs.get("step")
+    if step is None:
+        raise ValueError("graphs: task forecasting needs a step graph")
+    for role, shape in series.shapes.items():
+        found = [tensor.shape for tensor in (*step.inputs, *step.outputs) if tensor.role == role]
+        if found != [shape]:
+            raise ValueError(
+                f"graphs.step: must have one tensor of role {role} and shape {list(shape)}"
+            )
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -49,15 +49,20 @@ def read(cls: type[T], value: Any, path: str = "") -> T:
 
 
 def write(value: Any) -> Any:
-    """Turns a dataclass into what json.dumps takes; fields left at None are left out."""
+    """Turns a dataclass into what json.dumps takes; parts that are not there are left out."""
     if dataclasses.is_dataclass(value):
-        items = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return {name: write(item) for name, item in items if item is not None}
+        items = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: write(item) for field, item in items if not _absent(field, item)}
     if isinstance(value, tuple):
         return [write(item) for item in value]
     if isinstance(value, dict):
         return {name: write(item) for name, item in value.items()}
     return value
+
+
+def _absent(field: dataclasses.Field[Any], item: Any) -> bool:
+    """Whether a field is None, or the value that stands for a part that is not there."""
+    return item is None or (dataclasses.is_dataclass(item) and item == field.default)
 
 
 def _required(field: dataclasses.Field[Any]) -> set[str]:

@@ -23,8 +23,7 @@ TEMPLATE = """\
 | task | {task} |
 {metrics}
 | parameters | {parameters:,} |
-{graphs}
-| languages | {languages} |
+{graphs}{languages}
 | licence | {licence} |
 {scoring}
 ## Data
@@ -35,7 +34,7 @@ TEMPLATE = """\
 
 {facts}
 
-## Tokens
+## {read}
 
 {tokens}{comparison}
 
@@ -55,8 +54,8 @@ that chooses ({best}; the training loss there, with its dropout, was \
 ## Proofs
 
 Checked when it was published: {whole}ONNX Runtime equals PyTorch within {absolute:g} + \
-{relative:g} x value (largest difference of any logit: {difference:.1e}){padding}; and a row's \
-result is bitwise the same whatever shares its batch, from 1 to 128 rows.
+{relative:g} x value (largest difference of any {compared}: {difference:.1e}){padding}; and a \
+row's result is bitwise the same whatever shares its batch, from 1 to 128 rows.
 
 ## What not to expect
 
@@ -79,11 +78,12 @@ def write(
         "metrics": "\n".join(_metric(metric) for metric in manifest.metrics),
         "parameters": made.parameters,
         "graphs": "\n".join(_graph(proved, role, about.half) for role in proved.graphs),
-        "languages": ", ".join(manifest.languages),
+        "languages": _languages(manifest),
         "licence": manifest.licence,
         "sources": "\n".join(f"- {s.name}: {s.licence}, <{s.home}>" for s in made.data),
         "split": about.split,
         "facts": "\n".join(f"- {name}: {count:,}" for name, count in dataset.facts.items()),
+        "read": "Rows" if manifest.series else "Tokens",
         "tokens": about.tokens,
         "comparison": _comparison(about.comparison),
         "model": _settings(recipe),
@@ -101,7 +101,8 @@ def write(
         "absolute": manifest.golden.absolute_tolerance,
         "relative": manifest.golden.relative_tolerance,
         "difference": proved.difference,
-        "whole": "a text read in chunks equals it read whole; " if "step" in proved.graphs else "",
+        "whole": _whole(manifest),
+        "compared": "value, as a share of 1 + the value" if manifest.series else "logit",
         "padding": _padding(proved),
         "caveats": about.caveats,
     }
@@ -111,6 +112,18 @@ def write(
 def _metric(metric: Metric) -> str:
     beside = f" (published: {metric.published})" if metric.published else ""
     return f"| {metric.name}, {metric.split} | **{metric.value:.4f}** {metric.unit}{beside} |"
+
+
+def _languages(manifest: Manifest) -> str:
+    """A line of the table, unless no language is read."""
+    return f"\n| languages | {', '.join(manifest.languages)} |" if manifest.languages else ""
+
+
+def _whole(manifest: Manifest) -> str:
+    """What was shown of states that are carried."""
+    if "step" not in manifest.graphs:
+        return ""
+    return f"a {'series' if manifest.series else 'text'} read in chunks equals it read whole; "
 
 
 def _graph(proved: Proved, role: str, half: bool) -> str:

@@ -35,9 +35,9 @@ class Progress:
     def note(self, train_loss: float, score: Score, rate: float, average: nn.Module) -> None:
         """Notes an evaluation, and its weights if they are the best."""
         row = {"step": self.step, "seconds": round(self.seconds, 1), "rate": rate}
-        row |= {"train_loss": train_loss, "dev_loss": score.loss, "dev_accuracy": score.accuracy}
-        if score.bleu is not None:
-            row["dev_bleu"] = score.bleu
+        row |= {"train_loss": train_loss, "dev_loss": score.loss}
+        others = {"accuracy": score.accuracy, "bleu": score.bleu, "error": score.error}
+        row |= {f"dev_{name}": value for name, value in others.items() if value is not None}
         self.history.append(row)
         is_best = score.loss < self.best_loss
         if score.bleu is not None:

@@ -57,7 +57,7 @@ def measure(name: str, recipe: Recipe, runs: Path, interrupt: Interrupt) -> tupl
     progress = train(recipe, dataset, runs, interrupt).progress
     return (
         name,
-        f"{dataset.tokenizer.get_vocab_size():,}",
+        f"{dataset.sizes[0]:,}",
         f"{mean_length(dataset):.1f}",
         f"{progress.history[-1]['dev_accuracy']:.4f}",
         f"{progress.seconds / 60:.1f}",

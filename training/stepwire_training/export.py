@@ -11,13 +11,23 @@ from stepwire_training.evaluate import Score, evaluate
 from stepwire_training.finished import Finished
 from stepwire_training.measure import Measured, measure
 from stepwire_training.measure_along import measure_along
+from stepwire_training.measure_series import figures
+from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove import prove
+from stepwire_training.prove_series import series_of
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_zoo.bundle import Bundle, write_bundle
 from stepwire_zoo.golden import pack
-from stepwire_zoo.manifest import FORMAT, Manifest, Metric, Provenance, Tokenizer
+from stepwire_zoo.manifest import (
+    FORMAT,
+    NO_TOKENIZER,
+    Manifest,
+    Metric,
+    Provenance,
+    Tokenizer,
+)
 
 CURVE = "learning_curve.png"
 
@@ -51,7 +61,9 @@ def publish(finished: Finished, zoo: Path) -> Bundle:
 
 
 def tokenizer_files(manifest: Manifest, dataset: Dataset) -> dict[str, bytes]:
-    """The tokenizers by the names of their files."""
+    """The tokenizers by the names of their files; none where a series is read."""
+    if dataset.tokenizer is None:
+        return {}
     files = {manifest.tokenizer.file: dataset.tokenizer.to_str().encode()}
     if manifest.source_tokenizer and dataset.translations:
         content = dataset.translations.source_tokenizer.to_str()
@@ -67,6 +79,9 @@ def measured_of(finished: Finished, model: Network) -> Measured:
     if isinstance(dataset.test, AskedAlong):
         published = finished.recipe.publication.published
         return Measured(measure_along(model, dataset.test, published), {}, {})
+    if isinstance(model, Forecaster) and dataset.series:
+        published = finished.recipe.publication.published
+        return Measured(figures(model, dataset.series, published), {}, {})
     return Measured(metrics(finished, evaluate(model, dataset.test)), {}, {})
 
 
@@ -90,6 +105,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
         labels=finished.dataset.labels,
         decoding=measured.decoding,
+        series=series_of(finished.dataset.series) if finished.dataset.series else None,
     )
 
 
@@ -97,12 +113,16 @@ def task(dataset: Dataset) -> str:
     """What a model that has learned from a data set does."""
     if dataset.translations:
         return "translation"
+    if dataset.series:
+        return "forecasting"
     return "classification" if dataset.labels else "generation"
 
 
 def tokenizer(finished: Finished) -> Tokenizer:
     """What the tokenizer file holds; a generator takes known characters only."""
     content, begin = finished.dataset.tokenizer, finished.recipe.publication.begin
+    if content is None:
+        return NO_TOKENIZER
     unknown = content.token_to_id(UNKNOWN)
     translations = finished.dataset.translations
     if translations:
@@ -140,28 +160,19 @@ def source_tokenizer(dataset: Dataset) -> Tokenizer | None:
 def metrics(finished: Finished, score: Score) -> tuple[Metric, ...]:
     """The figures of the split that is measured once."""
     published = finished.recipe.publication.published
+    accuracy, loss = score.accuracy or 0.0, score.loss
     if finished.dataset.labels:
         return (
             Metric(
-                name="accuracy",
-                value=score.accuracy,
-                unit="share",
-                split="test",
-                published=published,
+                name="accuracy", value=accuracy, unit="share", split="test", published=published
             ),
-            Metric(name="loss", value=score.loss, unit="nats per text", split="test"),
+            Metric(name="loss", value=loss, unit="nats per text", split="test"),
         )
     return (
         Metric(
-            name="loss",
-            value=score.loss,
-            unit="nats per token",
-            split="validation",
-            published=published,
+            name="loss", value=loss, unit="nats per token", split="validation", published=published
         ),
-        Metric(
-            name="accuracy", value=score.accuracy, unit="share of next tokens", split="validation"
-        ),
+        Metric(name="accuracy", value=accuracy, unit="share of next tokens", split="validation"),
     )
 
 

@@ -6,14 +6,11 @@ from pathlib import Path
 
 from stepwire_training.checkpoint import Progress, write_atomically
 
-COLUMNS = ("step", "seconds", "rate", "train_loss", "dev_loss", "dev_accuracy")
-
 
 def write_log(path: Path, progress: Progress) -> None:
     """Writes one line an evaluation, from the run's first step on."""
     text = io.StringIO(newline="")
-    columns = [*COLUMNS, *(["dev_bleu"] if "dev_bleu" in progress.history[0] else [])]
-    writer = csv.DictWriter(text, columns)
+    writer = csv.DictWriter(text, list(progress.history[0]))
     writer.writeheader()
     writer.writerows(progress.history)
     write_atomically(path, text.getvalue().encode())

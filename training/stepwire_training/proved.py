@@ -15,7 +15,9 @@ class Proved:
     graphs: dict[str, Graph]
     contents: dict[str, bytes]  # of their files
     cases: dict[str, GoldenCase]
-    difference: float  # the largest between PyTorch and ONNX Runtime, in any logit
+    # The largest between PyTorch and ONNX Runtime, in any logit; in any value of a
+    # forecaster, as a share of 1 + the value.
+    difference: float
 
 
 def logits_of(size: int) -> Tensor:

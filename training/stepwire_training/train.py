@@ -109,10 +109,10 @@ def update(
     inputs, targets, fresh = batches.batch(step, shard)
     state = run.model.start(len(targets)) if fresh else run.state
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-        logits, state = model(*inputs, state)
+        outputs, state = model(*inputs, state)
     # Truncated back-propagation: the state goes on, its history does not.
     run.state = tuple(part.detach() for part in state)
-    loss = run.model.loss(logits.float(), targets, recipe.label_smoothing)
+    loss = run.model.loss(outputs, targets, recipe.label_smoothing)
     run.optimizer.zero_grad()
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm, error_if_nonfinite=True)
@@ -153,7 +153,7 @@ def save(run: Training, folder: Path, shard: Shard) -> None:
 
 def fingerprint(recipe: Recipe, dataset: Dataset) -> str:
     """Tells a run from every other; weights mean nothing beside another tokenizer."""
-    tokenizer = dataset.tokenizer.to_str()
+    tokenizer = dataset.tokenizer.to_str() if dataset.tokenizer else ""
     own = dataset.translations.own_source_tokenizer if dataset.translations else None
     tokenizer += own.to_str() if own else ""
     return hashlib.sha256(f"{recipe.fingerprint()}{tokenizer}".encode()).hexdigest()

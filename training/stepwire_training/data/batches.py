@@ -12,6 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from stepwire_training.data.observed import Observed
 from stepwire_training.data.splitting import Ids, Splitting, take_apart
 
 PADDING = -100  # a target that counts for nothing; PyTorch's losses know it
@@ -21,7 +22,7 @@ class Batch(NamedTuple):
     """What one training step reads."""
 
     inputs: tuple[Tensor, ...]  # tokens [B, T]; for whole texts also lengths [B]
-    targets: Tensor  # int64 [B, T] or [B]
+    targets: Tensor  # int64 [B, T] or [B]; of a series float32 [B, T, H, F]
     fresh: bool  # whether the state starts anew here
 
 
@@ -81,21 +82,27 @@ class Translations:
 class Dataset:
     """A data set, ready to train on."""
 
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None  # None for a series
     labels: tuple[str, ...]  # empty for a language model
     train: Batches
     dev: Batches  # chooses the best weights
     test: Batches  # measured once, at the end
     facts: dict[str, float]  # counts for the card
-    vectors: Callable[[], Tensor] | None = None  # what the embedding begins from, [V, E]
+    vectors: Callable[[], Tensor] | None = None  # what a model begins from (see begin_from)
     translations: "Translations | None" = None  # of a translator: what BLEU is measured on
+    series: Observed | None = None  # of a forecaster
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Tokens, labels, and tokens of sources that have a vocabulary of their own, or 0."""
+        """Tokens, labels, and tokens of sources that have a vocabulary of their own, or 0.
+
+        For a series: its columns, the rows ahead that are predicted, and 0.
+        """
+        if self.series:
+            return len(self.series.columns), self.series.horizon, 0
         own = self.translations.own_source_tokenizer if self.translations else None
         return (
-            self.tokenizer.get_vocab_size(),
+            self.tokenizer.get_vocab_size() if self.tokenizer else 0,
             len(self.labels),
             own.get_vocab_size() if own else 0,
         )

@@ -27,6 +27,7 @@ class GraphBuilder:
         self._weights: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._numbers: dict[float, str] = {}
 
     def input(self, name: str, kind: type[np.generic], shape: Shape) -> str:
         """Declares an input."""
@@ -46,7 +47,7 @@ class GraphBuilder:
         array = value.detach().numpy() if isinstance(value, Tensor) else value
         halved = _halved(array)
         stored = array if halved is None else halved
-        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(stored), name))
+        self._weights.append(numpy_helper.from_array(np.asarray(stored, order="C"), name))
         if halved is None:
             return name
         return self.node("Cast", [name], to=onnx.TensorProto.FLOAT)
@@ -54,6 +55,22 @@ class GraphBuilder:
     def integers(self, name: str, *values: int) -> str:
         """Stores a short list of integers: a shape, axes, sizes."""
         return self.weight(name, np.array(values, dtype=np.int64))
+
+    def number(self, value: float) -> str:
+        """Stores a float32, once however often it is asked for."""
+        if value not in self._numbers:
+            name = f"number_{len(self._numbers)}"
+            self._numbers[value] = self.weight(name, np.array(value, np.float32))
+        return self._numbers[value]
+
+    def shaped(self, tensor: str, *sizes: int) -> str:
+        """Gives the rows of a tensor another shape."""
+        shape = self.integers(f"shape_{len(self._nodes)}", 0, *sizes)
+        return self.node("Reshape", [tensor, shape])
+
+    def op(self, operator: str, *inputs: str) -> str:
+        """Adds a node that has one output and no settings."""
+        return self.node(operator, inputs)
 
     def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Adds a node with one output."""

@@ -1,33 +1,42 @@
 """What every architecture offers, so that one loop trains them all."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from stepwire_training.data.batches import PADDING
 
 State = tuple[Tensor, ...]
 
 
 class Network(nn.Module):
-    """Reads inputs and a state; answers with logits and the next state."""
+    """Reads inputs and a state; answers with outputs, mostly logits, and the next state."""
 
     def start(self, rows: int) -> State:
         """The state before the first input; batch is axis 0 of each part."""
         raise NotImplementedError
 
     def begin_from(self, vectors: Tensor) -> None:
-        """Puts word vectors [V, E] into the embedding."""
+        """Takes what the data knows beforehand, such as word vectors [V, E]."""
         raise NotImplementedError
 
-    def loss(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-        """What an update brings down: the mean over all targets, unless a model knows better.
+    def loss(self, outputs: Any, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean nats of the targets; what training makes less of.
 
         Args:
-            logits: [..., C].
-            targets: int64 [...]; what PyTorch's losses pass over counts for nothing.
-            smoothing: share of each target that all classes have in common.
-
-        Returns:
-            A scalar.
+            outputs: what `forward` gave: logits [..., V], unless the model says otherwise.
+            targets: int64 [...].
+            smoothing: of the labels.
         """
-        return functional.cross_entropy(
-            logits.flatten(0, -2), targets.flatten(), label_smoothing=smoothing
-        )
+        logits = outputs.float().flatten(0, -2)
+        return functional.cross_entropy(logits, targets.flatten(), label_smoothing=smoothing)
+
+    def tally(self, outputs: Any, targets: Tensor) -> Tensor:
+        """Sums over the targets that count: nats, hits, and how many they are: float64 [3]."""
+        real = targets.flatten() != PADDING
+        scores, wanted = outputs.float().flatten(0, -2)[real], targets.flatten()[real]
+        nats = functional.cross_entropy(scores, wanted, reduction="sum")
+        hits = (scores.argmax(dim=-1) == wanted).sum()
+        return torch.stack([nats.double(), hits.double(), torch.tensor(len(wanted)).double()])

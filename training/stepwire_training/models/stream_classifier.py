@@ -40,11 +40,11 @@ class StreamClassifier(LanguageModel):
         """Puts word vectors [V, E] into the embedding."""
         self.embedding.weight.data.copy_(vectors)
 
-    def loss(self, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """What an update brings down; every text counts alike, however long.
 
         Args:
-            logits: [B, T, C].
+            outputs: logits [B, T, C].
             targets: int64 [B, T], each row's label where it is asked for, at least once.
             smoothing: share of each target that all labels have in common.
 
@@ -52,7 +52,10 @@ class StreamClassifier(LanguageModel):
             A scalar.
         """
         each = functional.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), label_smoothing=smoothing, reduction="none"
+            outputs.float().flatten(0, 1),
+            targets.flatten(),
+            label_smoothing=smoothing,
+            reduction="none",
         )
         return (each.view_as(targets) * shares(targets != PADDING, self.lean)).sum(dim=1).mean()
 

@@ -36,19 +36,18 @@ class Transformer:
 
     def load(self) -> Dataset:
         """Reads the file and makes its splits."""
-        return split(*parse(FILE.read().decode(), self.columns), self)
+        return split(parse(FILE.read().decode(), self.columns), self)
 
 
-def parse(text: str, columns: tuple[str, ...]) -> tuple[Rows, tuple[str, ...]]:
-    """Some columns of a CSV file: [n, F], and their names."""
+def parse(text: str, columns: tuple[str, ...]) -> Rows:
+    """Some columns of a CSV file: [n, F]."""
     records = csv.DictReader(io.StringIO(text))
     rows = [[float(record[name]) for name in columns] for record in records]
-    return np.array(rows, np.float32), columns
+    return np.array(rows, np.float32)
 
 
 def split(
     rows: Rows,
-    columns: tuple[str, ...],
     config: Transformer,
     ends: tuple[int, int, int] = SPLITS,
 ) -> Dataset:
@@ -56,8 +55,7 @@ def split(
 
     Args:
         rows: [n, F].
-        columns: their names, F.
-        config: how windows are cut.
+        config: their names, and how windows are cut.
         ends: the rows behind the last of the three splits.
     """
     horizon = config.cut.horizon
@@ -72,7 +70,7 @@ def split(
         facts={"training rows": train, "validation rows": dev - train, "test rows": test - dev},
         vectors=lambda: torch.from_numpy(scales),
         series=Observed(
-            columns=columns,
+            columns=config.columns,
             horizon=horizon,
             means=rows[:train].mean(axis=0),
             scales=scales,

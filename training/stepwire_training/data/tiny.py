@@ -1,16 +1,21 @@
-"""Text that the code makes up itself: learned in seconds, needs no files. For tests."""
+"""Texts and series that the code makes up itself: learned in seconds, no files. For tests."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from stepwire_training.data import nsmc, shakespeare
+import numpy as np
+
+from stepwire_training.data import ett, nab, nsmc, shakespeare
 from stepwire_training.data.batches import Dataset, Pair
 from stepwire_training.data.nsmc import Review
+from stepwire_training.data.observed import Labelled, Rows
 from stepwire_training.data.parallel import Cutting, Splits, dataset
+from stepwire_training.data.series import Cut
 
 WHO = ("the king", "a fool", "my lady", "the ghost")
 GOOD = ("smiles at", "praises", "adores")
 BAD = ("curses", "betrays", "forgets")
+TIDE = 12  # rows of a cycle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,53 @@ class Countdowns:
         pairs = make_countdowns(700, self.cutting.seed)
         splits = Splits(train=pairs[80:], dev=pairs[:40], tests={"test": pairs[40:80]})
         return dataset(splits, self.cutting)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tides:
+    """Two columns that rise and fall together, for a forecaster."""
+
+    cut: Cut
+    seed: int
+
+    def load(self) -> Dataset:
+        """Makes the series up; its last two fifths choose and measure."""
+        config = ett.Transformer(columns=("tide", "wind"), cut=self.cut, seed=self.seed)
+        data = ett.split(make_tides(1_000, self.seed), config, ends=(600, 800, 1_000))
+        assert data.series is not None
+        return replace(data, series=replace(data.series, season=TIDE))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulses:
+    """Streams of one value at several scales, each with a jump, for a finder of anomalies."""
+
+    cut: Cut
+    seed: int
+
+    def load(self) -> Dataset:
+        """Makes the streams up; every other one is held out."""
+        streams = [make_pulse(number, self.seed) for number in range(8)]
+        return nab.split(streams, nab.Anomalies(cut=self.cut, seed=self.seed))
+
+
+def make_tides(rows: int, seed: int) -> Rows:
+    """A cycle of TIDE rows about 10, and another column behind it: [rows, 2]."""
+    rng = np.random.default_rng(seed)
+    turns = np.arange(rows) / TIDE
+    tide = 10.0 + 3.0 * np.sin(2.0 * np.pi * turns) + 0.1 * rng.normal(size=rows)
+    wind = 0.5 * np.roll(tide, 2) + 0.1 * rng.normal(size=rows)
+    return np.stack([tide, wind], axis=1).astype(np.float32)
+
+
+def make_pulse(number: int, seed: int) -> Labelled:
+    """A stream of 400 values, the larger the higher its number, with one jump in a window."""
+    rng = np.random.default_rng([seed, number])
+    values = np.sin(2.0 * np.pi * np.arange(400) / TIDE) + 0.05 * rng.normal(size=400)
+    place = int(rng.integers(150, 380))
+    values[place] += 6.0
+    rows = (10.0**number * (5.0 + values)).astype(np.float32)
+    return Labelled(f"pulse {number}", rows[:, None], ((place - 5, place + 5),))
 
 
 def make_countdowns(count: int, seed: int) -> list[Pair]:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from stepwire_training.recipe import Recipe
 from stepwire_training.recipes import (
+    etth1,
     everyday,
     multi30k,
+    nab_anomaly,
     nsmc_bilstm,
     nsmc_lstm_stream,
     shakespeare_gru,
@@ -26,8 +28,13 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tatoeba-en-fr": tatoeba.recipe,
     "everyday-en-ko": everyday.english_to_korean,
     "everyday-ko-en": everyday.korean_to_english,
+    "etth1-lstm": etth1.multivariate,
+    "etth1-lstm-ot": etth1.oil_temperature,
+    "nab-anomaly": nab_anomaly.recipe,
     "tiny": tiny.generator,
     "tiny-classifier": tiny.classifier,
     "tiny-stream": tiny.stream,
     "tiny-translator": tiny.translator,
+    "tiny-forecaster": tiny.forecaster,
+    "tiny-anomaly": tiny.anomaly,
 }

@@ -1,12 +1,14 @@
-"""Four recipes that take seconds, for tests and for a first look at a run."""
+"""Six recipes that take seconds, for tests and for a first look at a run."""
 
 from dataclasses import replace
 
 from stepwire_training.data.along import Along
 from stepwire_training.data.parallel import Cutting
-from stepwire_training.data.tiny import Countdowns, Sentences, Verdicts
+from stepwire_training.data.series import Cut
+from stepwire_training.data.tiny import Countdowns, Pulses, Sentences, Tides, Verdicts
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
+from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.translator import Translator
@@ -106,5 +108,53 @@ def translator() -> Recipe:
         label_smoothing=0.05,
         ema_decay=0.9,
         evaluate_every=65,
+        bf16=False,
+    )
+
+
+def forecaster() -> Recipe:
+    """Four rows ahead of two columns that rise and fall together."""
+    return Recipe(
+        bundle="tiny-forecaster",
+        publication=replace(PUBLICATION, languages=()),
+        data=Tides(cut=Cut(rows=16, length=32, skip=4, horizon=4), seed=1),
+        model=Forecaster.Config(
+            cell="lstm",
+            layers=2,
+            hidden=16,
+            lags=6,
+            memory=24.0,
+            unit="constant",
+            layer_dropout=0.05,
+            output_dropout=0.05,
+            weight_dropout=0.05,
+        ),
+        steps=120,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )
+
+
+def anomaly() -> Recipe:
+    """The next value of streams at many scales, and how surprising it is."""
+    return Recipe(
+        bundle="tiny-anomaly",
+        publication=replace(PUBLICATION, languages=()),
+        data=Pulses(cut=Cut(rows=16, length=48, skip=8, horizon=1), seed=1),
+        model=Forecaster.Config(
+            cell="gru",
+            layers=1,
+            hidden=16,
+            lags=4,
+            memory=100.0,
+            unit="running",
+            output_dropout=0.05,
+        ),
+        steps=120,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
         bf16=False,
     )

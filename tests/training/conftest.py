@@ -59,6 +59,16 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-translator", tmp_path_factory.mktemp("translator"))
 
 
+@pytest.fixture(scope="session")
+def forecaster(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-forecaster", tmp_path_factory.mktemp("forecaster"))
+
+
+@pytest.fixture(scope="session")
+def anomaly(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-anomaly", tmp_path_factory.mktemp("anomaly"))
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from tokenizers import Tokenizer
 
-from stepwire_training import parity, prove_translator
+from stepwire_training import parity, prove_series, prove_translator
 from stepwire_training.data.batches import PADDING, Shard
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.export import publish
@@ -17,6 +17,7 @@ from stepwire_training.parity import ParityError
 from stepwire_training.recipes import tiny
 from stepwire_training.train import train
 from stepwire_zoo.golden import check, unpack
+from stepwire_zoo.manifest import NO_TOKENIZER, Series
 
 FILES = {"CARD.md", "golden.npz", "learning_curve.png", "tokenizer.json"}
 
@@ -39,6 +40,16 @@ def streamed(stream, tmp_path_factory):
 @pytest.fixture(scope="module")
 def translated(translator, tmp_path_factory):
     return publish(translator.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
+def forecasted(forecaster, tmp_path_factory):
+    return publish(forecaster.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
+def found_anomalies(anomaly, tmp_path_factory):
+    return publish(anomaly.finished(), tmp_path_factory.mktemp("zoo"))
 
 
 def test_a_generator_bundle_is_whole(generated):
@@ -92,6 +103,52 @@ def test_a_translator_bundle_is_whole(translated):
         assert graph.buckets[-1] >= manifest.limits.max_input_tokens
     assert manifest.decoding.keys() == {"beam_width", "length_penalty"}
     assert manifest.tokenizer.suppressed == (manifest.tokenizer.unknown, manifest.tokenizer.begin)
+
+
+def test_a_forecaster_bundle_is_whole(forecasted):
+    manifest = forecasted.manifest
+    forecasted.read_all()
+
+    assert manifest.files.keys() == (FILES | {"step.onnx"}) - {"tokenizer.json"}
+    assert (manifest.task, manifest.tokenizer) == ("forecasting", NO_TOKENIZER)
+    assert manifest.series == Series(columns=("tide", "wind"), targets=("tide", "wind"), horizon=4)
+    assert [state.input for state in manifest.graphs["step"].states] == [
+        *("h", "c", "recent", "seen", "level", "expected")
+    ]
+    assert {metric.split for metric in manifest.metrics} == {"test"}
+
+
+def test_the_card_of_a_forecaster_speaks_of_rows(forecasted):
+    card = forecasted.read("CARD.md").decode()
+
+    assert "## Rows" in card
+    assert "languages" not in card
+    assert "a series read in chunks equals it read whole" in card
+
+
+def test_an_anomaly_bundle_carries_its_running_units_in_states(found_anomalies):
+    manifest = found_anomalies.manifest
+    measured = {(metric.name, metric.split): metric.value for metric in manifest.metrics}
+
+    assert "variance" in [state.input for state in manifest.graphs["step"].states]
+    assert manifest.metrics[0].name == "NAB score by surprise"
+    assert measured["NAB score by surprise", "streams held out, threshold from the others"] > 50
+    assert measured["threshold of surprise", "streams that chose the threshold"] > 0
+
+
+@pytest.mark.parametrize("name", ["forecasted", "found_anomalies"])
+def test_the_graph_of_a_forecaster_reproduces_its_golden_case(name, request):
+    bundle = request.getfixturevalue(name)
+    case = unpack(bundle.read("golden.npz"))["step"]
+    rows = case.inputs["features"]
+    states = {
+        state.input: np.zeros((len(rows), *state.shape), np.float32)
+        for state in bundle.manifest.graphs["step"].states
+    }
+    got, _ = prove_series.steps(parity.session(bundle.read("step.onnx")), rows, states)
+
+    for role, wanted in case.outputs.items():
+        check(role, got[role], wanted, bundle.manifest.golden)
 
 
 def test_the_graphs_of_a_translator_reproduce_their_golden_cases(translated, translator):
@@ -191,8 +248,8 @@ def test_the_card_of_a_translator_says_how_it_was_counted(translated):
     assert f"length_penalty {translated.manifest.decoding['length_penalty']:g}" in card
 
 
-def test_the_card_says_what_was_measured(generated, classified, streamed, translated):
-    for bundle in (generated, classified, streamed, translated):
+def test_the_card_says_what_was_measured(generated, classified, streamed, translated, forecasted):
+    for bundle in (generated, classified, streamed, translated, forecasted):
         card = bundle.read("CARD.md").decode()
         assert f"**{bundle.manifest.metrics[0].value:.4f}**" in card
         assert bundle.manifest.provenance.command in card

@@ -28,6 +28,8 @@ FIXTURES = {
     "tiny-classifier": "classifier",
     "tiny-stream": "stream",
     "tiny-translator": "translator",
+    "tiny-forecaster": "forecaster",
+    "tiny-anomaly": "anomaly",
 }
 TIMES = ("seconds",)  # what a clock says is no part of a result
 
@@ -60,6 +62,21 @@ def test_the_tiny_models_learn(generator, classifier, stream, translator):
     assert generator.training.progress.best_loss < 1.2
     assert classifier.training.progress.history[-1]["dev_accuracy"] > 0.95
     assert stream.training.progress.history[-1]["dev_accuracy"] > 0.95
+
+
+def test_a_tiny_forecaster_learns_its_series(forecaster, anomaly):
+    for run in (forecaster, anomaly):
+        errors = [row["dev_error"] for row in run.training.progress.history]
+        losses = [row["dev_loss"] for row in run.training.progress.history]
+        assert errors[-1] < 0.1
+        assert losses[-1] < losses[0]
+
+
+def test_the_log_of_a_forecaster_has_errors_instead_of_hits(forecaster):
+    with (forecaster.runs / "tiny-forecaster/log.csv").open(newline="") as file:
+        [first, *_] = csv.DictReader(file)
+
+    assert list(first)[-2:] == ["dev_loss", "dev_error"]
 
 
 def test_the_best_averaged_weights_are_kept(generator):

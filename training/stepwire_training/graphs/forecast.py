@@ -61,15 +61,15 @@ def _score(graph: GraphBuilder, model: Forecaster, known: _Known) -> str:
     zero = graph.number(0.0)
     flat = graph.shaped(known.states["expected"], 3 * model.columns)
     value, spread, log_spread = graph.nodes("Split", [flat], 3, axis=1, num_outputs=3)
-    first = graph.op("Equal", known.states["seen"], zero)  # [N, 1]
-    spread = graph.op("Where", first, graph.number(1.0), spread)
+    quiet = graph.op("Less", known.states["seen"], graph.number(float(model.quiet)))  # [N, 1]
+    spread = graph.op("Where", quiet, graph.number(1.0), spread)
     misses = graph.op("Div", graph.op("Sub", known.x, value), spread)
     misses = _clipped(graph, misses, forecaster.MOST_SURPRISING)
     squares = graph.op("Mul", graph.op("Mul", graph.number(0.5), misses), misses)
     nats = graph.op("Add", graph.op("Add", squares, log_spread), graph.number(forecaster.LOG_ROOT))
     # A product and not a sum: ONNX Runtime sums a row that is alone in another order.
     ones = graph.weight("ones", np.ones((model.columns, 1), np.float32))
-    return graph.op("Where", first, zero, graph.op("MatMul", nats, ones))
+    return graph.op("Where", quiet, zero, graph.op("MatMul", nats, ones))
 
 
 def _level(graph: GraphBuilder, model: Forecaster, known: _Known) -> tuple[str, str]:
@@ -122,7 +122,7 @@ def _predict(graph: GraphBuilder, model: Forecaster, x: str) -> Names:
         join_state(graph, f"{name}_next", list(parts), size)
     flat = product(graph, "output", x, model.output.weight, model.output.bias)
     shift, log_spread = graph.nodes("Split", [flat], 2, axis=1, num_outputs=2)
-    bounds = (graph.number(bound) for bound in forecaster.LOG_SPREADS)
+    bounds = (graph.number(bound) for bound in model.log_spreads)
     bounded = graph.op("Clip", log_spread, *bounds)
     return [graph.shaped(part, model.horizon, model.columns) for part in (shift, bounded)]
 

@@ -16,7 +16,8 @@ from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import STATES, Cell, RecurrentLayer
 
 FARTHEST = 10.0  # in units; what lies farther off is read as if it lay there
-LOG_SPREADS = (-7.0, 4.0)  # least and most, in units
+MOST_SPREAD = 50.0  # in units
+QUIET_ROWS = {"constant": 1, "running": 8}  # of a stream, that nothing can be expected of yet
 MOST_SURPRISING = 1000.0  # in expected deviations; keeps a score finite
 LEAST_SHARE = 1e-2  # of its level, that a running unit is at least
 LEAST_UNIT = 1e-6
@@ -54,6 +55,7 @@ class Forecaster(Network):
         layer_dropout: float = 0.0  # between layers
         output_dropout: float = 0.0  # before the predictions
         weight_dropout: float = 0.0  # on recurrent weights, one mask per window
+        least_spread: float = 1e-3  # in units
         outlier: float = 100.0  # deviations beyond which a miss teaches nothing more
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Forecaster":
@@ -78,6 +80,16 @@ class Forecaster(Network):
         # A model that knows nothing says that all stays as it is.
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
+
+    @property
+    def log_spreads(self) -> tuple[float, float]:
+        """The least and the most that the logarithm of a spread may be."""
+        return math.log(self.config.least_spread), math.log(MOST_SPREAD)
+
+    @property
+    def quiet(self) -> int:
+        """How many rows of a stream have no score, because too little was seen before."""
+        return QUIET_ROWS[self.config.unit]
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -194,10 +206,10 @@ class Forecaster(Network):
         answer = self.output(self.before_output(x)).unflatten(2, (2, self.horizon, self.columns))
         shift, log_spread = answer.unbind(dim=2)
         after = (torch.stack(part, dim=1) for part in zip(*ends, strict=True))
-        return shift, log_spread.clamp(*LOG_SPREADS), dict(zip(names, after, strict=True))
+        return shift, log_spread.clamp(*self.log_spreads), dict(zip(names, after, strict=True))
 
     def _score(self, features: Tensor, expected: Tensor, seen: Tensor) -> Tensor:
-        """How many nats each row cost, 0 for the first of a stream.
+        """How many nats each row cost, 0 for the first few of a stream.
 
         Args:
             features: [B, T, F].
@@ -209,11 +221,11 @@ class Forecaster(Network):
         """
         value, spread, log_spread = expected.unbind(dim=2)
         position = torch.arange(features.shape[1]).view(1, -1, 1)
-        first = seen.unsqueeze(2) + position == 0  # [B, T, 1]
-        misses = (features - value) / torch.where(first, 1.0, spread)
+        quiet = seen.unsqueeze(2) + position < self.quiet  # [B, T, 1]
+        misses = (features - value) / torch.where(quiet, 1.0, spread)
         misses = misses.clamp(-MOST_SURPRISING, MOST_SURPRISING)
         nats = 0.5 * misses * misses + log_spread + LOG_ROOT
-        return torch.where(first, 0.0, nats.sum(dim=2, keepdim=True))
+        return torch.where(quiet, 0.0, nats.sum(dim=2, keepdim=True))
 
     def _nats(self, outputs: Forecast, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Nats and squared errors of the targets that count, in units: [M] each."""

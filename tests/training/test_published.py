@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from stepwire_training import parity
+from stepwire_training import parity, prove_series
 from stepwire_training.recipes import RECIPES
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.golden import check, unpack
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 CLASSIFIERS = ("nsmc-bilstm",)
 STREAMS = ("nsmc-lstm-stream",)
+FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
 TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en")
 REVIEWS = [
@@ -30,7 +31,9 @@ def bundle_of(name: str):
     return open_bundle(ROOT / "model_zoo" / "bundles" / name / "1")
 
 
-@pytest.mark.parametrize("name", GENERATORS + CLASSIFIERS + STREAMS + TRANSLATORS)
+@pytest.mark.parametrize(
+    "name", GENERATORS + CLASSIFIERS + STREAMS + TRANSLATORS + FORECASTERS
+)
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
     bundle.read_all()
@@ -62,6 +65,32 @@ def test_a_classifier_reproduces_what_pytorch_answered(name):
     outputs = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
 
     check("logits", outputs["logits"], case.outputs["logits"], bundle.manifest.golden)
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_a_forecaster_reproduces_what_pytorch_answered(name):
+    bundle = bundle_of(name)
+    case = unpack(bundle.read("golden.npz"))["step"]
+    rows = case.inputs["features"]
+    states = {
+        state.input: np.zeros((len(rows), *state.shape), np.float32)
+        for state in bundle.manifest.graphs["step"].states
+    }
+    got, _ = prove_series.steps(parity.session(bundle.read("step.onnx")), rows, states)
+
+    assert case.outputs.keys() == {"values", "spread", "score"}
+    for role, wanted in case.outputs.items():
+        check(role, got[role], wanted, bundle.manifest.golden)
+
+
+@pytest.mark.parametrize("name", ["etth1-lstm", "etth1-lstm-ot"])
+def test_a_forecaster_is_ahead_of_the_naive_and_of_the_published(name):
+    figures = {metric.name: metric.value for metric in bundle_of(name).manifest.metrics}
+    error = figures["MSE, 24 rows ahead"]
+
+    assert error < figures["MSE, 24 rows, the last value again (naive)"]
+    assert error < figures["MSE, 24 rows, those of 24 rows before (seasonal naive)"]
+    assert error < 0.098 or name != "etth1-lstm-ot"
 
 
 def looked_at(outputs, lengths) -> dict:

@@ -151,6 +151,8 @@ def anomaly() -> Recipe:
             memory=100.0,
             unit="running",
             output_dropout=0.05,
+            least_spread=0.3,
+            outlier=5.0,
         ),
         steps=120,
         learning_rate=1e-2,

@@ -95,6 +95,13 @@ def test_a_translator_is_chosen_by_bleu(translator):
         assert [float(row["dev_bleu"]) for row in csv.DictReader(file)] == list(scores.values())
 
 
+def test_a_forecaster_is_chosen_by_its_error(forecaster):
+    progress = forecaster.training.progress
+    errors = {row["step"]: row["dev_error"] for row in progress.history}
+
+    assert progress.best_error == min(errors.values()) == errors[progress.best_step]
+
+
 def test_a_run_leaves_a_log_and_a_curve(generator):
     folder = generator.runs / "tiny"
     with (folder / "log.csv").open(newline="") as file:

@@ -135,8 +135,10 @@ def _graph(proved: Proved, role: str, half: bool) -> str:
 
 def _best(progress: Progress) -> str:
     """What the published weights reached where they were chosen."""
-    loss = f"loss {progress.best_loss:.4f}"
-    return f"{loss}, greedy BLEU {progress.best_bleu:.2f}" if progress.best_bleu >= 0 else loss
+    best = next(row for row in progress.history if row["step"] == progress.best_step)
+    others = {"dev_bleu": ", greedy BLEU {:.2f}", "dev_error": ", mean squared error {:.4f}"}
+    beside = "".join(words.format(best[name]) for name, words in others.items() if name in best)
+    return f"loss {progress.best_loss:.4f}{beside}"
 
 
 def _scoring(manifest: Manifest, signatures: dict[str, str]) -> str:

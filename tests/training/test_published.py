@@ -31,9 +31,7 @@ def bundle_of(name: str):
     return open_bundle(ROOT / "model_zoo" / "bundles" / name / "1")
 
 
-@pytest.mark.parametrize(
-    "name", GENERATORS + CLASSIFIERS + STREAMS + TRANSLATORS + FORECASTERS
-)
+@pytest.mark.parametrize("name", GENERATORS + CLASSIFIERS + STREAMS + TRANSLATORS + FORECASTERS)
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
     bundle.read_all()

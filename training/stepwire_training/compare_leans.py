@@ -61,7 +61,8 @@ def measure(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) 
     """Trains with one lean; the answer is the dev accuracy after each quarter, and their mean."""
     assert isinstance(dataset.dev, AskedAlong)
     run = train(recipe, dataset, runs, interrupt)
-    found = [evaluate(run.average, dataset.dev.asked(after)).accuracy for after in QUARTERS]
+    scores = [evaluate(run.average, dataset.dev.asked(after)) for after in QUARTERS]
+    found = [score.accuracy or 0.0 for score in scores]
     return tuple(f"{value:.4f}" for value in [*found, sum(found) / len(found)])
 
 

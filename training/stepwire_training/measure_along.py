@@ -32,5 +32,6 @@ def measure_along(model: Network, test: AskedAlong, published: str) -> tuple[Met
     )
 
 
-def _accuracy(value: float, split: str, published: str = "") -> Metric:
+def _accuracy(value: float | None, split: str, published: str = "") -> Metric:
+    assert value is not None, "a classifier has one"
     return Metric(name="accuracy", value=value, unit="share", split=split, published=published)

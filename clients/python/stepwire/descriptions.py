@@ -11,6 +11,7 @@ class Task(StrEnum):
     GENERATION = "generation"  # generate, score
     CLASSIFICATION = "classification"  # classify
     TRANSLATION = "translation"  # translate, score
+    FORECASTING = "forecasting"  # session
     UNKNOWN = "unknown"  # the server is newer than this client
 
 

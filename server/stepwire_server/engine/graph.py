@@ -78,20 +78,23 @@ class Graph:
 
 
 class StepGraph:
-    """One step of a cell: inputs and states in, logits or values and next states out."""
+    """One step of a cell: inputs and states in, logits or values and next states out.
+
+    `reads` is the role of its input, `says` that of what it tells first of all.
+    """
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
         names = {tensor.role: tensor.name for tensor in spec.inputs if tensor.role != "context"}
         self._looks = {tensor.name for tensor in spec.inputs if tensor.role == "context"}
-        self._input = "features" if "features" in names else "token"
-        wanted = (self._input, *(("lengths", "rows", "places") if self._looks else ()))
+        self.reads = "features" if "features" in names else "token"
+        wanted = (self.reads, *(("lengths", "rows", "places") if self._looks else ()))
         self._names = names
         self._graph = graph
         self._states = spec.states
         self._extras = {tensor.role: tensor.name for tensor in spec.outputs}
         # What a model says first of all; it is always run for.
-        self._says = "logits" if "logits" in self._extras else "values"
-        _check_roles(spec, (*wanted, self._says), (*wanted, "context"))
+        self.says = "logits" if "logits" in self._extras else "values"
+        _check_roles(spec, (*wanted, self.says), (*wanted, "context"))
         self.features = sum(t.shape[0] for t in spec.inputs if t.role == "features")
         self.start = {
             state.input: np.zeros(state.shape, np.dtype(state.dtype)) for state in spec.states
@@ -120,18 +123,18 @@ class StepGraph:
         Returns:
             Logits [N, V], the next states [N, *] each, and what was wanted [N, *] each.
         """
-        feeds = {self._names[self._input]: inputs, **states}
+        feeds = {self._names[self.reads]: inputs, **states}
         if view is not None:
             feeds |= view.contexts
             feeds[self._names["lengths"]] = view.lengths
             feeds[self._names["rows"]] = view.rows
             feeds[self._names["places"]] = view.places
-        roles = [self._says, *(wanted & self.roles - {self._says})]
+        roles = [self.says, *(wanted & self.roles - {self.says})]
         names = [self._extras[role] for role in roles]
         given = self._graph.run([*names, *(state.output for state in self._states)], feeds)
         extras = dict(zip(roles, given, strict=False))
         following = zip((s.input for s in self._states), given[len(roles) :], strict=True)
-        says = extras[self._says]
+        says = extras[self.says]
         return Stepped(says.reshape(len(says), -1), dict(following), extras)
 
 

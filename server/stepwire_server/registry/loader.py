@@ -16,6 +16,7 @@ from stepwire_server.engine.outbox import Outbox, Post
 from stepwire_server.engine.sources import Source
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
+from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.numerics import fingerprint
 from stepwire_server.registry.opening import Opened, Opener
@@ -26,7 +27,7 @@ from stepwire_server.registry.translation import TranslationModel, TranslationPa
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.manifest import Manifest
 
-AnyModel = GenerationModel | ClassificationModel | TranslationModel
+AnyModel = GenerationModel | ClassificationModel | TranslationModel | ForecastingModel
 
 
 class Worker(Protocol):
@@ -75,6 +76,7 @@ class Loader:
             "generation": self._start_generation,
             "classification": self._start_classification,
             "translation": self._start_translation,
+            "forecasting": self._start_forecasting,
         }
         loaded = start[bundle.manifest.task](bundle, opener)
         loaded.load_seconds = time.monotonic() - began
@@ -136,6 +138,15 @@ class Loader:
             Outbox(self.post, self.batching.max_delay_s),
             tokenizer.end,
         )
+
+    def _start_forecasting(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        spec, step, provider = opener.open_forecaster(bundle)
+        metrics = ModelMetrics(self.metrics, spec.name, spec.version)
+        engine = self._engine(spec, step, metrics, buckets=(0,))
+        loaded = _start(bundle, ForecastingModel(spec=spec), provider, [engine])
+        numerics = fingerprint(step, 0, provider, bundle.digest)
+        loaded.stepper = Stepper(engine, spec, None, digest=bundle.digest, numerics=numerics)
+        return loaded
 
     def _start_along(self, bundle: Bundle, opener: Opener) -> LoadedModel:
         opened = opener.open_along(bundle)

@@ -30,6 +30,14 @@ class Translator(NamedTuple):
     source_tokenizer: Tokenizer
 
 
+class Forecaster(NamedTuple):
+    """A step graph that reads a series."""
+
+    spec: Manifest
+    step: StepGraph
+    provider: str
+
+
 G = TypeVar("G", StepGraph, SequenceGraph, Translator)
 
 
@@ -52,7 +60,7 @@ class Opener:
 
     def open(
         self, bundle: Bundle
-    ) -> Opened[StepGraph] | Opened[SequenceGraph] | Opened[Translator]:
+    ) -> Opened[StepGraph] | Opened[SequenceGraph] | Opened[Translator] | Forecaster:
         """Checks, loads and proves what a bundle holds.
 
         Raises:
@@ -62,6 +70,7 @@ class Opener:
             "generation": self.open_step,
             "classification": self.open_along if _steps(bundle) else self.open_sequence,
             "translation": self.open_translator,
+            "forecasting": self.open_forecaster,
         }
         return openers[bundle.manifest.task](bundle)
 
@@ -86,6 +95,15 @@ class Opener:
         opened, case = self._open(bundle, "step", StepGraph)
         prove_step(opened.graph, case, opened.spec.golden, self.batching.max_rows)
         return opened
+
+    def open_forecaster(self, bundle: Bundle) -> Forecaster:
+        """Opens the bundle of a model that reads a series."""
+        files, described = bundle.read_all(), bundle.manifest.graphs["step"]
+        graph = Graph(files[described.file], described, self._runtime_for(bundle.manifest))
+        step = StepGraph(graph, described)
+        case = golden.unpack(files[bundle.manifest.golden.file]).get("step", golden.GoldenCase())
+        prove_step(step, case, bundle.manifest.golden, self.batching.max_rows)
+        return Forecaster(bundle.manifest, step, graph.provider)
 
     def open_translator(self, bundle: Bundle) -> Opened[Translator]:
         """Opens the bundle of a translator."""

@@ -28,7 +28,8 @@ def prove_step(
 
     Args:
         graph: the step graph.
-        case: tokens [N, T] and logits [N, T, V].
+        case: tokens [N, T] and logits [N, T, V], or features [N, T, F] and values
+            [N, T, H, C] with whatever else the graph tells.
         golden: how exactly they must come out.
         most_rows: the limit.
         sources: [N], what each row of the case looks at, if it looks at anything.
@@ -37,20 +38,24 @@ def prove_step(
         GoldenMismatch: a number does not come out as published.
         FileMismatch: the case lacks a tensor.
     """
-    tokens, wanted = _tensors(case, "token", "logits")  # [N, T] and [N, T, V]
-    if not tokens.size or tokens.ndim != 2 or (sources and len(sources) != len(tokens)):
-        raise FileMismatch(f"the golden case has tokens of shape {tokens.shape}")
+    inputs, wanted = _tensors(case, graph.reads, graph.says)
+    dimensions = 2 if graph.reads == "token" else 3
+    if not inputs.size or inputs.ndim != dimensions or (sources and len(sources) != len(inputs)):
+        raise FileMismatch(f"the golden case has {graph.reads} of shape {inputs.shape}")
+    told = {role: case.outputs[role] for role in graph.roles & case.outputs.keys()}
+    told[graph.says] = wanted
     for rows in _sizes(most_rows):
-        of_row = np.arange(rows) % len(tokens)
+        of_row = np.arange(rows) % len(inputs)
         states, view = _beginning(
             graph, [sources[row] for row in of_row.tolist()] if sources else [], rows
         )
-        for step in range(tokens.shape[1]):
+        for step in range(inputs.shape[1]):
             with _refusing():
-                stepped = graph.step(tokens[of_row, step], states, view, graph.roles)
+                stepped = graph.step(inputs[of_row, step], states, view, graph.roles)
             states = stepped.states
-            where = f"golden logits, {rows} rows, step {step}, "
-            check(where, stepped.logits, wanted[of_row, step], golden)
+            for role, each in told.items():
+                where = f"golden {role}, {rows} rows, step {step}, "
+                check(where, stepped.extras[role], each[of_row, step], golden)
 
 
 def _beginning(graph: StepGraph, sources: Sequence[Source], rows: int) -> tuple[State, View | None]:

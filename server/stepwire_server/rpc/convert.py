@@ -37,6 +37,7 @@ TASKS = {
     "generation": models_pb2.TASK_GENERATION,
     "classification": models_pb2.TASK_CLASSIFICATION,
     "translation": models_pb2.TASK_TRANSLATION,
+    "forecasting": models_pb2.TASK_FORECASTING,
 }
 NORMALIZATIONS = {
     generation_pb2.LENGTH_NORMALIZATION_UNSPECIFIED: LengthNormalization.PLAIN,

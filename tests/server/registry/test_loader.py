@@ -119,7 +119,7 @@ def test_a_golden_case_without_a_step_proves_nothing_and_is_refused(opener, tmp_
     folder = write_generation(tmp_path)
     empty = GoldenCase({"token": np.zeros((2, 0), int)}, {"logits": np.zeros((2, 0, 29))})
     republish(folder, golden_npz=pack({"step": empty}))
-    with pytest.raises(FileMismatch, match=r"tokens of shape \(2, 0\)"):
+    with pytest.raises(FileMismatch, match=r"token of shape \(2, 0\)"):
         opener.open(open_bundle(folder))
 
 

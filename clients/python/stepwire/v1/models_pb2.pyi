@@ -13,6 +13,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_GENERATION: _ClassVar[Task]
     TASK_CLASSIFICATION: _ClassVar[Task]
     TASK_TRANSLATION: _ClassVar[Task]
+    TASK_FORECASTING: _ClassVar[Task]
 
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -24,6 +25,7 @@ TASK_UNSPECIFIED: Task
 TASK_GENERATION: Task
 TASK_CLASSIFICATION: Task
 TASK_TRANSLATION: Task
+TASK_FORECASTING: Task
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState

@@ -15,13 +15,14 @@ month has 30 days. These are the splits of the Informer paper, and so is the pro
 window of 24 rows that lies whole in the test split (2,857 of them), squared and absolute errors \
 in standard deviations of the training split, over all rows and columns of a window. What the \
 model knows before a window is more than in the paper: it reads the series from its first row on, \
-training and validation rows too, and carries its state; no window is read anew. The naive forecasts stand beside: on this series they are strong, and published figures of \
-its time lie above them."""
+training and validation rows too, and carries its state; no window is read anew. The naive \
+forecasts stand beside: on this series they are strong, and the figures published in \
+that paper lie above the better of them."""
 
 CAVEATS = """\
 It knows one transformer in one climate. Its means move with the series, but the shape of a day \
 is the one it learned. The spread is Gaussian and each value has its own: nothing is said of how \
-errors hang together. After the first row nothing is known of yesterday; give it two days before \
+errors hang together. After the first row nothing is known of yesterday; give it four days before \
 you believe it. Columns must come in the order of the manifest, without gaps, an hour apart."""
 
 SOURCE = Dataset(

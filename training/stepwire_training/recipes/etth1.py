@@ -67,7 +67,7 @@ def multivariate() -> Recipe:
             "A row is seven readings of an hour, in the units of the file: high, middle and low "
             "useful and useless load (HUFL, HULL, MUFL, MULL, LUFL, LULL), and oil temperature "
             "(OT). All seven are predicted.",
-            "none set beside it here",
+            "Zhou et al. (Informer, 2021): LSTMa 0.650, Informer 0.577",
         ),
         data=Transformer(
             columns=(*LOADS, OIL), cut=Cut(rows=16, length=216, skip=48, horizon=DAY), seed=1

@@ -6,6 +6,11 @@ from pathlib import Path
 
 from stepwire_training.checkpoint import Progress, write_atomically
 
+BESIDE = {  # what a model is chosen by, if not by its loss: label, unit, corner of the label
+    "dev_bleu": ("validation, greedy", "BLEU", "upper left"),
+    "dev_error": ("validation, error", "mean squared deviations", "upper right"),
+}
+
 
 def write_log(path: Path, progress: Progress) -> None:
     """Writes one line an evaluation, from the run's first step on."""
@@ -34,12 +39,13 @@ def curve(title: str, progress: Progress) -> bytes:
     axes.axvline(progress.best_step, color="grey", linewidth=0.8, linestyle=":")
     axes.set(title=title, xlabel="step", ylabel="nats")
     axes.legend(frameon=False, loc="center right")
-    if "dev_bleu" in progress.history[0]:
+    for column in BESIDE.keys() & progress.history[0].keys():  # one at most
+        label, unit, corner = BESIDE[column]
         beside = axes.twinx()
-        scores = [row["dev_bleu"] for row in progress.history]
-        beside.plot(steps, scores, color="C2", label="validation, greedy")
-        beside.set(ylabel="BLEU", ylim=(0, None))
-        beside.legend(frameon=False, loc="upper left")
+        figures = [row[column] for row in progress.history]
+        beside.plot(steps, figures, color="C2", label=label)
+        beside.set(ylabel=unit, ylim=(0, None))
+        beside.legend(frameon=False, loc=corner)
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
     return image.getvalue()

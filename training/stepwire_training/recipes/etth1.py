@@ -32,22 +32,23 @@ SOURCE = Dataset(
 )
 
 
-def publication(what: str, columns: str, published: str) -> Publication:
+def publication(what: str, columns: str, remembered: str, published: str) -> Publication:
     """What a bundle says about itself.
 
     Args:
         what: is predicted.
         columns: a row, in words.
+        remembered: what the linear map looks at.
         published: the figure of others.
     """
     return Publication(
         summary=f"{what}, the next 24 hours: an LSTM read one hour at a time.",
-        about="""\
+        about=f"""\
 Reads hourly readings one row at a time and predicts, after each, the 24 rows that follow, with a \
 spread for every value, and how surprising the row just read was. What it predicts is how they \
 will differ from the row just read; what its layers read are differences too, to the row before \
-and to the running mean, and a linear map beside them looks at the rows of the last days. So it \
-does not mind that the level of the series drifts.""",
+and to the running mean, and a linear map beside them looks at {remembered}. So it does not mind \
+that the level of the series drifts.""",
         tokens=columns,
         split=SPLIT,
         caveats=CAVEATS,
@@ -67,6 +68,7 @@ def multivariate() -> Recipe:
             "A row is seven readings of an hour, in the units of the file: high, middle and low "
             "useful and useless load (HUFL, HULL, MUFL, MULL, LUFL, LULL), and oil temperature "
             "(OT). All seven are predicted.",
+            "the 96 rows before",
             "Zhou et al. (Informer, 2021): LSTMa 0.650, Informer 0.577",
         ),
         data=Transformer(
@@ -99,6 +101,7 @@ def oil_temperature() -> Recipe:
         publication=publication(
             "Oil temperature of an electricity transformer",
             "A row is one reading of an hour, the oil temperature in degrees Celsius (OT).",
+            "the row before",
             "Zhou et al. (Informer, 2021): LSTMa 0.114, Informer 0.098",
         ),
         data=Transformer(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from stepwire_training.checkpoint import Progress, write_atomically
 
-BESIDE = {  # what a model is chosen by, if not by its loss: label, unit, corner of the label
-    "dev_bleu": ("validation, greedy", "BLEU", "upper left"),
-    "dev_error": ("validation, error", "mean squared deviations", "upper right"),
+BESIDE = {  # what a model is chosen by, if not by its loss: label and unit
+    "dev_bleu": ("validation, greedy", "BLEU"),
+    "dev_error": ("validation, error", "mean squared deviations"),
 }
 
 
@@ -40,12 +40,13 @@ def curve(title: str, progress: Progress) -> bytes:
     axes.set(title=title, xlabel="step", ylabel="nats")
     axes.legend(frameon=False, loc="center right")
     for column in BESIDE.keys() & progress.history[0].keys():  # one at most
-        label, unit, corner = BESIDE[column]
+        label, unit = BESIDE[column]
         beside = axes.twinx()
         figures = [row[column] for row in progress.history]
         beside.plot(steps, figures, color="C2", label=label)
         beside.set(ylabel=unit, ylim=(0, None))
-        beside.legend(frameon=False, loc=corner)
+        # Where a curve that rises, or falls, leaves room.
+        beside.legend(frameon=False, loc="upper left" if column == "dev_bleu" else "upper right")
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
     return image.getvalue()

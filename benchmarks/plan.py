@@ -30,6 +30,10 @@ class Plan:
     encode_rows: tuple[int, ...] = (1, 32)
     clients: tuple[int, ...] = (1, 64)  # each translates one sentence after the other
     translate_sentences: int = 192  # of one measured run; a sixth of it for a lone client
+    live_sessions: tuple[int, ...] = (1, 128)
+    step_s: float = 2.0  # of one measured run
+    idle_sessions: int = 100_000
+    woken_sessions: int = 300
     echo_s: float = 1.0  # of one measured run
     echo_calls: tuple[int, ...] = (1, 64)  # at a time
 
@@ -59,5 +63,7 @@ def quick(repository: Path) -> Plan:
         search_tokens=30,
         search_sentences=2,
         translate_sentences=96,
+        step_s=0.8,
+        idle_sessions=5_000,
         echo_s=0.4,
     )

@@ -1,6 +1,6 @@
 """The figures that everything is measured for: ratios to the raw loop and to naive servers."""
 
-from benchmarks.ledger import Case, Ledger, Spread
+from benchmarks.ledger import Case, Ledger, Spread, spread
 from benchmarks.plan import Plan
 from benchmarks.servers import NAIVE, OURS
 
@@ -22,6 +22,7 @@ _SEARCH = {
 def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
     """Every ratio whose section was measured, by name."""
     return {
+        **_steps(plan, ledger),
         **_against_raw(ledger, "engine", _ENGINE, {n: f"{n} rows" for n in plan.engine_rows}),
         **_against_raw(ledger, "search", _SEARCH, {n: f"{n} sentences" for n in plan.searches}),
         **_against_naive(ledger, "generate", "tokens_per_s", _generate_names(plan), faster=True),
@@ -75,6 +76,24 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
             faster=True,
         ),
     }
+
+
+def _steps(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+    """Steps of live sessions against the least that they can cost, and against naive."""
+    found = {}
+    for sessions in plan.live_sessions:
+        ours = Case("step", f"{sessions} sessions", OURS)
+        if ledger.has(ours):
+            floor = ours._replace(subject="echo + bare step")
+            found[f"step_vs_floor_{sessions}"] = ledger.ratio(ours, floor, "step_p50_ms")
+            found[f"step_vs_echo_{sessions}"] = ledger.ratio(ours, floor, "steps_per_s")
+    names = {f"{n} sessions": f"step_vs_naive_{n}" for n in plan.live_sessions}
+    found |= _against_naive(ledger, "step", "steps_per_s", names, faster=True)
+    idle = Case("idle", f"{plan.idle_sessions} sessions", OURS)
+    if ledger.has(idle):
+        for name in ("idle_session_bytes", "wake_p50_ms"):
+            found[name] = spread(ledger.rounds(idle, name))
+    return found
 
 
 def _generate_names(plan: Plan) -> dict[str, str]:

@@ -36,6 +36,20 @@ COLUMNS = {
         "server_cpu_s_per_1000_sentences",
         "load_cpu_share",
     ),
+    "step": (
+        "steps_per_s",
+        "step_p50_ms",
+        "step_p99_ms",
+        "server_cpu_s_per_1000_steps",
+        "load_cpu_share",
+    ),
+    "idle": (
+        "idle_session_bytes",
+        "server_rss_mib",
+        "opened_per_s",
+        "wake_p50_ms",
+        "wake_p99_ms",
+    ),
     "echo": ("messages_per_s", "server_cpu_s_per_1000_messages", "load_cpu_share"),
 }
 

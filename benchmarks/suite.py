@@ -2,16 +2,20 @@
 
 import asyncio
 import gc
+import random
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 
 import sacrebleu
 
 from benchmarks import servers
-from benchmarks.ledger import Case, Ledger
-from benchmarks.load.echoing import KINDS, echo_for
+from benchmarks.ledger import Case, Ledger, percentile
+from benchmarks.load.echoing import KINDS, bidi_for, echo_for
 from benchmarks.load.generation import run_streams
 from benchmarks.load.labeling import classify_for
+from benchmarks.load.stepping import open_many, step_for, wake
 from benchmarks.load.translation import translate_all
 from benchmarks.plan import Plan
 from benchmarks.searching import WIDTH, Encoder, EngineSearch, RawSearch
@@ -186,6 +190,65 @@ async def _translate(
     return values
 
 
+async def measure_step(plan: Plan, ledger: Ledger, tell: Progress) -> None:
+    """Steps of live sessions, beside a bare echo and a bare step."""
+    raw = RawLoop(_bundle(plan, plan.generator))
+    commands = {**servers.commands(plan.repository), "echo": ["-m", "benchmarks.echo"]}
+    with servers.running(commands) as (*wanted, echo):
+        for server in wanted:
+            await _step(plan, server, sessions=8)  # warm-up
+        raw.rows_per_s(1, 50)
+        for number in _rounds(plan, "step", tell):
+            step_ms = 1e3 / raw.rows_per_s(1, plan.steps(1)).rows_per_s
+            for sessions in plan.live_sessions:
+                for server in _in_turn(wanted, number):
+                    values = await _step(plan, server, sessions=sessions)
+                    ledger.add(Case("step", f"{sessions} sessions", server.name), values)
+                rate, latencies_s = await bidi_for(
+                    echo.address, calls=sessions, duration_s=plan.step_s
+                )
+                echo_ms = 1e3 * percentile(latencies_s, 50)
+                floor = {"steps_per_s": rate, "step_p50_ms": step_ms + echo_ms}
+                ledger.add(Case("step", f"{sessions} sessions", "echo + bare step"), floor)
+
+
+async def _step(plan: Plan, server: Server, *, sessions: int) -> dict[str, float]:
+    timed = _Cpu(server)
+    run = await step_for(server.address, plan.generator, sessions=sessions, duration_s=plan.step_s)
+    return {**run.values(), **timed.values(len(run.latencies_s) / 1000, "1000_steps")}
+
+
+async def measure_idle(plan: Plan, ledger: Ledger, tell: Progress) -> None:
+    """Memory of idle sessions, and the time to wake one."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        servers.running({servers.OURS: servers.ours(_alone(plan, Path(folder)))}) as (server,),
+    ):
+        tell(f"idle, {plan.idle_sessions} sessions")
+        await open_many(server.address, plan.generator, 100)  # warm-up
+        before = server.process.memory_info().rss
+        began = time.perf_counter()
+        ids = await open_many(server.address, plan.generator, plan.idle_sessions)
+        took_s = time.perf_counter() - began
+        grown = server.process.memory_info().rss - before
+        woken = await wake(server.address, random.Random(1).sample(ids, plan.woken_sessions))
+        values = {
+            "idle_session_bytes": grown / len(ids),
+            "server_rss_mib": server.process.memory_info().rss / 2**20,
+            "opened_per_s": len(ids) / took_s,
+            "wake_p50_ms": 1e3 * percentile(woken, 50),
+            "wake_p99_ms": 1e3 * percentile(woken, 99),
+        }
+        ledger.add(Case("idle", f"{plan.idle_sessions} sessions", server.name), values)
+
+
+def _alone(plan: Plan, folder: Path) -> Path:
+    """A repository with one model only: what loading others left free would hide the growth."""
+    source = plan.repository.resolve() / plan.generator
+    (folder / plan.generator).symlink_to(source, target_is_directory=True)
+    return folder
+
+
 async def measure_echo(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     """Messages a second of bare gRPC: what no server in Python can exceed here."""
     with servers.running({"echo": ["-m", "benchmarks.echo"]}) as (server,):
@@ -251,5 +314,7 @@ def sections(
         "classify": in_loop(lambda: measure_classify(plan, texts, ledger, tell)),
         "search": lambda: measure_search(plan, captions, ledger, tell),
         "translate": in_loop(lambda: measure_translate(plan, captions, ledger, tell)),
+        "step": in_loop(lambda: measure_step(plan, ledger, tell)),
+        "idle": in_loop(lambda: measure_idle(plan, ledger, tell)),
         "echo": in_loop(lambda: measure_echo(plan, ledger, tell)),
     }

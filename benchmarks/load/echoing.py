@@ -46,6 +46,27 @@ async def _streaming(channel: grpc.aio.Channel, ends_at: float) -> int:
     return count
 
 
+async def bidi_for(address: str, *, calls: int, duration_s: float) -> tuple[float, list[float]]:
+    """Messages answered in a second on bidirectional calls, and the seconds that each took."""
+    latencies_s: list[float] = []
+    async with connections(address, calls) as channels:
+        began = time.perf_counter()
+        ends_at = began + duration_s
+        await asyncio.gather(
+            *(_bidi_timed(channels[n % len(channels)], ends_at, latencies_s) for n in range(calls))
+        )
+        return len(latencies_s) / (time.perf_counter() - began), latencies_s
+
+
+async def _bidi_timed(channel: grpc.aio.Channel, ends_at: float, latencies_s: list[float]) -> None:
+    call = channel.stream_stream(f"/{SERVICE}/Bidi")(timeout=TIMEOUT_S)
+    while (began := time.perf_counter()) < ends_at:
+        await call.write(MESSAGE)
+        await call.read()
+        latencies_s.append(time.perf_counter() - began)
+    await call.done_writing()
+
+
 async def _bidi(channel: grpc.aio.Channel, ends_at: float) -> int:
     call = channel.stream_stream(f"/{SERVICE}/Bidi")(timeout=TIMEOUT_S)
     count = 0

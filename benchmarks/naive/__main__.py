@@ -9,9 +9,14 @@ from pathlib import Path
 import grpc
 
 from benchmarks.naive.models import Classifier, Generator
-from benchmarks.naive.server import Generation, Labeling, in_a_thread, in_the_loop
+from benchmarks.naive.server import Generation, Labeling, Streaming, in_a_thread, in_the_loop
 from benchmarks.naive.translator import Translator
-from stepwire.v1 import generation_pb2_grpc, labeling_pb2_grpc
+from stepwire.v1 import (
+    generation_pb2_grpc,
+    labeling_pb2_grpc,
+    sessions_pb2_grpc,
+    streaming_pb2_grpc,
+)
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.index import find_bundles
 
@@ -34,6 +39,9 @@ async def serve(repository: Path, variant: str, threads: int) -> None:
     generation = Generation(generators, translators, run)
     generation_pb2_grpc.add_GenerationServiceServicer_to_server(generation, server)
     labeling_pb2_grpc.add_LabelingServiceServicer_to_server(Labeling(classifiers, run), server)
+    streaming = Streaming(generators, run)
+    streaming_pb2_grpc.add_StreamingServiceServicer_to_server(streaming, server)
+    sessions_pb2_grpc.add_SessionServiceServicer_to_server(streaming, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(json.dumps({"event": "server ready", "grpc_port": port}), file=sys.stderr, flush=True)

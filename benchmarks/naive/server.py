@@ -1,15 +1,25 @@
-"""The two services of the naive server."""
+"""The services of the naive server."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 import numpy as np
 
-from benchmarks.naive.models import Classifier, Generator
+from benchmarks.naive.models import Classifier, Generator, State
 from benchmarks.naive.translator import Translator
-from stepwire.v1 import generation_pb2, generation_pb2_grpc, labeling_pb2, labeling_pb2_grpc
+from stepwire.v1 import (
+    generation_pb2,
+    generation_pb2_grpc,
+    labeling_pb2,
+    labeling_pb2_grpc,
+    sessions_pb2,
+    sessions_pb2_grpc,
+    streaming_pb2,
+    streaming_pb2_grpc,
+)
 
 Run = Callable[..., Awaitable[Any]]
 
@@ -76,6 +86,51 @@ class Generation(generation_pb2_grpc.GenerationServiceServicer):
             ]
             update = generation_pb2.TranslationUpdate(source_index=index, hypotheses=hypotheses)
             yield generation_pb2.TranslateResponse(updates=[update])
+
+
+class Streaming(
+    streaming_pb2_grpc.StreamingServiceServicer, sessions_pb2_grpc.SessionServiceServicer
+):
+    """A state for each session, and one run of the graph for each step."""
+
+    def __init__(self, models: dict[str, Generator], run: Run) -> None:
+        self._models = models
+        self._run = run
+        self._sessions: dict[str, tuple[Generator, State]] = {}
+
+    async def OpenSession(
+        self, request: sessions_pb2.OpenSessionRequest, context: Any
+    ) -> sessions_pb2.OpenSessionResponse:
+        """Begins a session."""
+        model = await _find(self._models, request.model, context)
+        name = secrets.token_hex(16)
+        self._sessions[name] = model, model.start()
+        return sessions_pb2.OpenSessionResponse(session=sessions_pb2.Session(id=name))
+
+    async def Step(
+        self, requests: AsyncIterator[streaming_pb2.StepRequest], context: Any
+    ) -> AsyncIterator[streaming_pb2.StepResponse]:
+        """Takes a step for each message."""
+        async for request in requests:
+            name, inputs = request.session_id, request.inputs
+            if request.WhichOneof("action") == "attach":
+                attached = sessions_pb2.Session(id=name, epoch=1)
+                yield streaming_pb2.StepResponse(session_id=name, attached=attached)
+                continue
+            model, state = self._sessions[name]
+            logits, state = await self._run(model.read, list(inputs.tokens.ids), state)
+            self._sessions[name] = model, state
+            logprobs = logits - np.logaddexp.reduce(logits)
+            best = int(logits.argmax())
+            token = generation_pb2.TokenLogprob(
+                token_id=best, text=model.tokenizer.decode([best]), logprob=logprobs[best]
+            )
+            taken = streaming_pb2.StepsTaken(
+                first_step=inputs.first_step,
+                count=len(inputs.tokens.ids),
+                outputs=[streaming_pb2.StepOutputs(tokens=[token])],
+            )
+            yield streaming_pb2.StepResponse(session_id=name, taken=taken)
 
 
 class Labeling(labeling_pb2_grpc.LabelingServiceServicer):

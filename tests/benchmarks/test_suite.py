@@ -42,6 +42,10 @@ def plan(repository):
         encode_rows=(1, 3),
         clients=(1, 64),
         translate_sentences=12,
+        live_sessions=(1, 128),
+        step_s=0.1,
+        idle_sessions=200,
+        woken_sessions=5,
         echo_s=0.05,
         echo_calls=(1, 4),
     )
@@ -57,17 +61,18 @@ def ledger(plan):
 
 def test_every_section_gives_a_figure_a_round(ledger):
     assert {case.section for case, _ in ledger} == {
-        *("engine", "generate", "classify", "search", "encode", "translate", "echo")
+        *("engine", "generate", "classify", "search", "encode", "translate", "step", "idle", "echo")
     }
     for case, values in ledger:
         for quantity, rounds in values.items():
-            assert len(rounds) == 2, (case, quantity)
+            assert len(rounds) == (1 if case.section == "idle" else 2), (case, quantity)
             assert all(value >= 0 for value in rounds), (case, quantity)
 
 
 def test_the_promised_ratios_are_there(plan, ledger):
     found = ratios(plan, ledger)
     promised = {"engine_vs_raw_32", "engine_vs_raw_128"}
+    promised |= {"step_vs_floor_1", "step_vs_echo_128", "step_vs_naive_128", "idle_session_bytes"}
     promised |= {"translate_engine_vs_raw_32", "translate_vs_naive_64"}
     promised |= {"generate_vs_naive_128", "classify_vs_naive_64", "single_stream_vs_naive"}
     assert promised <= found.keys()

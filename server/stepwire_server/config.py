@@ -56,8 +56,8 @@ class SessionLimits:
 
     max_sessions: int = 200_000  # of the server
     max_bytes: int = 4 << 30  # of the server
-    max_sessions_per_owner: int = 100_000
-    max_bytes_per_owner: int = 2 << 30
+    max_sessions_per_owner: int = 200_000
+    max_bytes_per_owner: int = 4 << 30
     idle_s: float = 3600.0  # a session that is not used for as long expires
     lifetime_s: float = 7 * 86400.0  # and so does one that is as old
     evictable_after_s: float = 60.0  # not used for as long and not attached: it may make room

@@ -50,6 +50,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="session")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-stream", tmp_path_factory.mktemp("stream"))
+
+
+@pytest.fixture(scope="session")
 def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-translator", tmp_path_factory.mktemp("translator"))
 

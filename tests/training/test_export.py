@@ -8,6 +8,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from stepwire_training import parity, prove_translator
+from stepwire_training.data.batches import PADDING, Shard
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.export import publish
 from stepwire_training.finished import Finished
@@ -28,6 +29,11 @@ def generated(generator, tmp_path_factory):
 @pytest.fixture(scope="module")
 def classified(classifier, tmp_path_factory):
     return publish(classifier.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
+def streamed(stream, tmp_path_factory):
+    return publish(stream.finished(), tmp_path_factory.mktemp("zoo"))
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,24 @@ def test_a_classifier_bundle_is_whole(classified):
     assert manifest.files.keys() == FILES | {"sequence.onnx"}
     assert (manifest.task, manifest.labels) == ("classification", ("negative", "positive"))
     assert max(manifest.graphs["sequence"].buckets) == manifest.limits.max_input_tokens
+
+
+def test_a_classifier_that_judges_along_the_way_has_a_step_graph_alone(streamed):
+    manifest = streamed.manifest
+    streamed.read_all()
+
+    assert manifest.files.keys() == FILES | {"step.onnx"}
+    assert (manifest.task, manifest.labels) == ("classification", ("negative", "positive"))
+    (graph,) = manifest.graphs.values()
+    assert [(tensor.name, tensor.role, tensor.shape) for tensor in graph.inputs] == [
+        ("token", "token", ())
+    ]
+    assert [(tensor.role, tensor.shape) for tensor in graph.outputs] == [("logits", (2,))]
+    assert [(state.output, state.start) for state in graph.states] == [
+        ("h_next", "zeros"),
+        ("c_next", "zeros"),
+    ]
+    assert manifest.limits.max_new_tokens == 0
 
 
 def test_a_translator_bundle_is_whole(translated):
@@ -102,16 +126,37 @@ def test_a_translator_may_read_with_a_tokenizer_of_its_own(tmp_path):
     assert embedding.dims[0] == described.vocabulary_size
 
 
-def test_the_graph_of_a_generator_reproduces_its_golden_case(generated):
-    case = unpack(generated.read("golden.npz"))["step"]
+@pytest.mark.parametrize("name", ["generated", "streamed"])
+def test_a_step_graph_reproduces_its_golden_case(name, request):
+    bundle = request.getfixturevalue(name)
+    case = unpack(bundle.read("golden.npz"))["step"]
     tokens = case.inputs["token"]
     states = {
         state.input: np.zeros((len(tokens), *state.shape), np.float32)
-        for state in generated.manifest.graphs["step"].states
+        for state in bundle.manifest.graphs["step"].states
     }
-    logits, _ = parity.step_by_step(parity.session(generated.read("step.onnx")), tokens, states)
+    logits, _ = parity.step_by_step(parity.session(bundle.read("step.onnx")), tokens, states)
 
-    check("logits", logits, case.outputs["logits"], generated.manifest.golden)
+    check("logits", logits, case.outputs["logits"], bundle.manifest.golden)
+
+
+def test_the_golden_texts_of_a_stream_are_held_out_and_hold_no_padding(streamed, stream):
+    tokens = unpack(streamed.read("golden.npz"))["step"].inputs["token"]
+    held_out = []
+    for step in range(len(stream.dataset.dev)):
+        (rows,), targets, _ = stream.dataset.dev.batch(step, Shard())
+        ends = [int(row.nonzero().max()) + 1 for row in targets != PADDING]
+        held_out += [row[:end].tolist() for row, end in zip(rows, ends, strict=True)]
+
+    for row in tokens.tolist():
+        assert row in [text[: len(row)] for text in held_out]
+
+
+def test_the_card_of_a_stream_says_what_it_knew_early(streamed):
+    card = streamed.read("CARD.md").decode()
+
+    for share in (25, 50, 75):
+        assert f"| accuracy, test, after {share} % of the tokens | **" in card
 
 
 def test_the_graph_of_a_classifier_reproduces_its_golden_case(classified):
@@ -122,13 +167,14 @@ def test_the_graph_of_a_classifier_reproduces_its_golden_case(classified):
     assert case.inputs["tokens"].shape[1] in classified.manifest.graphs["sequence"].buckets
 
 
-def test_the_unknown_is_never_generated_and_may_only_be_classified(generated, classified):
-    generates, classifies = generated.manifest.tokenizer, classified.manifest.tokenizer
+def test_the_unknown_is_never_generated_and_may_only_be_classified(generated, classified, streamed):
+    generates = generated.manifest.tokenizer
 
     assert generates.suppressed == (generates.unknown,)
     assert not generates.accepts_unknown
-    assert classifies.suppressed == ()
-    assert classifies.accepts_unknown
+    for classifies in (classified.manifest.tokenizer, streamed.manifest.tokenizer):
+        assert classifies.suppressed == ()
+        assert classifies.accepts_unknown
 
 
 def test_the_tokenizer_of_a_bundle_has_the_size_its_manifest_says(generated):
@@ -145,8 +191,8 @@ def test_the_card_of_a_translator_says_how_it_was_counted(translated):
     assert f"length_penalty {translated.manifest.decoding['length_penalty']:g}" in card
 
 
-def test_the_card_says_what_was_measured(generated, classified, translated):
-    for bundle in (generated, classified, translated):
+def test_the_card_says_what_was_measured(generated, classified, streamed, translated):
+    for bundle in (generated, classified, streamed, translated):
         card = bundle.read("CARD.md").decode()
         assert f"**{bundle.manifest.metrics[0].value:.4f}**" in card
         assert bundle.manifest.provenance.command in card

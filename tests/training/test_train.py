@@ -23,11 +23,16 @@ ENVIRONMENT = {
     "PYTHONPATH": f"{ROOT / 'training'}:{ROOT / 'model_zoo'}",
     "OMP_NUM_THREADS": "1",
 }
-FIXTURES = {"tiny": "generator", "tiny-classifier": "classifier", "tiny-translator": "translator"}
+FIXTURES = {
+    "tiny": "generator",
+    "tiny-classifier": "classifier",
+    "tiny-stream": "stream",
+    "tiny-translator": "translator",
+}
 TIMES = ("seconds",)  # what a clock says is no part of a result
 
 
-@pytest.mark.parametrize("name", ["tiny", "tiny-classifier", "tiny-translator"])
+@pytest.mark.parametrize("name", FIXTURES)
 def test_a_run_stopped_twice_equals_one_that_was_not(name, request, tmp_path):
     whole = request.getfixturevalue(FIXTURES[name])
     # Once in the middle of a pass, once right after an evaluation.
@@ -50,10 +55,11 @@ def test_bfloat16_resumes_exactly_too(tmp_path):
     assert contents(tmp_path / "stopped/tiny") == contents(tmp_path / "whole/tiny")
 
 
-def test_the_tiny_models_learn(generator, classifier, translator):
+def test_the_tiny_models_learn(generator, classifier, stream, translator):
     assert translator.training.progress.best_bleu > 95
     assert generator.training.progress.best_loss < 1.2
     assert classifier.training.progress.history[-1]["dev_accuracy"] > 0.95
+    assert stream.training.progress.history[-1]["dev_accuracy"] > 0.95
 
 
 def test_the_best_averaged_weights_are_kept(generator):

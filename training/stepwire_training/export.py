@@ -4,11 +4,13 @@ import subprocess
 from pathlib import Path
 
 from stepwire_training import card, journal
+from stepwire_training.data.along import AskedAlong
 from stepwire_training.data.batches import Dataset
 from stepwire_training.data.tokens import UNKNOWN
 from stepwire_training.evaluate import Score, evaluate
 from stepwire_training.finished import Finished
 from stepwire_training.measure import Measured, measure
+from stepwire_training.measure_along import measure_along
 from stepwire_training.models.network import Network
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove import prove
@@ -62,6 +64,9 @@ def measured_of(finished: Finished, model: Network) -> Measured:
     dataset = finished.dataset
     if isinstance(model, Translator) and dataset.translations:
         return measure(model, dataset.translations, finished.recipe.publication)
+    if isinstance(dataset.test, AskedAlong):
+        published = finished.recipe.publication.published
+        return Measured(measure_along(model, dataset.test, published), {}, {})
     return Measured(metrics(finished, evaluate(model, dataset.test)), {}, {})
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from stepwire_training import parity
-from stepwire_training.data.batches import Dataset, Shard
+from stepwire_training.data.batches import PADDING, Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.sequence import sequence_graph
 from stepwire_training.graphs.step import step_graph
@@ -13,6 +13,7 @@ from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.recurrent import STATES
+from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove_translator import prove_translator
 from stepwire_training.proved import GOLDEN, Proved, logits_of
@@ -20,7 +21,8 @@ from stepwire_training.recipe import Recipe
 from stepwire_zoo.manifest import Graph, State, Tensor
 
 GOLDEN_ROWS = 4
-GOLDEN_POSITIONS = 48  # steps of a generator's golden case
+GOLDEN_POSITIONS = 48  # steps of a golden case, at most
+LONG = 0.95  # where, in a split by length, the texts are long, and many are so
 
 
 def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
@@ -32,6 +34,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
         LanguageModel: _prove_generator,
         Classifier: _prove_classifier,
+        StreamClassifier: _prove_stream,
         Translator: prove_translator,
     }
     return provers[type(model)](recipe, model, dataset)
@@ -41,7 +44,18 @@ def _prove_generator(recipe: Recipe, model: Network, dataset: Dataset) -> Proved
     """A step graph, on text the model did not learn from."""
     del recipe
     assert isinstance(model, LanguageModel)
-    tokens = golden_text(dataset)
+    return _prove_steps(model, golden_text(dataset))
+
+
+def _prove_stream(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
+    """A step graph, on the beginnings of texts the model did not learn from."""
+    del recipe
+    assert isinstance(model, StreamClassifier)
+    return _prove_steps(model, golden_beginnings(dataset))
+
+
+def _prove_steps(model: LanguageModel, tokens: Ids) -> Proved:
+    """A step graph, on tokens [N, T]."""
     case = parity.step_case(model, tokens)
     content = step_graph(model)
     shape = (model.config.layers, model.config.hidden)
@@ -90,6 +104,15 @@ def golden_text(dataset: Dataset) -> Ids:
     """The beginnings of some rows of validation text, [GOLDEN_ROWS, GOLDEN_POSITIONS]."""
     (tokens,), _, _ = dataset.dev.batch(0, Shard())
     return tokens[:GOLDEN_ROWS, :GOLDEN_POSITIONS].numpy()
+
+
+def golden_beginnings(dataset: Dataset) -> Ids:
+    """Rather long texts of the validation split, cut to one length, [GOLDEN_ROWS, T]."""
+    place = round(LONG * (len(dataset.dev) - 1))
+    (tokens,), targets, _ = dataset.dev.batch(place, Shard())
+    # The last target of a row is at the end of its text.
+    ends = [int(row.nonzero().max()) + 1 for row in targets[:GOLDEN_ROWS] != PADDING]
+    return tokens[:GOLDEN_ROWS, : min(GOLDEN_POSITIONS, *ends)].numpy()
 
 
 def golden_texts(dataset: Dataset) -> list[Ids]:

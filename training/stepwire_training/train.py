@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional
 from tqdm import tqdm
 
 from stepwire_training import checkpoint, journal, processes
@@ -113,9 +112,7 @@ def update(
         logits, state = model(*inputs, state)
     # Truncated back-propagation: the state goes on, its history does not.
     run.state = tuple(part.detach() for part in state)
-    loss = functional.cross_entropy(
-        logits.float().flatten(0, -2), targets.flatten(), label_smoothing=recipe.label_smoothing
-    )
+    loss = run.model.loss(logits.float(), targets, recipe.label_smoothing)
     run.optimizer.zero_grad()
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm, error_if_nonfinite=True)

@@ -1,6 +1,6 @@
-"""One step of a language model as a graph.
+"""One step of a language model, or of one that judges as it reads, as a graph.
 
-N rows, L layers, H hidden units, V tokens.
+N rows, L layers, H hidden units, V scores: of the tokens, or of the labels.
 """
 
 import numpy as np

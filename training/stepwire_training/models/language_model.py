@@ -33,9 +33,10 @@ class LanguageModel(Network):
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "LanguageModel":
             """A model with fresh weights; every token of the vocabulary is also a label."""
             del labels, sources
-            return LanguageModel(self, vocabulary)
+            return LanguageModel(self, vocabulary, vocabulary)
 
-    def __init__(self, config: Config, vocabulary: int) -> None:
+    def __init__(self, config: Config, vocabulary: int, scores: int) -> None:
+        """Begins with fresh weights; `scores` is how many there are after each token."""
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(vocabulary, config.embedding)
@@ -44,11 +45,11 @@ class LanguageModel(Network):
             RecurrentLayer(config.cell, width, config.hidden, config.weight_dropout)
             for width in widths
         )
-        self.hide = TokenDropout(config.token_dropout)
+        self.hide: nn.Module = TokenDropout(config.token_dropout)
         dropout = LockedDropout if config.locked else nn.Dropout
         self.between = dropout(config.layer_dropout)
         self.before_output = dropout(config.output_dropout)
-        self.output = nn.Linear(config.hidden, vocabulary)
+        self.output = nn.Linear(config.hidden, scores)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def start(self, rows: int) -> State:

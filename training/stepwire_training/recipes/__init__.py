@@ -7,6 +7,7 @@ from stepwire_training.recipes import (
     everyday,
     multi30k,
     nsmc_bilstm,
+    nsmc_lstm_stream,
     shakespeare_gru,
     shakespeare_lstm,
     shakespeare_rnn,
@@ -19,6 +20,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "shakespeare-gru": shakespeare_gru.recipe,
     "shakespeare-rnn": shakespeare_rnn.recipe,
     "nsmc-bilstm": nsmc_bilstm.recipe,
+    "nsmc-lstm-stream": nsmc_lstm_stream.recipe,
     "multi30k-en-de": multi30k.english_to_german,
     "multi30k-en-fr": multi30k.english_to_french,
     "tatoeba-en-fr": tatoeba.recipe,
@@ -26,5 +28,6 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "everyday-ko-en": everyday.korean_to_english,
     "tiny": tiny.generator,
     "tiny-classifier": tiny.classifier,
+    "tiny-stream": tiny.stream,
     "tiny-translator": tiny.translator,
 }

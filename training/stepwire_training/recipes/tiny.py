@@ -1,12 +1,14 @@
-"""Three recipes that take seconds, for tests and for a first look at a run."""
+"""Four recipes that take seconds, for tests and for a first look at a run."""
 
 from dataclasses import replace
 
+from stepwire_training.data.along import Along
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.data.tiny import Countdowns, Sentences, Verdicts
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.translator import Translator
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
@@ -62,6 +64,23 @@ def classifier() -> Recipe:
         data=Verdicts(rows=16, seed=1),
         model=Classifier.Config(
             encoder=Encoder.Config(layers=2, hidden=16, embedding=16, embedding_dropout=0.1)
+        ),
+        steps=120,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )
+
+
+def stream() -> Recipe:
+    """The same sentences, judged after every token."""
+    return Recipe(
+        bundle="tiny-stream",
+        publication=replace(PUBLICATION, limits=Limits(max_input_tokens=64), buckets=()),
+        data=Along(texts=Verdicts(rows=16, seed=1)),
+        model=StreamClassifier.Config(
+            cell="lstm", layers=2, hidden=16, embedding=16, embedding_dropout=0.1, lean=1.0
         ),
         steps=120,
         learning_rate=1e-2,

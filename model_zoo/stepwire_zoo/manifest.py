@@ -189,14 +189,17 @@ class Manifest:
     summary: str  # one sentence for people
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
-    graphs: dict[str, Graph]  # by role, one of GRAPH_ROLES
+    # By role, one of GRAPH_ROLES. A generator has a step graph, a translator an encode and a
+    # step graph; a classifier has a sequence graph if it reads texts whole, a step graph if
+    # it judges them while they are read.
+    graphs: dict[str, Graph]
     tokenizer: Tokenizer  # of what is generated, and of what is read unless that has its own
     limits: Limits
     golden: Golden
     metrics: tuple[Metric, ...]
     provenance: Provenance
     files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
-    labels: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # of a classifier, in the order of its logits
     decoding: dict[str, float] = field(default_factory=dict)  # default options by name
     source_tokenizer: Tokenizer | None = None  # of what a translator reads, if it is another
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's

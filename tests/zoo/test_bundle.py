@@ -1,12 +1,14 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
-from stepwire_zoo.bundle import open_bundle
+from stepwire_zoo.bundle import open_bundle, write_bundle
 from stepwire_zoo.errors import FileMismatch, FormatUnknown, ManifestInvalid
 from stepwire_zoo.index import find_bundles
-from support.tiny import edit_manifest, write_generation
+from stepwire_zoo.manifest import Limits, Tensor
+from support.tiny import edit_manifest, generation_manifest, write_generation
 
 
 @pytest.fixture
@@ -22,6 +24,24 @@ def test_what_was_written_is_read_back(folder):
     assert bundle.manifest.size_bytes == sum(
         (folder / name).stat().st_size for name in bundle.manifest.files
     )
+
+
+def test_a_classifier_may_have_a_step_graph_and_no_other(tmp_path):
+    generator = generation_manifest("stream")
+    [step] = generator.graphs.values()
+    verdict = Tensor(name="logits", dtype="float32", shape=(2,), role="logits")
+    manifest = replace(
+        generator,
+        task="classification",
+        labels=("negative", "positive"),
+        graphs={"step": replace(step, outputs=(verdict,))},
+        limits=Limits(max_input_tokens=64),
+    )
+    files = dict.fromkeys(("step.onnx", "tokenizer.json", "golden.npz"), b"")
+    read = write_bundle(tmp_path, manifest, files).manifest
+
+    assert (read.task, read.labels) == ("classification", ("negative", "positive"))
+    assert read.graphs == manifest.graphs
 
 
 def test_a_file_cut_short_is_refused(folder):

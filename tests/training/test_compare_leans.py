@@ -1,4 +1,8 @@
+import csv
+from pathlib import Path
+
 from stepwire_training import compare_leans
+from stepwire_training.card import RECIPES
 from stepwire_training.interrupt import Interrupt
 
 
@@ -17,3 +21,14 @@ def test_a_row_has_the_accuracy_after_each_quarter_and_their_mean(stream):
     assert len(quarters) == 4
     assert abs(mean - sum(quarters) / 4) < 1e-4
     assert len(compare_leans.HEADING) == 1 + len(row)
+
+
+def test_the_document_shows_the_table_as_it_was_written():
+    document = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    with (RECIPES / compare_leans.TABLE).open(newline="") as file:
+        rows = list(csv.reader(file))
+
+    assert tuple(rows[0]) == compare_leans.HEADING
+    assert [row[0] for row in rows[1:]] == list(compare_leans.compared())
+    for row in rows:
+        assert f"| {' | '.join(row)} |" in document

@@ -25,7 +25,7 @@ async def serve(repository: Path, variant: str, threads: int) -> None:
         bundle = open_bundle(location.folder)
         if bundle.manifest.task == "generation":
             generators[location.name] = Generator(bundle, threads)
-        elif bundle.manifest.task == "classification":
+        elif bundle.manifest.task == "classification" and "sequence" in bundle.manifest.graphs:
             classifiers[location.name] = Classifier(bundle, threads)
         elif bundle.manifest.task == "translation":
             translators[location.name] = Translator(bundle, threads)

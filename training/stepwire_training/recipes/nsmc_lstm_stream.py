@@ -15,23 +15,23 @@ PUBLICATION: Publication = replace(
     about="""\
 Judges a short Korean text while it is written. LSTM layers read it from its beginning, and after \
 every token one matrix product scores the two labels: a verdict costs one small step however \
-long the text is, and what the model knows by then is a state of a few KiB. It was trained to \
-answer early: in training every token of a review is asked for the verdict, the later ones with \
-more weight. `nsmc-bilstm` reads the same texts from both ends and only whole; it is the better \
-judge of a text that is finished.""",
+long the text is, and what the model knows by then is a state of 3 KiB. It was trained to answer \
+early: in training every token of a review is asked for the verdict, the later ones with more \
+weight. On finished reviews it is as good as `nsmc-bilstm` (87.56 %), which reads them from both \
+ends and only whole: a standard error is 0.15 points.""",
     tokens="""\
 Those of `nsmc-bilstm`: 16,000 byte-pair tokens over NFC syllables, grown from the training \
 reviews; the normaliser is in the tokenizer file. While training, tokens are taken apart at \
 random into those they were merged from, so that a word is known in many spellings. Characters \
-outside the vocabulary are one unknown token. A word is cut into tokens when it is whole: a space \
-ends it.""",
+outside the vocabulary are one unknown token. How a word is cut depends on all of it, so who reads \
+along reads word by word.""",
     split=f"""\
 {nsmc_bilstm.PUBLICATION.split} The weights are chosen by the mean loss after 25, 50, 75 and \
 100 % of the tokens of each dev review, rounded up; the table has those figures of the test \
 split.""",
     caveats=f"""\
-Early verdicts are guesses: after a quarter of a review, four or five tokens, there is often \
-nothing yet to judge by, and a turn at the end changes the verdict, as it should. \
+Early verdicts are guesses: after a quarter of a review, mostly three or four tokens, there is \
+often nothing yet to judge by, and a turn at the end changes the verdict, as it should. \
 {nsmc_bilstm.PUBLICATION.caveats}""",
     limits=Limits(max_input_tokens=512),
     buckets=(),

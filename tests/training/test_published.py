@@ -14,8 +14,15 @@ from stepwire_zoo.golden import check, unpack
 ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 CLASSIFIERS = ("nsmc-bilstm",)
+STREAMS = ("nsmc-lstm-stream",)
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
 TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en")
+REVIEWS = [
+    ("정말 재미있게 봤어요 최고의 영화", "positive"),
+    ("시간이 아깝다 지루하고 재미없음", "negative"),
+    ("배우들 연기가 너무 좋았고 감동적이었다", "positive"),
+    ("돈 주고 보기 아까운 쓰레기 영화", "negative"),
+]
 MAX_BUNDLE_BYTES = 24 << 20
 
 
@@ -23,7 +30,7 @@ def bundle_of(name: str):
     return open_bundle(ROOT / "model_zoo" / "bundles" / name / "1")
 
 
-@pytest.mark.parametrize("name", GENERATORS + CLASSIFIERS + TRANSLATORS)
+@pytest.mark.parametrize("name", GENERATORS + CLASSIFIERS + STREAMS + TRANSLATORS)
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
     bundle.read_all()
@@ -34,8 +41,8 @@ def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     assert bundle.manifest.provenance.seed == RECIPES[name]().seed
 
 
-@pytest.mark.parametrize("name", GENERATORS)
-def test_a_generator_reproduces_what_pytorch_answered(name):
+@pytest.mark.parametrize("name", GENERATORS + STREAMS)
+def test_a_step_graph_reproduces_what_pytorch_answered(name):
     bundle = bundle_of(name)
     case = unpack(bundle.read("golden.npz"))["step"]
     tokens = case.inputs["token"]
@@ -138,15 +145,7 @@ def test_the_generators_know_the_65_characters_of_the_plays():
         assert tokenizer.encode("é").ids == [65]
 
 
-@pytest.mark.parametrize(
-    ("text", "label"),
-    [
-        ("정말 재미있게 봤어요 최고의 영화", "positive"),
-        ("시간이 아깝다 지루하고 재미없음", "negative"),
-        ("배우들 연기가 너무 좋았고 감동적이었다", "positive"),
-        ("돈 주고 보기 아까운 쓰레기 영화", "negative"),
-    ],
-)
+@pytest.mark.parametrize(("text", "label"), REVIEWS)
 def test_plain_reviews_are_judged_as_a_reader_would(text, label):
     bundle = bundle_of("nsmc-bilstm")
     tokenizer = Tokenizer.from_str(bundle.read("tokenizer.json").decode())
@@ -155,6 +154,41 @@ def test_plain_reviews_are_judged_as_a_reader_would(text, label):
     logits = parity.run(graph, {"tokens": ids, "lengths": np.array([ids.shape[1]])})["logits"]
 
     assert bundle.manifest.labels[int(logits[0].argmax())] == label
+
+
+def judged(bundle, text: str):
+    """The logits after every token of a text, [T, labels]."""
+    tokenizer = Tokenizer.from_str(bundle.read("tokenizer.json").decode())
+    tokens = np.array([tokenizer.encode(text).ids])
+    states = {
+        state.input: np.zeros((1, *state.shape), np.float32)
+        for state in bundle.manifest.graphs["step"].states
+    }
+    return parity.step_by_step(parity.session(bundle.read("step.onnx")), tokens, states)[0][0]
+
+
+@pytest.mark.parametrize(("text", "label"), REVIEWS)
+def test_plain_reviews_are_judged_while_they_are_read_as_well(text, label):
+    bundle = bundle_of("nsmc-lstm-stream")
+
+    assert bundle.manifest.labels[int(judged(bundle, text)[-1].argmax())] == label
+
+
+def test_a_verdict_turns_with_the_text():
+    bundle = bundle_of("nsmc-lstm-stream")
+    logits = judged(bundle, "정말 재미있고 감동적인 줄 알았는데 지루하고 돈 아까운 쓰레기 영화")
+    positive = logits[:, 1] - logits[:, 0]
+
+    assert positive[: len(positive) // 2].max() > 1
+    assert positive[-1] < -1
+
+
+def test_the_longer_it_reads_the_better_it_judges():
+    metrics = bundle_of("nsmc-lstm-stream").manifest.metrics
+    found = [metric.value for metric in metrics if metric.name == "accuracy"]
+
+    assert found[0] >= 0.86
+    assert found == sorted(found, reverse=True)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

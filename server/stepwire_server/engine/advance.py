@@ -14,6 +14,7 @@ from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
 from stepwire_server.engine.batch import Placed, RunningBatch, Stepped, Turn
+from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, FinishReason, Job, Row, SearchUpdate, StepTaken
 from stepwire_server.engine.searching import Searching
 from stepwire_server.metrics import ModelMetrics
@@ -52,7 +53,8 @@ class Advance:
         now = time.monotonic()
         for row in turn.begun:
             row.first_token_at = now
-        outcome.taken = [_taken(row, place, stepped) for row, place in turn.stepping]
+        if turn.stepping:
+            outcome.taken = self._take(turn.stepping, stepped)
         # Who steps a session waits for this very answer.
         outcome.first_tokens = bool(turn.begun or turn.stepping)
         self._score(turn.scoring, stepped, outcome)
@@ -63,6 +65,15 @@ class Advance:
         if drawing.rows:
             outcome.deliveries.extend(self._draw(drawing, now))
         return outcome
+
+    def _take(self, stepping: list[Placed], stepped: Stepped) -> list[StepTaken]:
+        """Says what the step gave sessions."""
+        places = [place for _, place in stepping]
+        given = Given(stepped.extras, stepped.states, self._batch.layout, places)
+        return [
+            StepTaken(row, row.position - 1, given, n, not row.reading)
+            for n, (row, _) in enumerate(stepping)
+        ]
 
     def _search(self, chosen: list[Placed], stepped: Stepped, outcome: Outcome) -> None:
         """Lets the searches take their step."""
@@ -145,15 +156,6 @@ class _Rows(NamedTuple):
         attention = stepped.attention
         looked = attention[places] if attention is not None else None
         return cls(rows, stepped.logits[places], looked)
-
-
-def _taken(row: Row, place: int, stepped: Stepped) -> StepTaken:
-    """What a step gave a session; the numbers are looked at where they lie."""
-    outputs = {role: array[place] for role, array in stepped.extras.items()}
-    state = None
-    if not row.reading:
-        state = {name: value[place] for name, value in stepped.states.items()}
-    return StepTaken(row, row.position - 1, outputs, state)
 
 
 def _without_broken(turn: Turn, finite: NDArray[np.bool_]) -> tuple[Turn, list[Row]]:

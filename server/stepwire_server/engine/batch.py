@@ -3,6 +3,7 @@
 Shapes: N rows in this step, M rows that choose, V vocabulary, S source length.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, Tokens
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.job import Job, Kind, Row
+from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.slots import SlotPool, Slots, State
 from stepwire_server.engine.sources import Arrays, SourceBoard, View
 
@@ -83,6 +85,7 @@ class RunningBatch:
         self._model = model
         self._sampler = sampler
         self._pool = SlotPool(capacity, model.start)
+        self.layout = Layout.like(model.start)
         self._sources = SourceBoard(capacity)
         # The next token, or the next features, that each row reads.
         shape = (capacity, model.features) if model.features else capacity
@@ -96,6 +99,7 @@ class RunningBatch:
         # What the last step gave, while the same rows go on with it: it feeds the next step
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
+        self._bringing: dict[int, bytes] = {}  # states that go into slots, all at once
         self._arranged = True
 
     def __len__(self) -> int:
@@ -107,21 +111,29 @@ class RunningBatch:
         """The jobs whose rows are here."""
         return list(dict.fromkeys(row.job for row in self._by_slot.values()))
 
-    def enter(self, row: Row) -> None:
-        """Gives a row a slot, with its parked state or with a fresh one."""
-        source = row.job.source
-        self._settle(row, row.parked or (source.start if source else None))
-        row.parked = None
+    def enter(self, rows: Sequence[Row]) -> None:
+        """Gives rows their slots, with the states that they bring or with fresh ones."""
+        for row in rows:
+            source = row.job.source
+            self._settle(row, row.parked or (source.start if source else None))
+            if row.job.packed and row.parked is None:
+                self._bringing[row.slot] = row.job.packed
+            row.parked = None
 
-    def leave(self, row: Row) -> None:
-        """Takes a row's slot, if it has one; its state is forgotten."""
-        if row.slot >= 0:
+    def leave(self, rows: Sequence[Row]) -> None:
+        """Takes the slots of rows, if they have any; their states are forgotten."""
+        leaving = [row for row in rows if row.slot >= 0]
+        if len(leaving) == len(self._by_slot):
+            self._following = None  # it is nobody's
+        elif leaving:
             self._write_back()
+        for row in leaving:
             del self._by_slot[row.slot]
             self._reading.discard(row)
             if row.job.source:
                 self._sources.leave(row.slot)
             self._pool.release(row.slot)
+            self._bringing.pop(row.slot, None)
             row.slot = -1
             self._arranged = False
 
@@ -130,12 +142,16 @@ class RunningBatch:
         if row.slot >= 0:
             self._write_back()
             row.parked = self._pool.read(row.slot)
-            self.leave(row)
+            self.leave([row])
 
     def arrange(self) -> bool:
         """Makes room if rows came or went, and says whether; call it before `step`."""
         if self._arranged:
             return False
+        if self._bringing:
+            states = self.layout.unpack_rows(list(self._bringing.values()))
+            self._pool.write(np.array(list(self._bringing)), states)
+            self._bringing = {}
         self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
         self._slots = slots_of(self._rows)
         self._wanted = frozenset().union(*(row.job.wanted for row in self._rows))

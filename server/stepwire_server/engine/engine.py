@@ -167,10 +167,10 @@ class Engine:
                 self._drop_row(delivery.row)
         for update in outcome.updates:
             if update.ended:
-                self._remove_running(update.job)
-        for taken in outcome.taken:
-            if taken.state is not None:
-                self._remove_running(taken.row.job)
+                self._remove_running([update.job])
+        stepped = [taken.row.job for taken in outcome.taken if taken.last]
+        if stepped:
+            self._remove_running(stepped)
         self._outbox.add(_hand_out, outcome)
 
     def _turn(self) -> None:
@@ -218,8 +218,7 @@ class Engine:
     def _start(self, job: Job, now: float) -> None:
         """Gives a job's rows their slots, at its beginning or back from being parked."""
         try:
-            for row in job.rows:
-                self._batch_of(job).enter(row)
+            self._batch_of(job).enter(job.rows)
         except Exception:
             log.exception("job could not be started")
             self._fail_all([job], InternalError("the request could not be started"))
@@ -249,7 +248,7 @@ class Engine:
         job = row.job
         if row not in job.rows:
             return
-        self._batch_of(job).leave(row)
+        self._batch_of(job).leave([row])
         job.rows.remove(row)
         if not job.rows:
             self._parked.discard(job)
@@ -269,8 +268,7 @@ class Engine:
             self._scheduler.bring_back(job)
 
     def _remove(self, job: Job) -> None:
-        for row in job.rows:
-            self._batch_of(job).leave(row)
+        self._batch_of(job).leave(job.rows)
         job.rows = []
         self._scheduler.retire(job)
         self._parked.discard(job)
@@ -284,9 +282,12 @@ class Engine:
             for job in jobs:
                 self._fail(job, error)
 
-    def _remove_running(self, job: Job) -> None:
+    def _remove_running(self, jobs: Sequence[Job]) -> None:
+        """Takes jobs of one batch out of it."""
+        self._batch_of(jobs[0]).leave([row for job in jobs for row in job.rows])
         with self._wake:
-            self._remove(job)
+            for job in jobs:
+                self._remove(job)
 
     def _fail_everything(self, error: StepwireError) -> None:
         scheduler = self._scheduler

@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from stepwire_server.decoding.beam import Attention, BeamSearch, Standing
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
+from stepwire_server.engine.given import Given
 from stepwire_server.engine.slots import State
-from stepwire_server.engine.sources import Arrays, Source
+from stepwire_server.engine.sources import Source
 from stepwire_server.errors import StepwireError
 
 
@@ -62,8 +63,18 @@ class StepTaken(NamedTuple):
 
     row: "Row"
     number: int  # among the job's inputs
-    outputs: Arrays  # by role: logits [V], hidden, values, ...
-    state: State | None  # after the last input, [*] for each name
+    given: Given
+    place: int  # of the row in what was given
+    last: bool  # among the job's inputs
+
+    def output(self, role: str) -> NDArray[Any]:
+        """What it gave of one role: logits [V], values, ..."""
+        return self.given.outputs[role][self.place]
+
+    @property
+    def packed(self) -> bytes:
+        """The state after it."""
+        return self.given.packed(self.place)
 
 
 class Sink(Protocol):
@@ -167,7 +178,7 @@ class Job:
     deadline: float | None = None  # of the engine's clock; only waiting is bounded by it
     kind: Kind = Kind.CHOOSE
     source: Source | None = None  # what a translator looks at
-    state: State | None = None  # what it begins with; None: the model's start
+    packed: bytes = b""  # the state that it begins with; empty: the model's start
     wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role
     features: NDArray[np.float32] | None = None  # [len(prompt), F]: read instead of the prompt
     wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
@@ -178,7 +189,7 @@ class Job:
     search: BeamSearch | None = None  # begins with the first choice
 
     def __post_init__(self) -> None:
-        self.rows = [Row(self, sample=0, parked=self.state)]
+        self.rows = [Row(self, sample=0)]
 
     @property
     def width(self) -> int:

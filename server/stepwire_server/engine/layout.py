@@ -1,11 +1,16 @@
-"""A model's state as one string of bytes, which is how idle sessions keep it."""
+"""A model's state as one string of bytes, which is how idle sessions keep it.
+
+N rows, * a part's own shape.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwire_server.engine.slots import State
 from stepwire_zoo.manifest import State as StateSpec
@@ -22,7 +27,12 @@ class Layout:
         """The layout of a graph's states."""
         return cls(tuple((s.input, tuple(s.shape), np.dtype(s.dtype)) for s in states))
 
-    @property
+    @classmethod
+    def like(cls, state: State) -> Self:
+        """The layout of a state, [*] for each name."""
+        return cls(tuple((name, part.shape, part.dtype) for name, part in state.items()))
+
+    @cached_property
     def size_bytes(self) -> int:
         """Of a packed state."""
         return sum(math.prod(shape) * dtype.itemsize for _, shape, dtype in self.parts)
@@ -43,6 +53,29 @@ class Layout:
             state[name] = flat.reshape(shape)
             start += count * dtype.itemsize
         return state
+
+    def pack_rows(self, states: State) -> NDArray[np.uint8]:
+        """Writes the states of N rows, [N, *] for each name, down at once: [N, size_bytes]."""
+        return np.concatenate(
+            [
+                np.ascontiguousarray(states[name], dtype.newbyteorder("<"))
+                .reshape(-1, math.prod(shape))
+                .view(np.uint8)
+                for name, shape, dtype in self.parts
+            ],
+            axis=1,
+        )
+
+    def unpack_rows(self, packed: Sequence[bytes]) -> State:
+        """Reads the states of N rows at once, [N, *] for each name."""
+        block = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
+        states, start = {}, 0
+        for name, shape, dtype in self.parts:
+            end = start + math.prod(shape) * dtype.itemsize
+            flat = np.ascontiguousarray(block[:, start:end]).view(dtype.newbyteorder("<"))
+            states[name] = flat.reshape(-1, *shape)
+            start = end
+        return states
 
     def halved(self, packed: bytes) -> bytes:
         """Real numbers in half precision, the rest as it is."""

@@ -46,6 +46,11 @@ class SlotPool:
             self._rows[name][slot] = value
         return slot
 
+    def write(self, slots: Slots, states: State) -> None:
+        """Writes states, [N, *] for each name, into slots that were acquired."""
+        for name, rows in self._rows.items():
+            rows[slots] = states[name]
+
     def release(self, slot: int) -> None:
         """Gives the slot back."""
         heapq.heappush(self._free, slot)

@@ -43,8 +43,8 @@ class _Reader:
         """Takes what one step gave; only the last counts."""
         if self._text.reader.left:
             self._engine.cancel([taken.row.job])
-        elif taken.state is not None:
-            self._text.reader.deliver(self._text.index, taken.outputs["logits"])
+        elif taken.last:
+            self._text.reader.deliver(self._text.index, taken.output("logits"))
 
     def fail(self, job: Job, error: StepwireError) -> None:
         """Learns that the text cannot be read."""

@@ -62,6 +62,7 @@ class ModelRegistry:
         self._loader = loader
         self._metrics = metrics
         self._entries = {(place.name, place.version): Entry(location=place) for place in locations}
+        self._exact = {(e.name, e.version): e for e in self._entries.values()}
 
     def __iter__(self) -> Iterator[Entry]:
         """Goes through all versions of all models, by name, then version."""
@@ -79,6 +80,8 @@ class ModelRegistry:
         Raises:
             ModelNotFound: with the names or versions that exist.
         """
+        if exact := self._exact.get((name, version)):
+            return exact
         versions = [entry for entry in self if entry.name == name]
         if not versions:
             known = ", ".join(sorted({entry.name for entry in self}))
@@ -86,9 +89,6 @@ class ModelRegistry:
         if not version:
             ready = [entry for entry in versions if entry.state is ModelState.READY]
             return (ready or versions)[-1]
-        for entry in versions:
-            if entry.version == version:
-                return entry
         known = ", ".join(entry.version for entry in versions)
         raise ModelNotFound(f"no version {version[:64]!r} of model {name}; there are: {known}")
 

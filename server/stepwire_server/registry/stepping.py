@@ -5,13 +5,15 @@ Shapes: n inputs, F features, V vocabulary or labels, H horizon, C target column
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.decoding.filters import log_softmax
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.sources import Arrays
@@ -35,8 +37,7 @@ class Wanted:
     hidden_units: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Told:
+class Told(NamedTuple):
     """What is told of one step, as far as it was wanted."""
 
     tokens: Sequence[tuple[int, str, float]] = ()  # id, text and log-probability, likeliest first
@@ -171,7 +172,7 @@ class Stepper:
                 allowed = f"be below {units}, the units that the model shows"
                 raise InvalidRequest.of(f"outputs.hidden_units[{place}]", allowed, unit)
 
-    @property
+    @cached_property
     def usual(self) -> Wanted:
         """What is told if nothing else is asked for: what the model is about."""
         if self._spec.labels:
@@ -205,7 +206,7 @@ class Stepper:
             _READING,
             taking,
             kind=Kind.STEP,
-            state=self.layout.unpack(packed),
+            packed=packed,
             wanted=frozenset(roles),
             features=inputs.features,
         )
@@ -216,33 +217,44 @@ class Stepper:
         """Takes no further steps of a job."""
         self._engine.cancel([job])
 
-    def tell(self, outputs: Arrays, wanted: Wanted) -> Told:
+    def tell(self, given: Given, place: int, wanted: Wanted) -> Told:
         """Says of one step what is wanted of it."""
-        told: dict[str, object] = {}
-        logits = outputs.get("logits")
-        if logits is not None and (wanted.top_k or wanted.entropy or wanted.labels):
-            logprobs = log_softmax(logits[None])[0]
-            told |= self._likeliest(logprobs, wanted)
-            if wanted.entropy:
-                told["entropy"] = float(-(np.exp(logprobs) * logprobs).sum())
+        told: dict[str, Any] = {}
+        outputs = given.outputs
+        if wanted.labels or (wanted.top_k and self._spec.labels):
+            told["labels"] = self._judged(given.logprobs[place])[: wanted.top_k or None]
+        elif wanted.top_k:
+            told["tokens"] = self._likeliest(given, place, wanted.top_k)
+        if wanted.entropy:
+            told["entropy"] = given.entropies[place]
         if wanted.logits:
-            told["logits"] = logits
+            told["logits"] = outputs["logits"][place]
         if wanted.values:
-            told["values"], told["spread"] = outputs["values"], outputs.get("spread")
-            if "score" in outputs:
-                told["surprise"] = float(outputs["score"].ravel()[0])
+            told |= self._predicted(outputs, place)
         if wanted.hidden_units:
-            told["hidden"] = outputs["hidden"][list(wanted.hidden_units)]
-        return Told(**told)  # type: ignore[arg-type]
+            told["hidden"] = outputs["hidden"][place, list(wanted.hidden_units)]
+        return Told(**told)
 
-    def _likeliest(self, logprobs: NDArray[np.float64], wanted: Wanted) -> dict[str, object]:
-        count = len(logprobs) if wanted.labels else wanted.top_k
-        best = np.argsort(-logprobs, kind="stable")[:count].tolist()
-        if self._spec.labels:
-            shares = np.exp(logprobs[best]).tolist()
-            named = [self._spec.labels[place] for place in best]
-            return {"labels": list(zip(named, shares, strict=True))[: wanted.top_k or None]}
-        return {"tokens": [(t, self._text(t), float(logprobs[t])) for t in best]}
+    def _judged(self, logprobs: NDArray[np.float64]) -> list[tuple[str, float]]:
+        best = np.argsort(-logprobs, kind="stable").tolist()
+        shares = np.exp(logprobs[best]).tolist()
+        return [(self._spec.labels[n], share) for n, share in zip(best, shares, strict=True)]
+
+    def _predicted(self, outputs: Arrays, place: int) -> dict[str, Any]:
+        predicted: dict[str, Any] = {"values": outputs["values"][place]}
+        if "spread" in outputs:
+            predicted["spread"] = outputs["spread"][place]
+        if "score" in outputs:
+            predicted["surprise"] = float(outputs["score"][place].ravel()[0])
+        return predicted
+
+    def _likeliest(self, given: Given, place: int, count: int) -> list[tuple[int, str, float]]:
+        logprobs = given.logprobs[place]
+        if count == 1:
+            best = [given.likeliest[place]]
+        else:
+            best = np.argsort(-logprobs, kind="stable")[:count].tolist()
+        return [(token, self._text(token), float(logprobs[token])) for token in best]
 
     def _text(self, token: int) -> str:
         if token not in self._texts and self._tokenizer is not None:
@@ -263,9 +275,9 @@ class _Taking:
     def step(self, taken: StepTaken) -> None:
         """Takes what one step gave."""
         try:
-            if self._wanted.every_step or taken.state is not None:
-                self._told.append(self._stepper.tell(taken.outputs, self._wanted))
-            packed = None if taken.state is None else self._stepper.layout.pack(taken.state)
+            if self._wanted.every_step or taken.last:
+                self._told.append(self._stepper.tell(taken.given, taken.place, self._wanted))
+            packed = taken.packed if taken.last else None
         except Exception:
             self._failed(InternalError("the outputs of a step could not be told"))
             raise

@@ -9,7 +9,6 @@ import json
 import unicodedata
 from collections.abc import Sequence
 
-import numpy as np
 import tokenizers
 
 from stepwire_server.errors import InvalidRequest
@@ -133,11 +132,11 @@ class Tokenizer:
     def check(self, field: str, tokens: Sequence[int]) -> list[int]:
         """Returns tokens that a caller gave, or raises InvalidRequest."""
         self._check_length(field, len(tokens), self._max_tokens, "tokens")
-        wrong = np.flatnonzero(np.asarray(tokens, np.uint32) >= self._spec.vocabulary_size)
-        if len(wrong):
-            allowed = f"be in [0, {self._spec.vocabulary_size - 1}]"
-            raise InvalidRequest.of(f"{field}[{wrong[0]}]", allowed, tokens[int(wrong[0])])
-        return list(tokens)
+        tokens, size = list(tokens), self._spec.vocabulary_size
+        if max(tokens, default=0) >= size:
+            place = next(place for place, token in enumerate(tokens) if token >= size)
+            raise InvalidRequest.of(f"{field}[{place}]", f"be in [0, {size - 1}]", tokens[place])
+        return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Turns tokens into text, special ones included."""

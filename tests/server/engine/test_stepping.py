@@ -6,6 +6,7 @@ import pytest
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.batch import Stepped
 from stepwire_server.engine.job import Job, Kind
+from stepwire_server.engine.layout import Layout
 from stepwire_server.errors import InternalError
 from support.tiny import TinyCell
 
@@ -13,10 +14,13 @@ from .fakes import Caller, HandEngine, a_job
 from .test_searching import greedy, search
 
 
-def steps(caller, inputs, state=None, **fields):
+LAYOUT = Layout.like(TinyCell().start)
+
+
+def steps(caller, inputs, packed=b"", **fields):
     """A job that steps a session."""
     options = Options(max_tokens=1)
-    return Job(list(inputs), options, caller, kind=Kind.STEP, state=state, **fields)
+    return Job(list(inputs), options, caller, kind=Kind.STEP, packed=packed, **fields)
 
 
 def plainly(inputs, state=None, cell=None):
@@ -34,10 +38,9 @@ def assert_same(caller, wanted):
     logits, state = wanted
     assert [taken.number for taken in caller.taken] == list(range(len(logits)))
     for taken, each in zip(caller.taken, logits, strict=True):
-        np.testing.assert_array_equal(taken.outputs["logits"], each)
-    assert [taken.state is None for taken in caller.taken[:-1]] == [True] * (len(logits) - 1)
-    for name, value in caller.taken[-1].state.items():
-        np.testing.assert_array_equal(value, state[name])
+        np.testing.assert_array_equal(taken.output("logits"), each)
+    assert [taken.last for taken in caller.taken] == [False] * (len(logits) - 1) + [True]
+    assert caller.taken[-1].packed == LAYOUT.pack(state)
 
 
 def test_a_chunk_gives_each_steps_logits_and_the_state_after_it():
@@ -52,7 +55,7 @@ def test_a_session_goes_on_from_its_state():
     hand, first, second = HandEngine(), Caller(), Caller()
     hand.engine.submit([steps(first, [3, 1])])
     hand.finish()
-    hand.engine.submit([steps(second, [4, 1, 5], first.taken[-1].state)])
+    hand.engine.submit([steps(second, [4, 1, 5], first.taken[-1].packed)])
     hand.finish()
     assert_same(second, plainly([4, 1, 5], plainly([3, 1])[1]))
 
@@ -115,8 +118,8 @@ def test_a_model_may_read_features_and_predict_values():
     features = np.array([[1, 2], [3, 4], [5, 6]], np.float32)
     hand.engine.submit([steps(caller, range(3), features=features)])
     hand.finish()
-    np.testing.assert_array_equal(caller.taken[-1].outputs["values"], [[9, 12], [18, 24]])
-    np.testing.assert_array_equal(caller.taken[-1].state["sum"], [9, 12])
+    np.testing.assert_array_equal(caller.taken[-1].output("values"), [[9, 12], [18, 24]])
+    np.testing.assert_array_equal(np.frombuffer(caller.taken[-1].packed, np.float32), [9, 12])
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])

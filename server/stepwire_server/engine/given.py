@@ -1,0 +1,69 @@
+"""What one run of the cell gave the sessions in it.
+
+What callers make of it is made for all rows at once, and only if somebody asks. Shapes:
+N rows, V vocabulary or labels, * what else a tensor has.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwire_server.decoding.filters import log_softmax
+from stepwire_server.engine.layout import Layout
+from stepwire_server.engine.slots import State
+from stepwire_server.engine.sources import Arrays
+
+
+class Given:
+    """Outputs by role, and the states that follow."""
+
+    def __init__(
+        self, outputs: Arrays, states: State, layout: Layout, places: Sequence[int]
+    ) -> None:
+        """Takes the rows of a step that belong to sessions.
+
+        Args:
+            outputs: of all rows of the step, by role, [*, ...]; not written to later.
+            states: of all rows of the step, by name.
+            layout: of a packed state.
+            places: [N], which rows they are.
+        """
+        self._layout = layout
+        self._states = _some(states, places)
+        self.outputs = _some(outputs, places)  # [N, *] each
+
+    @cached_property
+    def logprobs(self) -> NDArray[np.float64]:
+        """Natural logarithms of the probabilities, [N, V]."""
+        return log_softmax(self.outputs["logits"])
+
+    @cached_property
+    def likeliest(self) -> list[int]:
+        """What is likeliest in each row; of equals the first. [N]."""
+        best: list[int] = self.outputs["logits"].argmax(axis=-1).tolist()
+        return best
+
+    @cached_property
+    def entropies(self) -> list[float]:
+        """Of the distributions, in nats, [N]."""
+        weighed = np.exp(self.logprobs) * self.logprobs
+        entropies: list[float] = (-weighed.sum(axis=-1)).tolist()
+        return entropies
+
+    def packed(self, place: int) -> bytes:
+        """The state that follows in one row."""
+        return self._packed[place].tobytes()
+
+    @cached_property
+    def _packed(self) -> NDArray[np.uint8]:
+        return self._layout.pack_rows(self._states)
+
+
+def _some(arrays: Arrays, places: Sequence[int]) -> Arrays:
+    """Some rows of arrays; copies only if it must."""
+    return {
+        name: array if len(places) == len(array) else array[places]
+        for name, array in arrays.items()
+    }

@@ -113,12 +113,16 @@ class RunningBatch:
 
     def enter(self, rows: Sequence[Row]) -> None:
         """Gives rows their slots, with the states that they bring or with fresh ones."""
+        self._write_back()
         for row in rows:
-            source = row.job.source
-            self._settle(row, row.parked or (source.start if source else None))
-            if row.job.packed and row.parked is None:
-                self._bringing[row.slot] = row.job.packed
-            row.parked = None
+            source, packed = row.job.source, row.job.packed
+            if packed and row.parked is None:
+                row.slot = self._pool.take()
+                self._bringing[row.slot] = packed
+            else:
+                row.slot = self._pool.acquire(row.parked or (source.start if source else None))
+                row.parked = None
+            self._settle(row)
 
     def leave(self, rows: Sequence[Row]) -> None:
         """Takes the slots of rows, if they have any; their states are forgotten."""
@@ -246,9 +250,8 @@ class RunningBatch:
             self._pool.scatter(self._slots, self._following)
             self._following = None
 
-    def _settle(self, row: Row, state: State | None) -> None:
-        self._write_back()
-        row.slot = self._pool.acquire(state)
+    def _settle(self, row: Row) -> None:
+        """Lets a row that has a slot and a state take part."""
         self._by_slot[row.slot] = row
         self._arranged = False
         if row.job.source:
@@ -256,7 +259,8 @@ class RunningBatch:
         if row.reading:
             self._reading.add(row)
         self._inputs[row.slot] = row.next_input
-        self._sampler.place(row.slot, row)
+        if row.job.kind is not Kind.STEP:  # nothing is chosen there
+            self._sampler.place(row.slot, row)
 
     def _read_token(self, row: Row) -> list[Row]:
         """Moves a row one token on in its prompt; returns the rows that may choose now."""
@@ -270,7 +274,8 @@ class RunningBatch:
         twins = [Row(row.job, sample, row.position) for sample in range(1, row.job.samples)]
         self._write_back()
         for twin in twins:
-            self._settle(twin, self._pool.read(row.slot))
+            twin.slot = self._pool.acquire(self._pool.read(row.slot))
+            self._settle(twin)
         row.job.rows += twins
         return list(row.job.rows)
 

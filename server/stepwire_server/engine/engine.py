@@ -287,7 +287,8 @@ class Engine:
         self._batch_of(jobs[0]).leave([row for job in jobs for row in job.rows])
         with self._wake:
             for job in jobs:
-                self._remove(job)
+                job.rows = []
+                self._scheduler.retire(job)
 
     def _fail_everything(self, error: StepwireError) -> None:
         scheduler = self._scheduler

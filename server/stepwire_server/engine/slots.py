@@ -41,13 +41,17 @@ class SlotPool:
 
     def acquire(self, state: State | None = None) -> int:
         """Takes a slot and writes a state, [*] for each name, or the start into it."""
-        slot = heapq.heappop(self._free)
+        slot = self.take()
         for name, value in (state or self._start).items():
             self._rows[name][slot] = value
         return slot
 
+    def take(self) -> int:
+        """Takes a slot and writes nothing: `write` will."""
+        return heapq.heappop(self._free)
+
     def write(self, slots: Slots, states: State) -> None:
-        """Writes states, [N, *] for each name, into slots that were acquired."""
+        """Writes states, [N, *] for each name, into slots that were taken."""
         for name, rows in self._rows.items():
             rows[slots] = states[name]
 

@@ -1,12 +1,11 @@
 """Between the wire messages of sessions and domain values."""
 
-from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
 from numpy.typing import NDArray
 
-from stepwire.v1 import generation_pb2, labeling_pb2, sessions_pb2, streaming_pb2
+from stepwire.v1 import sessions_pb2, streaming_pb2
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.registry.stepping import Inputs, Stepper, Told, Wanted
 from stepwire_server.rpc.status import STATUS_OF
@@ -113,10 +112,10 @@ def _wanted(outputs: streaming_pb2.Outputs) -> Wanted:
 
 def _digest(inputs: streaming_pb2.Inputs) -> bytes:
     """Tells one message from another, whatever stream sends it."""
-    plain = streaming_pb2.Inputs()
-    plain.CopyFrom(inputs)
-    plain.ClearField("epoch")
-    written = plain.SerializeToString(deterministic=True)
+    epoch = inputs.epoch
+    inputs.ClearField("epoch")
+    written = inputs.SerializeToString(deterministic=True)
+    inputs.epoch = epoch
     return blake2b(written, digest_size=_DIGEST_BYTES).digest()
 
 
@@ -155,20 +154,14 @@ def error_message(
 
 
 def _told(told: Told) -> streaming_pb2.StepOutputs:
-    return streaming_pb2.StepOutputs(
-        tokens=[
-            generation_pb2.TokenLogprob(token_id=token, text=text, logprob=logprob)
-            for token, text, logprob in told.tokens
-        ],
-        labels=[labeling_pb2.ScoredLabel(label=name, score=share) for name, share in told.labels],
-        logits=_numbers(told.logits),
-        entropy=told.entropy,
-        values=_numbers(told.values),
-        spread=_numbers(told.spread),
-        surprise=told.surprise,
-        hidden=_numbers(told.hidden),
-    )
-
-
-def _numbers(array: NDArray[Any] | None) -> Sequence[float]:
-    return [] if array is None else array.ravel().tolist()
+    # Written once for every step of every session: what is not there costs nothing.
+    written = streaming_pb2.StepOutputs(entropy=told.entropy, surprise=told.surprise)
+    for token, text, logprob in told.tokens:
+        written.tokens.add(token_id=token, text=text, logprob=logprob)
+    for name, share in told.labels:
+        written.labels.add(label=name, score=share)
+    for field in ("logits", "values", "spread", "hidden"):
+        array: NDArray[Any] | None = getattr(told, field)
+        if array is not None:
+            getattr(written, field).extend(array.ravel().tolist())
+    return written

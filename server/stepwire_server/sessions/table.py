@@ -97,8 +97,9 @@ class SessionTable:
         """Counts anew what a session takes, after it has changed."""
         if session.id not in self._sessions:
             return
-        change = session.size_bytes - self._sizes.get(session.id, 0)
-        self._sizes[session.id] = session.size_bytes
+        size = session.size_bytes
+        change = size - self._sizes.get(session.id, 0)
+        self._sizes[session.id] = size
         self._total_bytes += change
         self._owners[session.owner].size_bytes += change
 

@@ -13,7 +13,6 @@ from support.tiny import TinyCell
 from .fakes import Caller, HandEngine, a_job
 from .test_searching import greedy, search
 
-
 LAYOUT = Layout.like(TinyCell().start)
 
 

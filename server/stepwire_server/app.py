@@ -48,6 +48,7 @@ from stepwire_server.rpc.sessions import SessionServicer
 from stepwire_server.rpc.streaming import StreamingServicer
 from stepwire_server.sessions.desk import Desk
 from stepwire_server.sessions.keys import KeyRing
+from stepwire_server.sessions.resuming import ResumeTokens
 from stepwire_server.sessions.table import SessionTable
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class App:
         ring = KeyRing.read(config.key_file) if config.key_file else KeyRing.fresh()
         if config.key_file is None:
             log.info("no key file: state tokens and sessions die with this process")
+        self._resume_tokens = ResumeTokens(ring, config.sessions.token_s)
         table = SessionTable(ring, config.sessions)
         self.desk = Desk(self.models, table, ring, SessionMetrics(self._metrics), write_taken)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
@@ -148,7 +150,7 @@ class App:
         )
         most = config.max_inputs_per_call
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(
-            GenerationServicer(self.models, most), server
+            GenerationServicer(self.models, most, self._resume_tokens), server
         )
         labeling_pb2_grpc.add_LabelingServiceServicer_to_server(
             LabelingServicer(self.models, most), server

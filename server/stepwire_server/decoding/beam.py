@@ -52,6 +52,18 @@ class Hypothesis(NamedTuple):
     attention: Attention | None  # [L, S], if asked for
 
 
+class Ledger(NamedTuple):
+    """All that a search remembers between two steps; nothing in it is ever changed."""
+
+    length: int
+    live: list[tuple[int, ...]]
+    scores: list[float]
+    logprobs: list[tuple[TokenLogprobs, ...]]
+    attention: Attention | None  # [W, L, S], if it is looked at
+    finished: tuple[Hypothesis, ...]
+    finished_count: int
+
+
 class Standing(NamedTuple):
     """What a search knows after a step: who can still come first."""
 
@@ -66,7 +78,14 @@ class BeamSearch:
     Plain lists: for a handful of hypotheses they are several times faster than arrays.
     """
 
-    def __init__(self, options: Options, end: int | None) -> None:
+    def __init__(self, options: Options, end: int | None, ledger: Ledger | None = None) -> None:
+        """Begins a search, or goes on with one.
+
+        Args:
+            options: of the request.
+            end: the token that ends a sequence, if the model has one.
+            ledger: of a search with the same options.
+        """
         self._options = options
         self._ends = {*options.stop_token_ids, *([] if end is None else [end])}
         self._width = options.beam_width
@@ -80,6 +99,22 @@ class BeamSearch:
         self.live: list[tuple[int, ...]] = [()]  # tokens so far, best first; at most W
         # All rows begin alike: only the first one's candidates count.
         self.scores = [0.0] + [-math.inf] * (self._width - 1)  # [W]
+        if ledger:
+            self.length, self.live, self.scores, self._logprobs, self._attention = ledger[:5]
+            self._finished, self._finished_count = list(ledger.finished), ledger.finished_count
+
+    @property
+    def ledger(self) -> Ledger:
+        """What it takes to go on with this search."""
+        return Ledger(
+            length=self.length,
+            live=self.live,
+            scores=self.scores,
+            logprobs=self._logprobs,
+            attention=self._attention,
+            finished=tuple(self._finished),
+            finished_count=self._finished_count,
+        )
 
     @property
     def is_over(self) -> bool:

@@ -15,7 +15,15 @@ from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
 from stepwire_server.engine.batch import Placed, RunningBatch, Stepped, Turn
 from stepwire_server.engine.given import Given
-from stepwire_server.engine.job import Delivery, FinishReason, Job, Row, SearchUpdate, StepTaken
+from stepwire_server.engine.job import (
+    Delivery,
+    FinishReason,
+    Job,
+    Row,
+    SavedSearch,
+    SearchUpdate,
+    StepTaken,
+)
 from stepwire_server.engine.searching import Searching
 from stepwire_server.metrics import ModelMetrics
 
@@ -86,10 +94,21 @@ class Advance:
     def _update(self, job: Job, now: float) -> SearchUpdate:
         assert job.search is not None
         if not job.search.is_over:
-            return SearchUpdate(job, job.search.standing(), None)
+            return SearchUpdate(job, job.search.standing(), None, self._saved(job))
         best = job.search.hypotheses[0]
         ended = job.ended(reason_of(best.by_end, self._end), job.rows[0].first_token_at, now)
         return SearchUpdate(job, job.search.standing(), ended)
+
+    def _saved(self, job: Job) -> SavedSearch | None:
+        """A search that goes on, if it is time to save it."""
+        assert job.search is not None
+        if not job.save_every or job.search.length % job.save_every:
+            return None
+        # A search does not write its tokens into its rows; rows behind the live ones are idle.
+        live = job.search.live + [job.search.live[0]] * (len(job.rows) - len(job.search.live))
+        rows = zip(self._batch.save(job.rows), live, strict=True)
+        saved = tuple(row._replace(generated=tokens) for row, tokens in rows)
+        return SavedSearch(job.search.ledger, saved)
 
     def _draw(self, drawing: "_Rows", now: float) -> list[Delivery]:
         """Chooses for greedy and sampled rows."""
@@ -122,7 +141,13 @@ class Advance:
                 )
             )
         self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
-        return deliveries
+        return self._with_saved(deliveries) if self._batch.saves else deliveries
+
+    def _with_saved(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Adds the rows themselves where it is time to save them."""
+        due = [each.row for each in deliveries if each.ended is None and each.row.is_due]
+        saved = dict(zip(due, self._batch.save(due), strict=True)) if due else {}
+        return [each._replace(saved=saved.get(each.row)) for each in deliveries]
 
     def _score(self, scored: list[Placed], stepped: Stepped, outcome: Outcome) -> None:
         """Says of the next token of each prompt how likely it was."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, Tokens
 from stepwire_server.decoding.sampling import Sampler
-from stepwire_server.engine.job import Job, Kind, Row
+from stepwire_server.engine.job import Job, Kind, Row, SavedRow
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.slots import SlotPool, Slots, State
 from stepwire_server.engine.sources import Arrays, SourceBoard, View
@@ -99,6 +99,7 @@ class RunningBatch:
         # What the last step gave, while the same rows go on with it: it feeds the next step
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
+        self.saves = False  # whether any row wants to be saved now and then
         self._bringing: dict[int, bytes] = {}  # states that go into slots, all at once
         self._arranged = True
 
@@ -115,10 +116,11 @@ class RunningBatch:
         """Gives rows their slots, with the states that they bring or with fresh ones."""
         self._write_back()
         for row in rows:
-            source, packed = row.job.source, row.job.packed
-            if packed and row.parked is None:
+            source = row.job.source
+            if row.packed:
                 row.slot = self._pool.take()
-                self._bringing[row.slot] = packed
+                self._bringing[row.slot] = row.packed
+                row.packed = b""
             else:
                 row.slot = self._pool.acquire(row.parked or (source.start if source else None))
                 row.parked = None
@@ -159,6 +161,7 @@ class RunningBatch:
         self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
         self._slots = slots_of(self._rows)
         self._wanted = frozenset().union(*(row.job.wanted for row in self._rows))
+        self.saves = any(row.job.save_every for row in self._rows)
         if any(row.options.attends for row in self._rows):
             self._wanted |= {"attention"}
         self._steady = None
@@ -236,6 +239,20 @@ class RunningBatch:
                 row.generated = [*past, token]
             self._sampler.reorder(slots, origins, rows)
 
+    def save(self, rows: Sequence[Row]) -> list[SavedRow]:
+        """Copies rows as they stand behind the choice of a token."""
+        slots = slots_of(rows)
+        if self._following is None:
+            states = self._pool.gather(slots)
+        else:
+            order = np.searchsorted(self._slots, slots)
+            states = {name: value[order] for name, value in self._following.items()}
+        packed = self.layout.pack_rows(states)
+        return [
+            SavedRow(row.sample, tuple(row.generated), state.tobytes())
+            for row, state in zip(rows, packed, strict=True)
+        ]
+
     def _move(self, slots: Slots, origins: Slots) -> None:
         """Copies states from slot to slot."""
         if self._following is None:
@@ -280,6 +297,6 @@ class RunningBatch:
         return list(row.job.rows)
 
 
-def slots_of(rows: list[Row]) -> Slots:
+def slots_of(rows: Sequence[Row]) -> Slots:
     """Where rows live, [M]."""
     return np.fromiter((row.slot for row in rows), np.int64, len(rows))

@@ -76,11 +76,11 @@ class Engine:
             self._scheduler.submit(jobs)
             self._wake.notify()
 
-    def promise(self, count: int, width: int) -> None:
+    def promise(self, widths: Sequence[int]) -> None:
         """Keeps room for jobs that are not ready yet; raises as `submit` does."""
         with self._wake:
             self._check_open()
-            self._scheduler.promise(count, width)
+            self._scheduler.promise(widths)
 
     def keep_promise(self, job: Job) -> None:
         """Queues a job that was promised; raises ShuttingDown."""
@@ -225,6 +225,8 @@ class Engine:
             return
         if not job.started_at:
             job.started_at = now
+            for row in job.rows if job.saved else ():  # it has its first token already
+                row.first_token_at = now
             self._metrics.queue_seconds.observe(now - job.arrived_at)
 
     @property

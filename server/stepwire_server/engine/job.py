@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.decoding.beam import Attention, BeamSearch, Standing
+from stepwire_server.decoding.beam import Attention, BeamSearch, Ledger, Standing
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.given import Given
@@ -34,6 +34,21 @@ class Ended(NamedTuple):
     total_s: float
 
 
+class SavedRow(NamedTuple):
+    """One sequence between two steps."""
+
+    sample: int
+    generated: tuple[int, ...]
+    packed: bytes  # the state before the last of these is read
+
+
+class SavedSearch(NamedTuple):
+    """A beam search between two steps."""
+
+    ledger: Ledger
+    rows: tuple[SavedRow, ...]  # [W]
+
+
 class Delivery(NamedTuple):
     """What one step gave one sequence."""
 
@@ -43,6 +58,7 @@ class Delivery(NamedTuple):
     ended: Ended | None
     logprob: float = 0.0  # after all options; 0 unless the job is scored
     attention: Attention | None = None  # [S], if asked for
+    saved: SavedRow | None = None  # if it is time to save it
 
     @property
     def job(self) -> "Job":
@@ -56,6 +72,7 @@ class SearchUpdate(NamedTuple):
     job: "Job"
     standing: Standing
     ended: Ended | None  # the search is over: its hypotheses are final
+    saved: SavedSearch | None = None  # if it is time to save it
 
 
 class StepTaken(NamedTuple):
@@ -107,6 +124,7 @@ class Row:
     generated: list[int] = field(default_factory=list)
     slot: int = -1  # -1: it has none
     parked: State | None = None  # its state while it has no slot
+    packed: bytes = b""  # the state that it begins with; empty: the model's start
     first_token_at: float = 0.0  # of the engine's clock
     options: Options = field(init=False)  # its job's
     prompt: Sequence[int] = field(init=False)  # its job's
@@ -138,6 +156,12 @@ class Row:
     def ended(self, reason: FinishReason, now: float) -> Ended:
         """Says why and when it ended."""
         return self.job.ended(reason, self.first_token_at, now)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to save it."""
+        every = self.job.save_every
+        return every > 0 and len(self.generated) % every == 0
 
     def take(self, token: int, end: int | None) -> tuple[int | None, FinishReason | None]:
         """Appends a chosen token; returns it unless it is an end, and why the row ends."""
@@ -178,7 +202,9 @@ class Job:
     deadline: float | None = None  # of the engine's clock; only waiting is bounded by it
     kind: Kind = Kind.CHOOSE
     source: Source | None = None  # what a translator looks at
-    packed: bytes = b""  # the state that it begins with; empty: the model's start
+    packed: bytes = b""  # the state that its first row begins with
+    saved: Sequence[SavedRow] = ()  # the rows that it goes on with, its prompt read already
+    save_every: int = 0  # tokens after which its rows are saved; 0: never
     wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role
     features: NDArray[np.float32] | None = None  # [len(prompt), F]: read instead of the prompt
     wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
@@ -186,10 +212,14 @@ class Job:
     arrived_at: float = 0.0
     started_at: float = 0.0
     rows: list[Row] = field(default_factory=list)  # those that have not ended
-    search: BeamSearch | None = None  # begins with the first choice
+    search: BeamSearch | None = None  # begins with the first choice, or with its ledger
+    ledger: Ledger | None = None  # of a search that goes on
 
     def __post_init__(self) -> None:
-        self.rows = [Row(self, sample=0)]
+        self.rows = [
+            Row(self, row.sample, len(self.prompt), list(row.generated), packed=row.packed)
+            for row in self.saved
+        ] or [Row(self, sample=0, packed=self.packed)]
 
     @property
     def width(self) -> int:

@@ -54,10 +54,10 @@ class Scheduler:
         for job in jobs:
             self._append(job)
 
-    def promise(self, count: int, width: int) -> None:
+    def promise(self, widths: Sequence[int]) -> None:
         """Keeps room for jobs that are not ready yet; raises as `submit` does."""
-        self._check_room([width] * count)
-        self._promised += count
+        self._check_room(widths)
+        self._promised += len(widths)
 
     def keep_promise(self, job: Job) -> None:
         """Queues a job that was promised."""

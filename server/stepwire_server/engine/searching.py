@@ -111,7 +111,7 @@ def _grouped(chosen: list[Placed]) -> list[_Group]:
     by_width: dict[int, list[Placed]] = {}
     for row, place in chosen:
         # A search that begins goes on from its first row only: all are alike.
-        if row.job.search or row.sample == 0:
+        if row.job.search or row.job.ledger or row.sample == 0:
             by_width.setdefault(row.options.beam_width, []).append((row, place))
     return [_group(width, heads) for width, heads in by_width.items()]
 
@@ -133,7 +133,7 @@ def _group(width: int, heads: list[Placed]) -> _Group:
 def _begun(job: Job, end: int | None) -> BeamSearch:
     """The search of a job, which begins now if it has not."""
     if job.search is None:
-        job.search = BeamSearch(job.options, end)
+        job.search = BeamSearch(job.options, end, job.ledger)
     return job.search
 
 

@@ -69,11 +69,11 @@ class SlotPool:
             rows[slots] = rows[origins]
 
     def gather(self, slots: Slots) -> State:
-        """Gives the state of `slots`, which ascend, as one contiguous batch, [N, *].
+        """Gives the state of `slots` as one contiguous batch, [N, *].
 
-        It is a view where the slots are the first ones, so write to no part of it.
+        It is a view where the slots are the first ones in order, so write to no part of it.
         """
-        if len(slots) and slots[-1] == len(slots) - 1:
+        if len(slots) and slots[-1] == len(slots) - 1 and (slots[1:] > slots[:-1]).all():
             return {name: rows[: len(slots)] for name, rows in self._rows.items()}
         return {name: rows[slots] for name, rows in self._rows.items()}
 

@@ -3,16 +3,17 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Limits, Options, defaults
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SearchUpdate
+from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SavedSearch, SearchUpdate
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import ModelMetrics
+from stepwire_server.registry.saved import Saved, SavedDrawn
 from stepwire_server.registry.scoring import (
     Score,
     ScoreInput,
@@ -20,7 +21,15 @@ from stepwire_server.registry.scoring import (
     score_all,
     scoring_jobs,
 )
-from stepwire_server.registry.sequences import Answer, Drawn, News, Searched, Writer
+from stepwire_server.registry.sequences import (
+    Answer,
+    Drawn,
+    News,
+    Searched,
+    Writer,
+    resumed_job,
+    until_saved,
+)
 from stepwire_server.registry.stream import DeliveryStream
 from stepwire_server.registry.text import Prompt, Tokenizer
 from stepwire_zoo.manifest import Manifest
@@ -48,6 +57,7 @@ class Piece:
     logprobs: list[TokenLogprobs] = field(default_factory=list)
     answers: Sequence[Answer] = ()
     summary: Summary | None = None
+    saved: Saved | None = None  # the sequence right behind this
 
 
 class GenerationModel(ScoringModel):
@@ -79,15 +89,21 @@ class GenerationModel(ScoringModel):
 
     @asynccontextmanager
     async def generate(
-        self, prompts: Sequence[Prompt], samples: int, options: Options, deadline: float | None
+        self,
+        prompts: Sequence[Prompt | Saved],
+        samples: int,
+        options: Options,
+        deadline: float | None,
+        save_every: int = 0,
     ) -> AsyncIterator[AsyncIterator[list[Piece]]]:
         """Starts a call; leaving the block frees whatever of it still runs.
 
         Args:
-            prompts: at least one.
-            samples: of each prompt.
-            options: for all of them.
+            prompts: at least one, or sequences to go on with.
+            samples: of each prompt that begins.
+            options: for all prompts that begin.
             deadline: of the monotonic clock; it bounds the time in the queue.
+            save_every: tokens of a sequence after which a piece carries it; 0: never.
 
         Yields:
             Rounds of pieces, at most one for each sequence in a round.
@@ -97,6 +113,10 @@ class GenerationModel(ScoringModel):
         """
         options.check_against(self.limits)
         _check_samples(samples, options)
+        resumed = {i: prompt for i, prompt in enumerate(prompts) if isinstance(prompt, Saved)}
+        fresh = [prompt for prompt in prompts if not isinstance(prompt, Saved)]
+        places = [index for index in range(len(prompts)) if index not in resumed]
+        read = await self._read("prompts", fresh, places)
         stream = DeliveryStream(self._engine, self._buffer_tokens)
         jobs = [
             Job(
@@ -107,11 +127,15 @@ class GenerationModel(ScoringModel):
                 index=index,
                 deadline=deadline,
                 kind=Kind.SEARCH if options.searches else Kind.CHOOSE,
+                save_every=save_every,
             )
-            for index, tokens in enumerate(await self._read("prompts", prompts))
+            for index, tokens in zip(places, read, strict=True)
         ]
-        self._engine.submit(jobs)
-        call = _Call(self._tokenizer, self._engine, jobs, self._end)
+        for index, saved in resumed.items():
+            saved.options.check_against(self.limits)
+            jobs.append(resumed_job(saved, saved.tokens, stream, index, deadline, save_every))
+        self._engine.submit(sorted(jobs, key=lambda job: job.index))
+        call = _Call(self._tokenizer, self._engine, jobs, self._end, resumed)
         try:
             yield self._rounds(call, stream)
         finally:
@@ -133,10 +157,13 @@ class GenerationModel(ScoringModel):
         async for scores in score_all(self._engine, jobs, deadline, self._buffer_tokens):
             yield scores
 
-    async def _read(self, collection: str, prompts: Sequence[Prompt]) -> list[list[int]]:
+    async def _read(
+        self, collection: str, prompts: Sequence[Prompt], places: Sequence[int] | None = None
+    ) -> list[list[int]]:
         """Turns prompts into tokens, the model's begin token first."""
-        read = await self._tokenizer.read_all(collection, prompts)
-        return [self._begun(collection, index, tokens) for index, tokens in enumerate(read)]
+        places = range(len(prompts)) if places is None else places
+        read = await self._tokenizer.read_all(collection, prompts, indices=places)
+        return [self._begun(collection, n, tokens) for n, tokens in zip(places, read, strict=True)]
 
     def _begun(self, collection: str, index: int, tokens: list[int]) -> list[int]:
         if self._begin is not None:
@@ -149,8 +176,7 @@ class GenerationModel(ScoringModel):
     async def _rounds(self, call: "_Call", stream: DeliveryStream) -> AsyncIterator[list[Piece]]:
         sent_at = 0.0
         while call.is_open:
-            pieces = call.absorb(*await stream.take())
-            if pieces:
+            for pieces in call.absorb(*await stream.take()):
                 now = time.monotonic()
                 if sent_at:
                     self._metrics.piece_interval_seconds.observe(now - sent_at)
@@ -166,18 +192,28 @@ class _Call:
     """All sequences of a call, by job and sample."""
 
     def __init__(
-        self, tokenizer: Tokenizer, engine: Engine, jobs: list[Job], end: int | None
+        self,
+        tokenizer: Tokenizer,
+        engine: Engine,
+        jobs: list[Job],
+        end: int | None,
+        resumed: Mapping[int, Saved],
     ) -> None:
         self.arrived_at = jobs[0].arrived_at
         self._drawn: dict[tuple[Job, int], Drawn] = {}
         self._searched: dict[Job, Searched] = {}
         for job in jobs:
             writer = Writer(tokenizer, context=job.prompt)
+            saved = resumed.get(job.index)
             if job.kind is Kind.SEARCH:
-                self._searched[job] = Searched(writer, job, end)
-                continue
-            for sample in range(job.samples):
-                self._drawn[job, sample] = Drawn(engine, writer, job)
+                sent = saved.sent if saved else ""
+                self._searched[job] = Searched(writer, job, end, sent)
+            elif saved:
+                for drawn in saved.drawn:
+                    self._drawn[job, drawn.row.sample] = Drawn(engine, writer, job, drawn)
+            else:
+                for sample in range(job.samples):
+                    self._drawn[job, sample] = Drawn(engine, writer, job)
 
     @property
     def is_open(self) -> bool:
@@ -186,24 +222,31 @@ class _Call:
 
     def absorb(
         self, deliveries: Sequence[Delivery], updates: Sequence[SearchUpdate]
-    ) -> list[Piece]:
-        """Turns what the engine gave into at most one piece for each sequence."""
+    ) -> list[list[Piece]]:
+        """Turns what the engine gave into rounds of pieces, at most one a sequence in each.
+
+        Where a sequence is saved its piece ends, and what is behind that waits for the next
+        round.
+        """
         by_sequence: dict[tuple[Job, int], list[Delivery]] = {}
         for delivery in deliveries:
             by_sequence.setdefault((delivery.job, delivery.row.sample), []).append(delivery)
-        # After a stop text the engine may have run on for a step or two.
-        pieces = [
-            self._drawn_piece(job, sample, part)
-            for (job, sample), part in by_sequence.items()
-            if (job, sample) in self._drawn
-        ]
-        pieces += [self._searched_piece(u) for u in updates if u.job in self._searched]
-        return [p for p in pieces if p.tokens or p.text or p.tail or p.summary]
+        rounds: list[list[Piece]] = [[], []]
+        for (job, sample), part in by_sequence.items():
+            for pieces, some in zip(rounds, until_saved(part), strict=True):
+                # After a stop text the engine may have run on for a step or two.
+                if some and (job, sample) in self._drawn:
+                    pieces.append(self._drawn_piece(job, sample, some))
+        rounds[0] += [self._searched_piece(u) for u in updates if u.job in self._searched]
+        told = [[p for p in round if _tells(p)] for round in rounds]
+        return [round for round in told if round]
 
     def _drawn_piece(self, job: Job, sample: int, part: list[Delivery]) -> Piece:
         drawn = self._drawn[job, sample]
         news = drawn.absorb(part)
         piece = _piece(job, sample, news)
+        if isinstance(news.saved, SavedDrawn):
+            piece.saved = Saved(tokens=tuple(job.prompt), options=job.options, drawn=(news.saved,))
         if news.ended:
             del self._drawn[job, sample]
             piece.summary = _summary(job, news.ended, drawn.generated)
@@ -211,8 +254,16 @@ class _Call:
 
     def _searched_piece(self, update: SearchUpdate) -> Piece:
         job = update.job
-        news = self._searched[job].absorb(update)
+        searched = self._searched[job]
+        news = searched.absorb(update)
         piece = _piece(job, 0, news)
+        if isinstance(news.saved, SavedSearch):
+            piece.saved = Saved(
+                tokens=tuple(job.prompt),
+                options=job.options,
+                search=news.saved,
+                sent=searched.sent,
+            )
         if news.ended:
             piece.answers = self._searched.pop(job).answers()
             piece.summary = _summary(job, news.ended, len(piece.answers[0].tokens))
@@ -228,6 +279,10 @@ def _piece(job: Job, sample: int, news: News) -> Piece:
         tokens=news.tokens,
         logprobs=news.logprobs,
     )
+
+
+def _tells(piece: Piece) -> bool:
+    return bool(piece.tokens or piece.text or piece.tail or piece.summary or piece.saved)
 
 
 def _summary(job: Job, ended: Ended, generated: int) -> Summary:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.batcher import Batcher, Result
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
+from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox, Post
 from stepwire_server.engine.sources import Source
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
@@ -19,7 +22,8 @@ from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.numerics import fingerprint
-from stepwire_server.registry.opening import Opened, Opener
+from stepwire_server.registry.opening import Opener
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
 from stepwire_server.registry.stepping import Stepper
@@ -51,6 +55,7 @@ class LoadedModel:
     provider: str
     load_seconds: float
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
+    origin: Origin | None = None  # of its states, if it has some
     stepper: Stepper | None = None  # of a model that can be stepped
     stop: Callable[[], None]  # ends its threads; work that is left fails
 
@@ -90,7 +95,9 @@ class Loader:
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
         loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
-        loaded.stepper = _stepper(bundle, opened, engine)
+        size = spec.tokenizer.vocabulary_size
+        loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
+        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
         return loaded
 
     def _start_translation(self, bundle: Bundle, opener: Opener) -> LoadedModel:
@@ -114,7 +121,14 @@ class Loader:
             metrics=metrics,
         )
         model = TranslationModel(parts, spec, limits, self.batching.buffer_tokens)
-        return _start(bundle, model, opened.provider, [engine, batcher], limits.max_beam_width)
+        loaded = _start(bundle, model, opened.provider, [engine, batcher], limits.max_beam_width)
+        bucket = spec.graphs["encode"].buckets[0]
+        vocabulary = (spec.source_tokenizer or spec.tokenizer).vocabulary_size
+        tokens = np.arange(bucket)[None] % vocabulary
+        sources = graphs.encode.run(tokens, np.array([bucket]))
+        size = spec.tokenizer.vocabulary_size
+        loaded.origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        return loaded
 
     def _engine(
         self, spec: Manifest, graph: StepGraph, metrics: ModelMetrics, buckets: tuple[int, ...]
@@ -144,8 +158,8 @@ class Loader:
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, step, metrics, buckets=(0,))
         loaded = _start(bundle, ForecastingModel(spec=spec), provider, [engine])
-        numerics = fingerprint(step, 0, provider, bundle.digest)
-        loaded.stepper = Stepper(engine, spec, None, digest=bundle.digest, numerics=numerics)
+        loaded.origin = _origin(bundle, step, 0, provider)
+        loaded.stepper = Stepper(engine, spec, None, loaded.origin)
         return loaded
 
     def _start_along(self, bundle: Bundle, opener: Opener) -> LoadedModel:
@@ -155,7 +169,9 @@ class Loader:
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
         loaded = _start(bundle, model, opened.provider, [engine])
-        loaded.stepper = _stepper(bundle, opened, engine)
+        size = spec.tokenizer.vocabulary_size
+        loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
+        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
         return loaded
 
     def _start_classification(self, bundle: Bundle, opener: Opener) -> LoadedModel:
@@ -176,10 +192,22 @@ class Loader:
         return _start(bundle, model, opened.provider, workers)
 
 
-def _stepper(bundle: Bundle, opened: Opened[StepGraph], engine: Engine) -> Stepper:
-    size = opened.spec.tokenizer.vocabulary_size
-    numerics = fingerprint(opened.graph, size, opened.provider, bundle.digest)
-    return Stepper(engine, opened.spec, opened.tokenizer, digest=bundle.digest, numerics=numerics)
+def _origin(
+    bundle: Bundle,
+    graph: StepGraph,
+    vocabulary: int,
+    provider: str,
+    sources: Sequence[Source] = (),
+) -> Origin:
+    """Where states come from that a model keeps between steps."""
+    spec = bundle.manifest
+    return Origin(
+        model=spec.name,
+        version=spec.version,
+        digest=bundle.digest,
+        numerics=fingerprint(graph, vocabulary, provider, bundle.digest, sources),
+        layout=Layout.like(graph.start),
+    )
 
 
 def _start(

@@ -46,7 +46,7 @@ def prove_step(
     told[graph.says] = wanted
     for rows in _sizes(most_rows):
         of_row = np.arange(rows) % len(inputs)
-        states, view = _beginning(
+        states, view = beginning(
             graph, [sources[row] for row in of_row.tolist()] if sources else [], rows
         )
         for step in range(inputs.shape[1]):
@@ -58,7 +58,7 @@ def prove_step(
                 check(where, stepped.extras[role], each[of_row, step], golden)
 
 
-def _beginning(graph: StepGraph, sources: Sequence[Source], rows: int) -> tuple[State, View | None]:
+def beginning(graph: StepGraph, sources: Sequence[Source], rows: int) -> tuple[State, View | None]:
     """The states that rows begin with, and what they look at."""
     if not sources:
         return {name: np.repeat(start[None], rows, 0) for name, start in graph.start.items()}, None

@@ -16,6 +16,7 @@ from stepwire_server.errors import (
 )
 from stepwire_server.metrics import Metrics
 from stepwire_server.registry.loader import LoadedModel, Loader
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.stepping import Stepper
 from stepwire_zoo.bundle import Bundle, open_bundle
 from stepwire_zoo.errors import BundleError, GoldenMismatch
@@ -112,6 +113,14 @@ class ModelRegistry:
             task = loaded.bundle.manifest.task
             raise InvalidRequest.of("model", "be one that can be stepped", f"{name}, for {task}")
         return loaded.stepper
+
+    def origin(self, name: str, version: str) -> Origin:
+        """Where the states of a model come from; raises as `get`."""
+        loaded = self._loaded(name, version)
+        if loaded.origin is None:
+            task = loaded.bundle.manifest.task
+            raise InvalidRequest.of("model", "be one that keeps a state", f"{name}, for {task}")
+        return loaded.origin
 
     def _loaded(self, name: str, version: str) -> LoadedModel:
         entry = self.entry(name, version)

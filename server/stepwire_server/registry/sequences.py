@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,18 @@ from stepwire_server.decoding.beam import Attention, Hypothesis
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.engine.advance import reason_of
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Ended, FinishReason, Job, SearchUpdate
+from stepwire_server.engine.job import (
+    Delivery,
+    Ended,
+    FinishReason,
+    Job,
+    Kind,
+    SavedRow,
+    SavedSearch,
+    SearchUpdate,
+    Sink,
+)
+from stepwire_server.registry.saved import Saved, SavedDrawn
 from stepwire_server.registry.text import CONTEXT, TextStream, Tokenizer
 
 
@@ -37,12 +49,23 @@ class News:
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprobs] = field(default_factory=list)
     ended: Ended | None = None
+    saved: SavedDrawn | SavedSearch | None = None  # the sequence right behind this
 
 
 class Drawn:
     """A sequence whose tokens are drawn, or greedy."""
 
-    def __init__(self, engine: Engine, writer: "Writer", job: Job) -> None:
+    def __init__(
+        self, engine: Engine, writer: "Writer", job: Job, saved: SavedDrawn | None = None
+    ) -> None:
+        """Begins a sequence, or goes on with one.
+
+        Args:
+            engine: that chooses its tokens.
+            writer: of its text.
+            job: that it belongs to.
+            saved: where it goes on.
+        """
         self._engine = engine
         self._writer = writer
         self._job = job
@@ -54,6 +77,33 @@ class Drawn:
         self._logprob = 0.0
         self._steps = 0  # tokens chosen, an end included
         self._attention: list[Attention] = []
+        if saved:
+            self._restore(saved)
+
+    def _restore(self, saved: SavedDrawn) -> None:
+        self._text.restore(saved.text)
+        self._opening = ""
+        self._written, self._tokens = saved.written, list(saved.row.generated)
+        self._logprob, self._steps = saved.logprob, saved.steps
+        self._logprobs = list(saved.logprobs)
+        self._attention = [] if saved.attention is None else list(saved.attention)
+
+    def save_ended(self, sample: int, ended: Ended) -> SavedDrawn:
+        """What there is of it, now that it has ended."""
+        return self.save(SavedRow(sample, tuple(self._tokens), b""), ended)
+
+    def save(self, row: SavedRow, ended: Ended | None = None) -> SavedDrawn:
+        """All that it takes to go on; `row` is the sequence as the engine has it."""
+        return SavedDrawn(
+            row=row,
+            text=self._text.save(),
+            written=self._written if self._job.scored else "",
+            logprob=self._logprob,
+            steps=self._steps,
+            logprobs=tuple(self._logprobs),
+            attention=np.stack(self._attention) if self._attention else None,
+            ended=ended,
+        )
 
     @property
     def generated(self) -> int:
@@ -81,6 +131,8 @@ class Drawn:
                 if self._text.stopped:
                     news.ended = news.ended._replace(reason=FinishReason.STOP)
         self._written += news.text
+        if deliveries[-1].saved and not news.ended:
+            news.saved = self.save(deliveries[-1].saved)
         return news
 
     def answer(self, ended: Ended) -> Answer:
@@ -117,11 +169,19 @@ class Drawn:
 class Searched:
     """A sequence that a beam search looks for."""
 
-    def __init__(self, writer: "Writer", job: Job, end: int | None) -> None:
+    def __init__(self, writer: "Writer", job: Job, end: int | None, sent: str = "") -> None:
+        """Begins a sequence, or goes on with one.
+
+        Args:
+            writer: of its text.
+            job: that it belongs to.
+            end: the token that ends a sequence, if the model has one.
+            sent: what was sent of its text.
+        """
         self._writer = writer
         self._job = job
         self._end = end
-        self._sent = ""
+        self._sent = sent
 
     def absorb(self, update: SearchUpdate) -> News:
         """Takes how the search stands, and says what nobody can change any more."""
@@ -133,9 +193,16 @@ class Searched:
         finished = standing.finished
         texts = [*live, *([self._write(finished)] if finished else [])]
         stable = common_prefix(texts)
-        new, self._sent = stable[len(self._sent) :], stable
+        # More may be sent already: a search that goes on may stand a little further back.
+        new = stable[len(self._sent) :]
+        self._sent += new
         best = texts[-1] if standing.leads or not live else live[0]
-        return News(text=new, tail=best[len(stable) :])
+        return News(text=new, tail=best[len(self._sent) :], saved=update.saved)
+
+    @property
+    def sent(self) -> str:
+        """What nobody can change any more, as far as it was sent."""
+        return self._sent
 
     def answers(self) -> list[Answer]:
         """The best hypotheses of a search that is over, best first."""
@@ -155,6 +222,49 @@ class Searched:
 
     def _write(self, hypothesis: Hypothesis) -> str:
         return self._writer.write(hypothesis.tokens, hypothesis.attention)
+
+
+def resumed_job(
+    saved: Saved,
+    prompt: Sequence[int],
+    sink: Sink,
+    index: int,
+    deadline: float | None,
+    save_every: int,
+    **fields: Any,
+) -> Job:
+    """The job that goes on with a saved sequence.
+
+    Args:
+        saved: what goes on.
+        prompt: what was read before the first token was chosen.
+        sink: of the call.
+        index: of the sequence in its request.
+        deadline: of the monotonic clock.
+        save_every: tokens after which it is saved again.
+        fields: of the job.
+    """
+    rows = saved.rows
+    return Job(
+        prompt,
+        saved.options,
+        sink,
+        samples=len(rows),
+        index=index,
+        deadline=deadline,
+        kind=Kind.SEARCH if saved.search else Kind.CHOOSE,
+        saved=rows,
+        save_every=save_every,
+        ledger=saved.search.ledger if saved.search else None,
+        **fields,
+    )
+
+
+def until_saved(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Delivery]]:
+    """Cuts what one sequence got behind the last place where it was saved."""
+    saved = [place for place, delivery in enumerate(deliveries) if delivery.saved]
+    end = saved[-1] + 1 if saved else len(deliveries)
+    return deliveries[:end], deliveries[end:]
 
 
 def common_prefix(texts: Sequence[str]) -> str:

@@ -15,9 +15,9 @@ from stepwire_server.decoding.options import Options
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
-from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.sources import Arrays
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.text import Tokenizer
 from stepwire_zoo.manifest import Manifest
 
@@ -75,9 +75,7 @@ class Stepper:
         engine: Engine,
         spec: Manifest,
         tokenizer: Tokenizer | None,
-        *,
-        digest: str,
-        numerics: str,
+        origin: Origin,
     ) -> None:
         """Makes a stepper.
 
@@ -85,8 +83,7 @@ class Stepper:
             engine: of the model.
             spec: what the model is.
             tokenizer: of a model that reads tokens.
-            digest: of the bundle.
-            numerics: fingerprint of what computes its numbers.
+            origin: of the model's states.
         """
         graph = spec.graphs["step"]
         self._engine = engine
@@ -96,9 +93,7 @@ class Stepper:
         read = {tensor.role: tensor for tensor in graph.inputs}
         self._features = read["features"].shape[0] if "features" in read else 0
         self._texts: dict[int, str] = {}
-        self.digest = digest
-        self.numerics = numerics
-        self.layout = Layout.of(graph.states)
+        self.origin = origin
 
     @property
     def name(self) -> str:
@@ -113,7 +108,7 @@ class Stepper:
     @property
     def start(self) -> bytes:
         """The packed state before any step: all zeros."""
-        return bytes(self.layout.size_bytes)
+        return bytes(self.origin.layout.size_bytes)
 
     @property
     def most_inputs(self) -> int:

@@ -19,6 +19,14 @@ class StopMatcher:
         self._held = ""
         self.stopped = False  # a stop appeared; nothing comes after it
 
+    def save(self) -> tuple[list[int], str]:
+        """What it takes to go on, while nothing has stopped."""
+        return list(self._matched), self._held
+
+    def restore(self, saved: tuple[list[int], str]) -> None:
+        """Goes on where another with the same stops was saved."""
+        self._matched, self._held = list(saved[0]), saved[1]
+
     def push(self, text: str) -> str:
         """Takes text; returns what can no longer be part of a stop."""
         if not self._stops:

@@ -42,6 +42,9 @@ class DeliveryStream:
 
     def update(self, update: SearchUpdate) -> None:
         """Learns how a search stands; who reads slowly misses what came between."""
+        before = self._updates.get(update.job)
+        if before and before.saved and not (update.saved or update.ended):
+            update = update._replace(saved=before.saved)
         self._updates[update.job] = update
         self._arrived.set()
 

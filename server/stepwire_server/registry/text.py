@@ -8,6 +8,7 @@ import asyncio
 import json
 import unicodedata
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tokenizers
 
@@ -112,7 +113,7 @@ class Tokenizer:
         Raises:
             InvalidRequest: as `encode_all` and `check` say.
         """
-        places = list(indices or range(len(prompts)))
+        places = list(range(len(prompts)) if indices is None else indices)
         texts = {i: prompt for i, prompt in enumerate(prompts) if isinstance(prompt, str)}
         fields = [f"{collection}[{places[index]}].{names[0]}" for index in texts]
         encoded = await self.encode_all(fields, list(texts.values()))
@@ -174,6 +175,16 @@ class Tokenizer:
         )
 
 
+class SavedText(NamedTuple):
+    """A text between two tokens: what was not sent, and what may change how it goes on."""
+
+    tokens: list[int]
+    read: int  # of these have become text
+    open: str  # text that a later token may still compose with
+    matched: list[int]  # characters of each stop
+    held: str  # what may be the beginning of a stop
+
+
 class TextStream:
     """Turns the tokens of one sequence into text as they come."""
 
@@ -186,6 +197,17 @@ class TextStream:
         self._begin = 0  # tokens before this one no longer matter
         self._read = len(self._tokens)  # tokens before this one have become text
         self._open = ""  # text that a later token may still compose with
+
+    def save(self) -> SavedText:
+        """What it takes to go on, while nothing has stopped."""
+        window = self._tokens[self._begin :]
+        return SavedText(window, self._read - self._begin, self._open, *self._matcher.save())
+
+    def restore(self, saved: SavedText) -> None:
+        """Goes on where another with the same stops was saved."""
+        self._tokens, self._begin, self._read = list(saved.tokens), 0, saved.read
+        self._open = saved.open
+        self._matcher.restore((saved.matched, saved.held))
 
     @property
     def stopped(self) -> bool:

@@ -2,17 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from stepwire_server.decoding.options import Limits, Options, defaults
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SearchUpdate
+from stepwire_server.engine.job import (
+    Delivery,
+    Ended,
+    Job,
+    Kind,
+    SavedSearch,
+    SearchUpdate,
+)
 from stepwire_server.engine.sources import Source
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.metrics import ModelMetrics
 from stepwire_server.registry.reading import Reading, SourceReader
+from stepwire_server.registry.saved import Saved, SavedDrawn
 from stepwire_server.registry.scoring import (
     Score,
     ScoreInput,
@@ -20,7 +29,14 @@ from stepwire_server.registry.scoring import (
     score_all,
     scoring_jobs,
 )
-from stepwire_server.registry.sequences import Answer, Drawn, Searched, Writer
+from stepwire_server.registry.sequences import (
+    Answer,
+    Drawn,
+    Searched,
+    Writer,
+    resumed_job,
+    until_saved,
+)
 from stepwire_server.registry.stream import DeliveryStream
 from stepwire_server.registry.text import Prompt, Tokenizer
 from stepwire_zoo.manifest import Manifest
@@ -55,6 +71,7 @@ class Translation:
     tail: str = ""
     answers: Sequence[Answer] = ()
     summary: TranslationSummary | None = None
+    saved: Saved | None = None  # the translation right behind this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +116,19 @@ class TranslationModel(ScoringModel):
 
     @asynccontextmanager
     async def translate(
-        self, inputs: Sequence[SourceInput], options: Options, deadline: float | None
+        self,
+        inputs: Sequence[SourceInput | Saved],
+        options: Options,
+        deadline: float | None,
+        save_every: int = 0,
     ) -> AsyncIterator[AsyncIterator[list[Translation]]]:
         """Starts a call; leaving the block frees whatever of it still runs.
 
         Args:
-            inputs: at least one.
-            options: for all of them.
+            inputs: at least one, or translations to go on with.
+            options: for all that begin.
             deadline: of the monotonic clock; it bounds the time in the queues.
+            save_every: tokens of a translation after which it is told whole; 0: never.
 
         Yields:
             Rounds of what is new, at most one for each source in a round.
@@ -116,28 +138,39 @@ class TranslationModel(ScoringModel):
         """
         options.check_against(self.limits)
         arrived_at = time.monotonic()
-        sources = await self._read_sources(
-            "sources", [entry.source for entry in inputs], ("text", "tokens")
-        )
-        prefixes = await self._read_prefixes([entry.prefix for entry in inputs])
+        plans = await self._plans(inputs, options)
         stream = DeliveryStream(self._engine, self._buffer_tokens)
         call = _Call(self._engine, stream, arrived_at)
-        readings = self._reader.read(sources, deadline)
+        readings = self._reader.read([plan.tokens for plan in plans], deadline)
         try:
-            self._engine.promise(len(inputs), _width(options))
-            for index, reading in enumerate(readings):
-                task = self._task(index, sources[index], prefixes[index], options, reading)
-                call.add(task, reading, deadline)
+            self._engine.promise([_width(plan) for plan in plans])
+            for index, (plan, reading) in enumerate(zip(plans, readings, strict=True)):
+                call.add(self._task(index, plan, reading, save_every), reading, deadline)
             yield self._rounds(call, stream)
         finally:
             for reading in readings:
                 reading.leave()
             call.leave()
 
-    def _task(
-        self, index: int, source: list[int], prefix: list[int], options: Options, reading: Reading
-    ) -> "_Task":
+    async def _plans(self, inputs: Sequence[SourceInput | Saved], options: Options) -> list[Saved]:
+        """What is to be done of each source: a translation that begins has nothing yet."""
+        fresh = {n: entry for n, entry in enumerate(inputs) if isinstance(entry, SourceInput)}
+        sources = await self._read_sources(
+            "sources", [entry.source for entry in fresh.values()], ("text", "tokens"), list(fresh)
+        )
+        prefixes = await self._read_prefixes({n: entry.prefix for n, entry in fresh.items()})
+        begun = {
+            n: Saved(tokens=tuple(source), prefix=tuple(prefixes[n]), options=options)
+            for n, source in zip(fresh, sources, strict=True)
+        }
+        for entry in inputs:
+            if isinstance(entry, Saved):
+                entry.options.check_against(self.limits)
+        return [entry if isinstance(entry, Saved) else begun[n] for n, entry in enumerate(inputs)]
+
+    def _task(self, index: int, plan: Saved, reading: Reading, save_every: int) -> "_Task":
         """What one source needs until it is done."""
+        source, prefix, options = list(plan.tokens), list(plan.prefix), plan.options
         wish = prefix if options.prefix_bias_beta else []
         forced = [] if wish else prefix
         words: list[str] = []
@@ -151,11 +184,11 @@ class TranslationModel(ScoringModel):
         )
         return _Task(
             index=index,
-            source=source,
+            plan=plan,
+            save_every=save_every,
             words=tuple(words) if options.return_attention else (),
             prompt=[*self._begun(), *forced],
             wish=wish,
-            options=options,
             writer=writer,
             end=self._spec.tokenizer.end,
             was_kept=reading.was_kept,
@@ -166,8 +199,7 @@ class TranslationModel(ScoringModel):
     ) -> AsyncIterator[list[Translation]]:
         sent_at = 0.0
         while call.is_open:
-            news = call.absorb(*await stream.take())
-            if news:
+            for news in call.absorb(*await stream.take()):
                 now = time.monotonic()
                 if sent_at:
                     self._metrics.piece_interval_seconds.observe(now - sent_at)
@@ -208,24 +240,29 @@ class TranslationModel(ScoringModel):
         return [] if self._begin is None else [self._begin]
 
     async def _read_sources(
-        self, collection: str, sources: Sequence[Prompt], names: tuple[str, str]
+        self,
+        collection: str,
+        sources: Sequence[Prompt],
+        names: tuple[str, str],
+        places: Sequence[int] | None = None,
     ) -> list[list[int]]:
-        all_tokens = await self._source_tokenizer.read_all(collection, sources, names)
-        for index, tokens in enumerate(all_tokens):
+        places = range(len(sources)) if places is None else places
+        all_tokens = await self._source_tokenizer.read_all(collection, sources, names, places)
+        for place, source, tokens in zip(places, sources, all_tokens, strict=True):
             if not tokens:
-                name = names[0] if isinstance(sources[index], str) else names[1]
-                field = f"{collection}[{index}].{name}"
+                name = names[0] if isinstance(source, str) else names[1]
+                field = f"{collection}[{place}].{name}"
                 raise InvalidRequest.of(field, "hold at least one token", "none")
         return all_tokens
 
-    async def _read_prefixes(self, prefixes: Sequence[Prompt | None]) -> list[list[int]]:
-        given = {i: prefix for i, prefix in enumerate(prefixes) if prefix}
+    async def _read_prefixes(self, prefixes: Mapping[int, Prompt | None]) -> dict[int, list[int]]:
+        given = {i: prefix for i, prefix in prefixes.items() if prefix}
         names = ("prefix_text", "prefix_tokens")
         read = await self._tokenizer.read_all("sources", list(given.values()), names, list(given))
         found = dict(zip(given, read, strict=True))
         for index, tokens in found.items():
             self._check_prefix(index, tokens)
-        return [found.get(index, []) for index in range(len(prefixes))]
+        return {index: found.get(index, []) for index in prefixes}
 
     def _check_prefix(self, index: int, tokens: list[int]) -> None:
         field = f"sources[{index}].target_prefix"
@@ -236,8 +273,11 @@ class TranslationModel(ScoringModel):
             raise InvalidRequest.of(field, allowed, len(tokens))
 
 
-def _width(options: Options) -> int:
+def _width(plan: Saved) -> int:
     """Rows that one source needs."""
+    options = plan.options
+    if plan.rows:
+        return len(plan.rows)
     return options.beam_width if options.searches else options.num_hypotheses
 
 
@@ -246,11 +286,11 @@ class _Task:
     """One source of a call, until its answers are complete."""
 
     index: int
-    source: list[int]
+    plan: Saved  # what to do, or where to go on
+    save_every: int
     words: tuple[str, ...]
     prompt: list[int]
     wish: list[int]
-    options: Options
     writer: Writer
     end: int | None
     was_kept: bool
@@ -258,54 +298,105 @@ class _Task:
     searched: Searched | None = None
     drawn: dict[int, Drawn] = field(default_factory=dict)  # by sample
     ended: dict[int, Ended] = field(default_factory=dict)  # by sample
+    saved: dict[int, SavedDrawn] = field(default_factory=dict)  # by sample, the latest
+    over: dict[int, SavedDrawn] = field(default_factory=dict)  # by sample, those that ended
+    told: int = 0  # tokens when it was last told whole
+
+    @property
+    def options(self) -> Options:
+        """How its tokens are chosen."""
+        return self.plan.options
 
     def begin(self, engine: Engine, source: Source, sink: DeliveryStream) -> Job:
         """Makes its job, now that its source is encoded."""
-        searches = self.options.searches
-        job = self.job = Job(
-            self.prompt,
-            self.options,
-            sink,
-            samples=_width(self.options),
-            index=self.index,
-            kind=Kind.SEARCH if searches else Kind.CHOOSE,
-            source=source,
-            wish=self.wish,
-            scored=True,
-        )
-        if searches:
-            self.searched = Searched(self.writer, job, self.end)
+        job = self.job = self._job(source, sink)
+        if self.options.searches:
+            self.searched = Searched(self.writer, job, self.end, self.plan.sent)
+        elif self.plan.drawn:
+            self.saved = {drawn.row.sample: drawn for drawn in self.plan.drawn}
+            self.drawn = {n: Drawn(engine, self.writer, job, d) for n, d in self.saved.items()}
+            self.over = {n: drawn for n, drawn in self.saved.items() if drawn.ended}
+            self.ended = {n: drawn.ended for n, drawn in self.over.items() if drawn.ended}
         else:
             self.drawn = {n: Drawn(engine, self.writer, job) for n in range(job.samples)}
         return job
+
+    def _job(self, source: Source, sink: DeliveryStream) -> Job:
+        fields: dict[str, Any] = {"source": source, "wish": self.wish, "scored": True}
+        if self.plan.rows:
+            return resumed_job(
+                self.plan, self.prompt, sink, self.index, None, self.save_every, **fields
+            )
+        return Job(
+            self.prompt,
+            self.options,
+            sink,
+            samples=_width(self.plan),
+            index=self.index,
+            kind=Kind.SEARCH if self.options.searches else Kind.CHOOSE,
+            save_every=self.save_every,
+            **fields,
+        )
 
     def update(self, update: SearchUpdate) -> Translation:
         """Takes how its search stands."""
         assert self.searched
         news = self.searched.absorb(update)
         result = Translation(index=self.index, text=news.text, tail=news.tail)
+        if isinstance(news.saved, SavedSearch):
+            result.saved = replace(self.plan, search=news.saved, sent=self.searched.sent)
         if news.ended:
             self._close(result, self.searched.answers(), news.ended)
         return result
 
-    def absorb(self, deliveries: Sequence[Delivery]) -> Translation:
-        """Takes tokens of its samples; the text of a single one can be told as it comes."""
+    def absorb(self, deliveries: Sequence[Delivery]) -> list[Translation]:
+        """Takes tokens of its samples; the text of a single one can be told as it comes.
+
+        Where it can be told whole its news end, and what is behind that comes by itself.
+        """
         by_sample: dict[int, list[Delivery]] = {}
         for delivery in deliveries:
             by_sample.setdefault(delivery.row.sample, []).append(delivery)
+        cut = {sample: until_saved(part) for sample, part in by_sample.items()}
+        parts = [{n: both[i] for n, both in cut.items() if both[i]} for i in (0, 1)]
+        return [self._absorb(part) for part in parts if part]
+
+    def _absorb(self, by_sample: Mapping[int, list[Delivery]]) -> Translation:
         result = Translation(index=self.index)
         for sample, part in by_sample.items():
             if sample in self.ended:
                 continue  # the engine may have run on behind a stop text
             news = self.drawn[sample].absorb(part)
+            if isinstance(news.saved, SavedDrawn):
+                self.saved[sample] = news.saved
             # Which of several will be best, and what replaces a word, is known at the end.
             if len(self.drawn) == 1 and not self.options.replace_unknowns:
                 result.text += news.text
             if news.ended:
                 self.ended[sample] = news.ended
+                self.over[sample] = self.drawn[sample].save_ended(sample, news.ended)
         if len(self.ended) == len(self.drawn):
             self._close_drawn(result)
+        else:
+            result.saved = self._whole()
         return result
+
+    def _whole(self) -> Saved | None:
+        """All samples as they stood after the same token, unless that was told before."""
+        lengths = {n: len(saved.row.generated) for n, saved in self.saved.items()}
+        latest = max(lengths.values(), default=0)
+        if latest <= self.told:
+            return None
+        drawn = []
+        for sample in self.drawn:
+            if lengths.get(sample) == latest:
+                drawn.append(self.saved[sample])
+            elif sample in self.over:
+                drawn.append(self.over[sample])
+            else:
+                return None  # its tokens are on their way
+        self.told = latest
+        return replace(self.plan, drawn=tuple(drawn))
 
     def _close_drawn(self, result: Translation) -> None:
         answers = [drawn.answer(self.ended[sample]) for sample, drawn in self.drawn.items()]
@@ -319,7 +410,7 @@ class _Task:
     def _close(self, result: Translation, answers: list[Answer], ended: Ended) -> None:
         result.answers = answers
         result.summary = TranslationSummary(
-            source_tokens=len(self.source),
+            source_tokens=len(self.plan.tokens),
             source_words=self.words,
             generated_tokens=len(answers[0].tokens),
             seed=self.options.seed,
@@ -364,18 +455,24 @@ class _Call:
 
     def absorb(
         self, deliveries: Sequence[Delivery], updates: Sequence[SearchUpdate]
-    ) -> list[Translation]:
-        """Turns what the engine gave into at most one piece of news for each source."""
+    ) -> list[list[Translation]]:
+        """Turns what the engine gave into rounds of news, at most one a source in each."""
         by_job: dict[Job, list[Delivery]] = {}
         for delivery in deliveries:
             by_job.setdefault(delivery.job, []).append(delivery)
-        news = [self._open[job].absorb(part) for job, part in by_job.items() if job in self._open]
-        news += [self._open[u.job].update(u) for u in updates if u.job in self._open]
-        done = {translation.index for translation in news if translation.summary}
+        rounds: list[list[Translation]] = [[], []]
+        for job, part in by_job.items():
+            if job in self._open:
+                for news, one in zip(rounds, self._open[job].absorb(part), strict=False):
+                    news.append(one)
+        rounds[0] += [self._open[u.job].update(u) for u in updates if u.job in self._open]
+        done = {one.index for news in rounds for one in news if one.summary}
         for job in [job for job, task in self._open.items() if task.index in done]:
-            self._late(news, job)
+            for news in rounds:
+                self._late(news, job)
             del self._open[job]
-        return [one for one in news if one.text or one.tail or one.summary]
+        told = [[o for o in news if o.text or o.tail or o.summary or o.saved] for news in rounds]
+        return [news for news in told if news]
 
     def leave(self) -> None:
         """Frees whatever still runs or waits."""

@@ -1,7 +1,7 @@
 """Between wire messages and domain values; the only module that knows both."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
@@ -12,6 +12,7 @@ from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.classification import Classification, ClassificationModel
 from stepwire_server.registry.generation import GenerationModel, Piece, Summary, fresh_seed
 from stepwire_server.registry.registry import Entry, ModelState
+from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import Score, ScoreInput, ScoringModel
 from stepwire_server.registry.sequences import Answer
 from stepwire_server.registry.text import Prompt
@@ -52,6 +53,9 @@ _SCALARS = (
     *("beam_width", "num_hypotheses", "length_penalty", "coverage_penalty"),
     *("patience", "prefix_bias_beta"),
 )
+Opened = Callable[[bytes], Saved]  # opens a resume token
+Sealed = Callable[[Saved | None], bytes]  # makes one, if there is something to go on with
+
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 
 
@@ -61,10 +65,12 @@ def deadline(context: Any) -> float | None:
     return None if remaining_s is None else time.monotonic() + remaining_s
 
 
-def prompts(request: generation_pb2.GenerateRequest, most: int) -> list[Prompt]:
-    """Reads what to continue."""
+def prompts(
+    request: generation_pb2.GenerateRequest, most: int, opened: Opened
+) -> list[Prompt | Saved]:
+    """Reads what to continue; `opened` opens resume tokens."""
     check_range("number of prompts", len(request.prompts), 1, most)
-    return [_prompt(index, prompt) for index, prompt in enumerate(request.prompts)]
+    return [_prompt(index, prompt, opened) for index, prompt in enumerate(request.prompts)]
 
 
 def samples(request: generation_pb2.GenerateRequest, most: int) -> int:
@@ -118,10 +124,12 @@ def _without_contradicted(
     return kept
 
 
-def sources(request: generation_pb2.TranslateRequest, most: int) -> list[SourceInput]:
-    """Reads what to translate."""
+def sources(
+    request: generation_pb2.TranslateRequest, most: int, opened: Opened
+) -> list[SourceInput | Saved]:
+    """Reads what to translate; `opened` opens resume tokens."""
     check_range("number of sources", len(request.sources), 1, most)
-    return [_source(index, source) for index, source in enumerate(request.sources)]
+    return [_source(index, source, opened) for index, source in enumerate(request.sources)]
 
 
 def translation_options(
@@ -138,9 +146,9 @@ def translation_options(
 
 
 def translate_response(
-    news: Sequence[Translation], model: TranslationModel
+    news: Sequence[Translation], model: TranslationModel, sealed: Sealed
 ) -> generation_pb2.TranslateResponse:
-    """Wraps what is new."""
+    """Wraps what is new; `sealed` makes resume tokens."""
     return generation_pb2.TranslateResponse(
         updates=[
             generation_pb2.TranslationUpdate(
@@ -149,6 +157,7 @@ def translate_response(
                 tail=one.tail,
                 hypotheses=[_hypothesis(answer, model) for answer in one.answers],
                 summary=_translation_summary(one.summary) if one.summary else None,
+                resume_token=sealed(one.saved),
             )
             for one in news
         ]
@@ -182,10 +191,12 @@ def score_response(scores: Sequence[Score], model: ScoringModel) -> generation_p
 
 
 def generate_response(
-    pieces: Sequence[Piece], model: GenerationModel
+    pieces: Sequence[Piece], model: GenerationModel, sealed: Sealed
 ) -> generation_pb2.GenerateResponse:
-    """Wraps what is new."""
-    return generation_pb2.GenerateResponse(pieces=[_piece(piece, model) for piece in pieces])
+    """Wraps what is new; `sealed` makes resume tokens."""
+    return generation_pb2.GenerateResponse(
+        pieces=[_piece(piece, model, sealed) for piece in pieces]
+    )
 
 
 def texts(request: labeling_pb2.ClassifyRequest, most: int) -> list[str]:
@@ -256,17 +267,26 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
     )
 
 
-def _prompt(index: int, prompt: generation_pb2.Prompt) -> Prompt:
+def _prompt(index: int, prompt: generation_pb2.Prompt, opened: Opened) -> Prompt | Saved:
     kind = prompt.WhichOneof("input")
     if kind is None:
-        raise InvalidRequest.of(f"prompts[{index}]", "have text or tokens", "neither")
+        allowed = "have text, tokens or a resume token"
+        raise InvalidRequest.of(f"prompts[{index}]", allowed, "none of them")
+    if kind == "resume_token":
+        return opened(prompt.resume_token)
     return prompt.text if kind == "text" else prompt.tokens.ids
 
 
-def _source(index: int, source: generation_pb2.Source) -> SourceInput:
+def _source(index: int, source: generation_pb2.Source, opened: Opened) -> SourceInput | Saved:
     kind, prefix = source.WhichOneof("input"), source.WhichOneof("target_prefix")
     if kind is None:
-        raise InvalidRequest.of(f"sources[{index}]", "have text or tokens", "neither")
+        allowed = "have text, tokens or a resume token"
+        raise InvalidRequest.of(f"sources[{index}]", allowed, "none of them")
+    if kind == "resume_token":
+        if prefix:
+            allowed = "not be given with a resume token, which has its own"
+            raise InvalidRequest.of(f"sources[{index}].{prefix}", allowed, "one")
+        return opened(source.resume_token)
     given: Prompt | None = None
     if prefix:
         given = source.prefix_text if prefix == "prefix_text" else source.prefix_tokens.ids
@@ -309,7 +329,7 @@ def _translation_summary(summary: TranslationSummary) -> generation_pb2.Translat
     )
 
 
-def _piece(piece: Piece, model: GenerationModel) -> generation_pb2.GeneratedPiece:
+def _piece(piece: Piece, model: GenerationModel, sealed: Sealed) -> generation_pb2.GeneratedPiece:
     return generation_pb2.GeneratedPiece(
         prompt_index=piece.prompt_index,
         sample_index=piece.sample_index,
@@ -319,6 +339,7 @@ def _piece(piece: Piece, model: GenerationModel) -> generation_pb2.GeneratedPiec
         token_ids=piece.tokens,
         logprobs=[_logprobs(logprobs, model) for logprobs in piece.logprobs],
         summary=_summary(piece.summary) if piece.summary else None,
+        resume_token=sealed(piece.saved),
     )
 
 

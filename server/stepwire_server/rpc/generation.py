@@ -8,46 +8,69 @@ from stepwire.v1 import generation_pb2 as pb
 from stepwire.v1 import generation_pb2_grpc as pb_grpc
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.registry import ModelRegistry
+from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import ScoringModel
 from stepwire_server.registry.translation import TranslationModel
 from stepwire_server.rpc import convert
+from stepwire_server.rpc.session_messages import owner
+from stepwire_server.sessions.resuming import ResumeTokens
 
 
 class GenerationServicer(pb_grpc.GenerationServiceServicer):
     """Translates between the wire and the engine, and decides nothing itself."""
 
-    def __init__(self, models: ModelRegistry, max_inputs: int) -> None:
+    def __init__(self, models: ModelRegistry, max_inputs: int, tokens: ResumeTokens) -> None:
         self._models = models
         self._max_inputs = max_inputs
+        self._tokens = tokens
 
     async def Generate(
         self, request: pb.GenerateRequest, context: Any
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Streams pieces of text; leaving early gives the slots back."""
         model = self._models.get(request.model, request.version, GenerationModel)
+        opened, sealed = self._resuming(request, context)
         call = model.generate(
-            convert.prompts(request, self._max_inputs),
+            convert.prompts(request, self._max_inputs, opened),
             convert.samples(request, self._max_inputs),
             convert.options(request.options, model.defaults),
             convert.deadline(context),
+            request.resume_every,
         )
         async with call as rounds:
             async for pieces in rounds:
-                yield convert.generate_response(pieces, model)
+                yield convert.generate_response(pieces, model, sealed)
 
     async def Translate(
         self, request: pb.TranslateRequest, context: Any
     ) -> AsyncIterator[pb.TranslateResponse]:
         """Streams translations; leaving early gives the slots back."""
         model = self._models.get(request.model, request.version, TranslationModel)
+        opened, sealed = self._resuming(request, context)
         call = model.translate(
-            convert.sources(request, self._max_inputs),
+            convert.sources(request, self._max_inputs, opened),
             convert.translation_options(request, model.defaults),
             convert.deadline(context),
+            request.resume_every,
         )
         async with call as rounds:
             async for news in rounds:
-                yield convert.translate_response(news, model)
+                yield convert.translate_response(news, model, sealed)
+
+    def _resuming(
+        self, request: pb.GenerateRequest | pb.TranslateRequest, context: Any
+    ) -> tuple[convert.Opened, convert.Sealed]:
+        """How this call opens resume tokens, and how it makes them."""
+        caller = owner(context)
+        origin = self._models.origin(request.model, request.version)
+
+        def opened(token: bytes) -> Saved:
+            return self._tokens.open(caller, origin, token, accept_inexact=request.accept_inexact)
+
+        def sealed(saved: Saved | None) -> bytes:
+            return self._tokens.seal(caller, origin, saved) if saved else b""
+
+        return opened, sealed
 
     async def Score(
         self, request: pb.ScoreRequest, context: Any

@@ -144,14 +144,14 @@ class Desk:
             state, step, inexact = other.packed, other.next_step, other.inexact
             stepper, origin = self._stepper(other), "session"
         elif wanted.token is not None:
-            token = tokens.unseal(self._ring, wanted.token, owner, time.time())
+            token = tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
             if wanted.model and wanted.model != token.head.model:
                 raise StateTokenOtherModel(
                     f"the state token is of model {token.head.model}, not of {wanted.model}"
                 )
             stepper = self._models.stepper(token.head.model, wanted.version or token.head.version)
-            state = tokens.state_of(token, _origin(stepper), accept_inexact=wanted.accept_inexact)
-            other_numerics = token.head.numerics != stepper.numerics
+            state = tokens.state_of(token, stepper.origin, accept_inexact=wanted.accept_inexact)
+            other_numerics = token.head.numerics != stepper.origin.numerics
             inexact = token.head.half or token.head.inexact or other_numerics
             step, origin = token.head.next_step, "token"
         else:
@@ -338,8 +338,8 @@ class Desk:
         head = tokens.TokenHead(
             model=session.model,
             version=session.version,
-            digest=stepper.digest,
-            numerics=stepper.numerics,
+            digest=stepper.origin.digest,
+            numerics=stepper.origin.numerics,
             owner=session.owner,
             next_step=session.next_step if next_step is None else next_step,
             ends_at=int(time.time() + self.limits.token_s),
@@ -347,7 +347,7 @@ class Desk:
             inexact=session.inexact,
         )
         state = session.packed if packed is None else packed
-        return tokens.seal(self._ring, head, state, stepper.layout)
+        return tokens.seal_state(self._ring, head, state, stepper.origin.layout)
 
     def _stepper(self, session: Session) -> Stepper:
         return self._models.stepper(session.model, session.version)
@@ -360,16 +360,6 @@ class Desk:
         self._metrics.attached.set(len(self._streams))
         self._metrics.idle.set(len(self._table) - len(self._streams))
         self._metrics.size_bytes.set(self._table.total_bytes)
-
-
-def _origin(stepper: Stepper) -> tokens.Origin:
-    return tokens.Origin(
-        model=stepper.name,
-        version=stepper.version,
-        digest=stepper.digest,
-        numerics=stepper.numerics,
-        layout=stepper.layout,
-    )
 
 
 def _check_same(wanted: Opening, model: str, version: str) -> None:

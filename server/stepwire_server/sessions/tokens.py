@@ -1,12 +1,13 @@
-"""State tokens: a session's state as bytes that its caller keeps.
+"""Tokens: a session's state, or a sequence under way, as bytes that the caller keeps.
 
 A token is a box of `keys.py`. Inside: the format's version, a head in JSON of some two hundred
-bytes, and the packed state. Whoever holds a token can go on from it; presenting it twice makes
-two sessions.
+bytes, and the body: for a state token the packed state. Whoever holds a token can go on from
+it; presenting it twice makes two sessions, or two sequences.
 """
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from stepwire_server.engine.layout import Layout
@@ -19,27 +20,18 @@ from stepwire_server.errors import (
     StateTokenUnknownKey,
     StateTokenUnreadable,
 )
+from stepwire_server.registry.origin import Origin
 from stepwire_server.sessions.keys import Forged, KeyRing, NotABox, UnknownKey
 
-_PURPOSE = "state token"
+STATE = "state token"
+RESUME = "resume token"
 _FORMAT = 1
 _HEAD = struct.Struct("<BH")  # format, bytes of JSON
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What a state belongs to."""
-
-    model: str
-    version: str
-    digest: str  # of the bundle
-    numerics: str  # fingerprint of graph, provider, runtime and CPU
-    layout: Layout
-
-
-@dataclass(frozen=True, kw_only=True)
 class TokenHead:
-    """What a token says of its state."""
+    """What a token says of its body."""
 
     model: str
     version: str
@@ -53,25 +45,31 @@ class TokenHead:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StateToken:
+class Token:
     """A token that was opened."""
 
+    purpose: str
     head: TokenHead
-    packed: bytes  # as written; see `state_of`
+    body: bytes
 
 
-def seal(ring: KeyRing, head: TokenHead, packed: bytes, layout: Layout) -> bytes:
+def seal(ring: KeyRing, purpose: str, head: TokenHead, body: bytes) -> bytes:
     """Makes a token."""
     written = json.dumps(asdict(head), separators=(",", ":")).encode()
-    body = layout.halved(packed) if head.half else packed
-    return ring.seal(_PURPOSE, _HEAD.pack(_FORMAT, len(written)) + written + body)
+    return ring.seal(purpose, _HEAD.pack(_FORMAT, len(written)) + written + body)
 
 
-def unseal(ring: KeyRing, token: bytes, owner: str, now: float) -> StateToken:
+def seal_state(ring: KeyRing, head: TokenHead, packed: bytes, layout: Layout) -> bytes:
+    """Makes a state token."""
+    return seal(ring, STATE, head, layout.halved(packed) if head.half else packed)
+
+
+def unseal(ring: KeyRing, purpose: str, token: bytes, owner: str, now: float) -> Token:
     """Opens a token of a caller.
 
     Args:
         ring: the server's keys.
+        purpose: what the token must be for.
         token: what the caller presents.
         owner: who presents it.
         now: of the wall clock, in seconds.
@@ -80,30 +78,30 @@ def unseal(ring: KeyRing, token: bytes, owner: str, now: float) -> StateToken:
         StateTokenUnusable: why it cannot be used, by its class.
     """
     try:
-        content = ring.open(_PURPOSE, token)
+        content = ring.open(purpose, token)
     except NotABox:
-        raise StateTokenUnreadable("the state token is cut short, or none at all") from None
+        raise StateTokenUnreadable(f"the {purpose} is cut short, or none at all") from None
     except UnknownKey:
         raise StateTokenUnknownKey(
-            "the state token was sealed with a key that this server does not have"
+            f"the {purpose} was sealed with a key that this server does not have"
         ) from None
     except Forged:
-        raise StateTokenForged("the state token was changed, or is forged") from None
+        raise StateTokenForged(f"the {purpose} was changed, or is forged") from None
     version, length = _HEAD.unpack_from(content)
     if version != _FORMAT:
         raise StateTokenUnreadable(
-            f"the state token has format {version}, this server reads {_FORMAT}"
+            f"the {purpose} has format {version}, this server reads {_FORMAT}"
         )
     head = TokenHead(**json.loads(content[_HEAD.size : _HEAD.size + length]))
     if head.owner != owner:
-        raise StateTokenOtherOwner("the state token was made for another caller")
+        raise StateTokenOtherOwner(f"the {purpose} was made for another caller")
     if now >= head.ends_at:
-        raise StateTokenExpired("the state token's time is over")
-    return StateToken(head=head, packed=content[_HEAD.size + length :])
+        raise StateTokenExpired(f"the {purpose}'s time is over")
+    return Token(purpose=purpose, head=head, body=content[_HEAD.size + length :])
 
 
-def state_of(token: StateToken, origin: Origin, *, accept_inexact: bool) -> bytes:
-    """The packed state that a token carries, for a model.
+def check_origin(token: Token, origin: Origin, *, accept_inexact: bool) -> None:
+    """Refuses a token that a model cannot go on from.
 
     Raises:
         StateTokenOtherModel: it belongs to another.
@@ -112,22 +110,34 @@ def state_of(token: StateToken, origin: Origin, *, accept_inexact: bool) -> byte
     head = token.head
     if (head.model, head.digest) != (origin.model, origin.digest):
         raise StateTokenOtherModel(
-            f"the state token is of {head.model} version {head.version}, build "
+            f"the {token.purpose} is of {head.model} version {head.version}, build "
             f"{head.digest[:12]}, not of {origin.model} version {origin.version}, build "
             f"{origin.digest[:12]}"
-        )
-    wanted = origin.layout.halved_bytes() if head.half else origin.layout.size_bytes
-    if len(token.packed) != wanted:
-        raise StateTokenUnreadable(
-            f"the state token has {len(token.packed)} bytes of state, not {wanted}"
         )
     other = head.numerics != origin.numerics
     if (other or head.half) and not accept_inexact:
         why = "by another CPU, provider or build" if other else "in half precision"
         raise StateTokenInexact(
-            f"the state token's numbers were written {why}; accept_inexact allows it"
+            f"the {token.purpose}'s numbers were written {why}; accept_inexact allows it"
         )
-    packed = origin.layout.restored(token.packed) if head.half else token.packed
-    if not origin.layout.is_finite(packed):
-        raise StateTokenUnreadable("the state token has numbers that are not finite")
+
+
+def state_of(token: Token, origin: Origin, *, accept_inexact: bool) -> bytes:
+    """The packed state that a state token carries, for a model; raises as `check_origin`."""
+    check_origin(token, origin, accept_inexact=accept_inexact)
+    layout, half = origin.layout, token.head.half
+    wanted = layout.halved_bytes() if half else layout.size_bytes
+    if len(token.body) != wanted:
+        raise StateTokenUnreadable(
+            f"the state token has {len(token.body)} bytes of state, not {wanted}"
+        )
+    packed = layout.restored(token.body) if half else token.body
+    check_states([packed], layout, token.purpose)
     return packed
+
+
+def check_states(states: Sequence[bytes], layout: Layout, purpose: str) -> None:
+    """Raises StateTokenUnreadable where a token has states that are none."""
+    for packed in states:
+        if len(packed) != layout.size_bytes or not layout.is_finite(packed):
+            raise StateTokenUnreadable(f"the {purpose} has numbers that are not finite")

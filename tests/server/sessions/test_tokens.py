@@ -14,8 +14,10 @@ from stepwire_server.errors import (
     StateTokenUnreadable,
     StateTokenUnusable,
 )
+from stepwire_server.registry.origin import Origin
 from stepwire_server.sessions.keys import KeyRing
-from stepwire_server.sessions.tokens import Origin, TokenHead, seal, state_of, unseal
+from stepwire_server.sessions.tokens import STATE as PURPOSE
+from stepwire_server.sessions.tokens import TokenHead, seal_state, state_of, unseal
 
 RING = KeyRing.fresh()
 LAYOUT = Layout((("h", (2, 3), np.dtype("float32")), ("seen", (4,), np.dtype("int64"))))
@@ -36,22 +38,22 @@ STATE = LAYOUT.pack(
 
 def go_on(token, owner="me", now=10, origin=ORIGIN, *, ring=RING, accept_inexact=False):
     """What a server does with a token that it is presented."""
-    opened = unseal(ring, token, owner, now)
+    opened = unseal(ring, PURPOSE, token, owner, now)
     return opened.head, state_of(opened, origin, accept_inexact=accept_inexact)
 
 
 def test_a_token_gives_back_the_very_state_and_the_step():
-    head, packed = go_on(seal(RING, HEAD, STATE, LAYOUT))
+    head, packed = go_on(seal_state(RING, HEAD, STATE, LAYOUT))
     assert (head.next_step, packed) == (7, STATE)
 
 
 def test_a_token_is_a_few_hundred_bytes_over_its_state():
-    assert len(seal(RING, HEAD, STATE, LAYOUT)) - len(STATE) < 400
+    assert len(seal_state(RING, HEAD, STATE, LAYOUT)) - len(STATE) < 400
 
 
 def test_half_precision_halves_the_numbers_and_must_be_accepted():
-    token = seal(RING, replace(HEAD, half=True), STATE, LAYOUT)
-    assert len(token) < len(seal(RING, HEAD, STATE, LAYOUT))
+    token = seal_state(RING, replace(HEAD, half=True), STATE, LAYOUT)
+    assert len(token) < len(seal_state(RING, HEAD, STATE, LAYOUT))
     with pytest.raises(StateTokenInexact, match="half precision"):
         go_on(token)
     _, packed = go_on(token, accept_inexact=True)
@@ -73,17 +75,17 @@ def test_half_precision_halves_the_numbers_and_must_be_accepted():
 )
 def test_each_refusal_has_its_own_reason(change, reason):
     with pytest.raises(reason):
-        go_on(seal(RING, HEAD, STATE, LAYOUT), **change)
+        go_on(seal_state(RING, HEAD, STATE, LAYOUT), **change)
 
 
 def test_other_numerics_may_be_accepted():
-    token = seal(RING, HEAD, STATE, LAYOUT)
+    token = seal_state(RING, HEAD, STATE, LAYOUT)
     other = replace(ORIGIN, numerics="m" * 32)
     assert go_on(token, origin=other, accept_inexact=True)[1] == STATE
 
 
 def test_a_changed_token_is_forged():
-    token = bytearray(seal(RING, HEAD, STATE, LAYOUT))
+    token = bytearray(seal_state(RING, HEAD, STATE, LAYOUT))
     token[-1] ^= 1
     with pytest.raises(StateTokenForged):
         go_on(bytes(token))
@@ -91,7 +93,7 @@ def test_a_changed_token_is_forged():
 
 @pytest.mark.parametrize("length", [0, 3, 20])
 def test_a_token_cut_short_is_unreadable_or_forged(length):
-    token = seal(RING, HEAD, STATE, LAYOUT)
+    token = seal_state(RING, HEAD, STATE, LAYOUT)
     with pytest.raises(StateTokenUnreadable):
         go_on(token[:length])
     with pytest.raises(StateTokenUnusable):
@@ -108,7 +110,7 @@ def test_a_newer_format_is_named():
 def test_numbers_that_are_not_finite_are_refused(number):
     bad = LAYOUT.pack({"h": np.full((2, 3), number), "seen": np.zeros(4)})
     with pytest.raises(StateTokenUnreadable, match="not finite"):
-        go_on(seal(RING, HEAD, bad, LAYOUT))
+        go_on(seal_state(RING, HEAD, bad, LAYOUT))
 
 
 def test_an_id_is_no_token():

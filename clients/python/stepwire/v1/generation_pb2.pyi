@@ -28,26 +28,32 @@ FINISH_REASON_LENGTH: FinishReason
 FINISH_REASON_STOP: FinishReason
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "version", "prompts", "n", "options")
+    __slots__ = ("model", "version", "prompts", "n", "options", "resume_every", "accept_inexact")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROMPTS_FIELD_NUMBER: _ClassVar[int]
     N_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_EVERY_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_INEXACT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     prompts: _containers.RepeatedCompositeFieldContainer[Prompt]
     n: int
     options: DecodingOptions
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., prompts: _Optional[_Iterable[_Union[Prompt, _Mapping]]] = ..., n: _Optional[int] = ..., options: _Optional[_Union[DecodingOptions, _Mapping]] = ...) -> None: ...
+    resume_every: int
+    accept_inexact: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., prompts: _Optional[_Iterable[_Union[Prompt, _Mapping]]] = ..., n: _Optional[int] = ..., options: _Optional[_Union[DecodingOptions, _Mapping]] = ..., resume_every: _Optional[int] = ..., accept_inexact: _Optional[bool] = ...) -> None: ...
 
 class Prompt(_message.Message):
-    __slots__ = ("text", "tokens")
+    __slots__ = ("text", "tokens", "resume_token")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     text: str
     tokens: TokenIds
-    def __init__(self, text: _Optional[str] = ..., tokens: _Optional[_Union[TokenIds, _Mapping]] = ...) -> None: ...
+    resume_token: bytes
+    def __init__(self, text: _Optional[str] = ..., tokens: _Optional[_Union[TokenIds, _Mapping]] = ..., resume_token: _Optional[bytes] = ...) -> None: ...
 
 class TokenIds(_message.Message):
     __slots__ = ("ids",)
@@ -119,7 +125,7 @@ class GenerateResponse(_message.Message):
     def __init__(self, pieces: _Optional[_Iterable[_Union[GeneratedPiece, _Mapping]]] = ...) -> None: ...
 
 class GeneratedPiece(_message.Message):
-    __slots__ = ("prompt_index", "sample_index", "text", "token_ids", "logprobs", "summary", "tail", "hypotheses")
+    __slots__ = ("prompt_index", "sample_index", "text", "token_ids", "logprobs", "summary", "tail", "hypotheses", "resume_token")
     PROMPT_INDEX_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_INDEX_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +134,7 @@ class GeneratedPiece(_message.Message):
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     prompt_index: int
     sample_index: int
     text: str
@@ -136,7 +143,8 @@ class GeneratedPiece(_message.Message):
     summary: GenerationSummary
     tail: str
     hypotheses: _containers.RepeatedCompositeFieldContainer[Hypothesis]
-    def __init__(self, prompt_index: _Optional[int] = ..., sample_index: _Optional[int] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprobs, _Mapping]]] = ..., summary: _Optional[_Union[GenerationSummary, _Mapping]] = ..., tail: _Optional[str] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ...) -> None: ...
+    resume_token: bytes
+    def __init__(self, prompt_index: _Optional[int] = ..., sample_index: _Optional[int] = ..., text: _Optional[str] = ..., token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[_Union[TokenLogprobs, _Mapping]]] = ..., summary: _Optional[_Union[GenerationSummary, _Mapping]] = ..., tail: _Optional[str] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., resume_token: _Optional[bytes] = ...) -> None: ...
 
 class Hypothesis(_message.Message):
     __slots__ = ("text", "score", "logprob", "token_ids", "logprobs", "finish_reason", "attention")
@@ -199,7 +207,7 @@ class GenerationSummary(_message.Message):
     def __init__(self, finish_reason: _Optional[_Union[FinishReason, str]] = ..., prompt_tokens: _Optional[int] = ..., generated_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., queue_seconds: _Optional[float] = ..., first_token_seconds: _Optional[float] = ..., total_seconds: _Optional[float] = ...) -> None: ...
 
 class TranslateRequest(_message.Message):
-    __slots__ = ("model", "version", "sources", "options", "replace_unknowns", "return_attention", "return_alternatives")
+    __slots__ = ("model", "version", "sources", "options", "replace_unknowns", "return_attention", "return_alternatives", "resume_every", "accept_inexact")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     SOURCES_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +215,8 @@ class TranslateRequest(_message.Message):
     REPLACE_UNKNOWNS_FIELD_NUMBER: _ClassVar[int]
     RETURN_ATTENTION_FIELD_NUMBER: _ClassVar[int]
     RETURN_ALTERNATIVES_FIELD_NUMBER: _ClassVar[int]
+    RESUME_EVERY_FIELD_NUMBER: _ClassVar[int]
+    ACCEPT_INEXACT_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     sources: _containers.RepeatedCompositeFieldContainer[Source]
@@ -214,19 +224,23 @@ class TranslateRequest(_message.Message):
     replace_unknowns: bool
     return_attention: bool
     return_alternatives: bool
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., options: _Optional[_Union[DecodingOptions, _Mapping]] = ..., replace_unknowns: _Optional[bool] = ..., return_attention: _Optional[bool] = ..., return_alternatives: _Optional[bool] = ...) -> None: ...
+    resume_every: int
+    accept_inexact: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., options: _Optional[_Union[DecodingOptions, _Mapping]] = ..., replace_unknowns: _Optional[bool] = ..., return_attention: _Optional[bool] = ..., return_alternatives: _Optional[bool] = ..., resume_every: _Optional[int] = ..., accept_inexact: _Optional[bool] = ...) -> None: ...
 
 class Source(_message.Message):
-    __slots__ = ("text", "tokens", "prefix_text", "prefix_tokens")
+    __slots__ = ("text", "tokens", "resume_token", "prefix_text", "prefix_tokens")
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PREFIX_TEXT_FIELD_NUMBER: _ClassVar[int]
     PREFIX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     text: str
     tokens: TokenIds
+    resume_token: bytes
     prefix_text: str
     prefix_tokens: TokenIds
-    def __init__(self, text: _Optional[str] = ..., tokens: _Optional[_Union[TokenIds, _Mapping]] = ..., prefix_text: _Optional[str] = ..., prefix_tokens: _Optional[_Union[TokenIds, _Mapping]] = ...) -> None: ...
+    def __init__(self, text: _Optional[str] = ..., tokens: _Optional[_Union[TokenIds, _Mapping]] = ..., resume_token: _Optional[bytes] = ..., prefix_text: _Optional[str] = ..., prefix_tokens: _Optional[_Union[TokenIds, _Mapping]] = ...) -> None: ...
 
 class TranslateResponse(_message.Message):
     __slots__ = ("updates",)
@@ -235,18 +249,20 @@ class TranslateResponse(_message.Message):
     def __init__(self, updates: _Optional[_Iterable[_Union[TranslationUpdate, _Mapping]]] = ...) -> None: ...
 
 class TranslationUpdate(_message.Message):
-    __slots__ = ("source_index", "text", "tail", "hypotheses", "summary")
+    __slots__ = ("source_index", "text", "tail", "hypotheses", "summary", "resume_token")
     SOURCE_INDEX_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    RESUME_TOKEN_FIELD_NUMBER: _ClassVar[int]
     source_index: int
     text: str
     tail: str
     hypotheses: _containers.RepeatedCompositeFieldContainer[Hypothesis]
     summary: TranslationSummary
-    def __init__(self, source_index: _Optional[int] = ..., text: _Optional[str] = ..., tail: _Optional[str] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., summary: _Optional[_Union[TranslationSummary, _Mapping]] = ...) -> None: ...
+    resume_token: bytes
+    def __init__(self, source_index: _Optional[int] = ..., text: _Optional[str] = ..., tail: _Optional[str] = ..., hypotheses: _Optional[_Iterable[_Union[Hypothesis, _Mapping]]] = ..., summary: _Optional[_Union[TranslationSummary, _Mapping]] = ..., resume_token: _Optional[bytes] = ...) -> None: ...
 
 class TranslationSummary(_message.Message):
     __slots__ = ("source_tokens", "source_token_texts", "generated_tokens", "seed", "source_cached", "queue_seconds", "first_token_seconds", "total_seconds")

@@ -65,7 +65,8 @@ class GenerationServiceServicer:
         Leaving the call early frees its place in the batch.
 
         Errors: INVALID_ARGUMENT (INVALID_REQUEST) a field out of range, a character the
-        model does not know, a prompt over the limit, or a model of another task;
+        model does not know, a prompt over the limit, or a model of another task; for a resume
+        token as OpenSession for a state token;
         NOT_FOUND (MODEL_NOT_FOUND); UNAVAILABLE (MODEL_LOADING, SHUTTING_DOWN);
         FAILED_PRECONDITION (MODEL_FAILED) it did not pass its proof at loading;
         RESOURCE_EXHAUSTED (OVERLOADED) the queue is full, retry after the delay given;

@@ -134,6 +134,8 @@ MODELS = st.builds(
     digest=TEXT,
 )
 
+OF_THE_REQUEST = {"resume_every", "accept_inexact"}  # options in our hands, fields of the request
+
 
 @settings(deadline=None)
 @given(MODELS)
@@ -157,11 +159,15 @@ def test_descriptions_lose_nothing_on_the_way(sent):
         beam_width=st.none() | UINT32,
         length_penalty=st.none() | FLOAT,
         suppress_tokens=lists(UINT32),
+        resume_every=st.none() | UINT32,
     )
 )
 def test_options_lose_nothing_on_the_way_and_none_stays_unset(options):
-    sent = wire.generate_request("m", "", ["a"], 1, options).options
-    for name, value in vars(options).items():
+    request = wire.generate_request("m", "", ["a"], 1, options)
+    assert (request.resume_every, request.accept_inexact) == (options.resume_every or 0, False)
+    sent = request.options
+    for name in set(vars(options)) - OF_THE_REQUEST:
+        value = getattr(options, name)
         if name == "length_normalization":
             assert sent.length_normalization == 0
         elif value is None:
@@ -182,7 +188,10 @@ def test_a_length_normalization_is_the_contracts(kind):
 
 def test_options_are_those_of_the_contract():
     ours = [field.name for field in fields(DecodingOptions)]
-    assert ours == list(generation_pb2.DecodingOptions.DESCRIPTOR.fields_by_name)
+    contract = list(generation_pb2.DecodingOptions.DESCRIPTOR.fields_by_name)
+    assert [name for name in ours if name not in OF_THE_REQUEST] == contract
+    for request in (generation_pb2.GenerateRequest, generation_pb2.TranslateRequest):
+        assert set(request.DESCRIPTOR.fields_by_name) >= OF_THE_REQUEST
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from stepwire.messages import (
     Prompt,
     SessionInfo,
     SessionOptions,
+    Start,
     TextScore,
     Translating,
     Translation,
@@ -57,6 +58,7 @@ from stepwire.methods import (
     ResponseT,
 )
 from stepwire.receiving import Inbox, translation
+from stepwire.resuming import GenerationJournal, TranslationJournal
 from stepwire.retry import DEFAULT_RETRY, Retry
 from stepwire.stepping import Script
 from stepwire.v1 import models_pb2, sessions_pb2
@@ -115,7 +117,7 @@ class AsyncClient:
     def generate(
         self,
         model: str,
-        prompt: Prompt,
+        prompt: Start,
         *,
         version: str = "",
         options: DecodingOptions = MODEL_DEFAULTS,
@@ -136,7 +138,7 @@ class AsyncClient:
     def generate_many(
         self,
         model: str,
-        prompts: str | Sequence[Prompt],
+        prompts: str | Sequence[Start],
         *,
         n: int = 1,
         version: str = "",
@@ -145,16 +147,17 @@ class AsyncClient:
     ) -> PieceStream:
         """Continues every prompt `n` times; the pieces of all sequences come interleaved."""
         request = wire.generate_request(model, version, prompts, n, options)
+        journal = GenerationJournal(request)
         return PieceStream(
-            lambda remaining_s: self._begin(self._generate, request, remaining_s),
+            lambda remaining_s: self._begin(self._generate, journal.request(), remaining_s),
             self._connection.attempts(timeout_s),
-            Inbox(wire.pieces, len(request.prompts) * n),
+            Inbox(wire.pieces, wire.sequences(request), journal),
         )
 
     def stream_translations(
         self,
         model: str,
-        sources: str | Sequence[Prompt],
+        sources: str | Sequence[Start],
         *,
         version: str = "",
         options: DecodingOptions = MODEL_DEFAULTS,
@@ -168,16 +171,17 @@ class AsyncClient:
                 is raised by the stream.
         """
         request = wire.translate_request(model, version, sources, options, wanted)
+        journal = TranslationJournal(request)
         return TranslationStream(
-            lambda remaining_s: self._begin(self._translate, request, remaining_s),
+            lambda remaining_s: self._begin(self._translate, journal.request(), remaining_s),
             self._connection.attempts(timeout_s),
-            Inbox(wire.translation_updates, len(request.sources)),
+            Inbox(wire.translation_updates, len(request.sources), journal),
         )
 
     async def translate(
         self,
         model: str,
-        sources: str | Sequence[Prompt],
+        sources: str | Sequence[Start],
         *,
         version: str = "",
         options: DecodingOptions = MODEL_DEFAULTS,

@@ -61,7 +61,7 @@ class Stream(AsyncIterator[ItemT], Generic[ResponseT, ItemT]):
         self._call = self._start(self._attempts.remaining_s())
 
     async def _receive(self) -> None:
-        """Takes the next message in, or begins again if none has come yet.
+        """Takes the next message in, or begins again if that repeats nothing.
 
         Raises:
             StopAsyncIteration: the stream has ended and is whole.
@@ -79,13 +79,16 @@ class Stream(AsyncIterator[ItemT], Generic[ResponseT, ItemT]):
     def _accept(self, response: object) -> None:
         if isinstance(response, Message):
             self._inbox.add(response)  # type: ignore[arg-type]  # of this call's own kind
+            self._attempts.renew()
         else:  # grpc's mark of the end
             self._inbox.end()
             raise StopAsyncIteration
 
     async def _begin_again(self, cause: grpc.RpcError) -> None:
         error = from_rpc(cause)
-        if self._inbox.started or await set_within(self._closed, self._attempts.pause_after(error)):
+        if self._inbox.is_bound or await set_within(
+            self._closed, self._attempts.pause_after(error)
+        ):
             raise error
         self._begin()
 

@@ -25,6 +25,7 @@ from stepwire.messages import (
     Prompt,
     SessionInfo,
     SessionOptions,
+    Start,
     TextScore,
     Translating,
     Translation,
@@ -47,6 +48,7 @@ from stepwire.methods import (
     ResponseT,
 )
 from stepwire.receiving import Inbox, translation
+from stepwire.resuming import GenerationJournal, TranslationJournal
 from stepwire.retry import DEFAULT_RETRY, Retry
 from stepwire.sessions import Calls, Session
 from stepwire.stepping import Script
@@ -106,7 +108,7 @@ class Client:
     def generate(
         self,
         model: str,
-        prompt: Prompt,
+        prompt: Start,
         *,
         version: str = "",
         options: DecodingOptions = MODEL_DEFAULTS,
@@ -127,7 +129,7 @@ class Client:
     def generate_many(
         self,
         model: str,
-        prompts: str | Sequence[Prompt],
+        prompts: str | Sequence[Start],
         *,
         n: int = 1,
         version: str = "",
@@ -136,16 +138,17 @@ class Client:
     ) -> PieceStream:
         """Continues every prompt `n` times; the pieces of all sequences come interleaved."""
         request = wire.generate_request(model, version, prompts, n, options)
+        journal = GenerationJournal(request)
         return PieceStream(
-            lambda remaining_s: self._begin(self._generate, request, remaining_s),
+            lambda remaining_s: self._begin(self._generate, journal.request(), remaining_s),
             self._connection.attempts(timeout_s),
-            Inbox(wire.pieces, len(request.prompts) * n),
+            Inbox(wire.pieces, wire.sequences(request), journal),
         )
 
     def stream_translations(
         self,
         model: str,
-        sources: str | Sequence[Prompt],
+        sources: str | Sequence[Start],
         *,
         version: str = "",
         options: DecodingOptions = MODEL_DEFAULTS,
@@ -159,16 +162,17 @@ class Client:
                 is raised by the stream.
         """
         request = wire.translate_request(model, version, sources, options, wanted)
+        journal = TranslationJournal(request)
         return TranslationStream(
-            lambda remaining_s: self._begin(self._translate, request, remaining_s),
+            lambda remaining_s: self._begin(self._translate, journal.request(), remaining_s),
             self._connection.attempts(timeout_s),
-            Inbox(wire.translation_updates, len(request.sources)),
+            Inbox(wire.translation_updates, len(request.sources), journal),
         )
 
     def translate(
         self,
         model: str,
-        sources: str | Sequence[Prompt],
+        sources: str | Sequence[Start],
         *,
         version: str = "",
         options: DecodingOptions = MODEL_DEFAULTS,

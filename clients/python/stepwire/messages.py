@@ -9,6 +9,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 Prompt = str | Sequence[int]  # a text, or tokens of the model's own vocabulary
+
+
+@dataclass(frozen=True)
+class ResumeToken:
+    """Where a sequence of an earlier call goes on; sealed by the server."""
+
+    value: bytes
+
+
+Start = Prompt | ResumeToken  # what a sequence goes on from
 Features = Sequence[Sequence[float]]  # a row for each step
 
 
@@ -58,6 +68,10 @@ class DecodingOptions:
     patience: float | None = None  # the search ends with this times beam_width complete
     suppress_tokens: Sequence[int] = ()  # never generated
     prefix_bias_beta: float | None = None  # makes a target prefix a wish, in [0, 1)
+    # The server gives a resume token after every so many tokens; a stream that has them goes on
+    # when the server is lost, and nobody notices.
+    resume_every: int | None = None
+    accept_inexact: bool = False  # whether it may go on where the last bits may differ
 
     def __post_init__(self) -> None:
         # A text is a sequence of texts too, and would stop at each of its characters.
@@ -136,6 +150,7 @@ class Piece:
     summary: GenerationSummary | None  # in the last piece of a sequence only
     tail: str = ""  # how a search would go on behind the text; replaces the tail before it
     hypotheses: tuple[Hypothesis, ...] = ()  # in the last piece of a search, best first
+    resume_token: ResumeToken | None = None  # goes on right behind this; as asked for
 
     @property
     def is_last(self) -> bool:
@@ -166,6 +181,7 @@ class TranslationUpdate:
     tail: str  # how it would go on now; replaces the tail before it
     hypotheses: tuple[Hypothesis, ...]  # in the last update of a source, best first
     summary: TranslationSummary | None  # in the last update of a source only
+    resume_token: ResumeToken | None = None  # goes on right behind this; as asked for
 
     @property
     def is_last(self) -> bool:

@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from stepwire.errors import InternalError
 from stepwire.messages import GenerationSummary, Piece, Translation, TranslationUpdate
+from stepwire.resuming import Journal
 
 
 class Item(Protocol):
@@ -27,24 +28,38 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 class Inbox(Generic[ResponseT, ItemT]):
     """Items between arriving and being handed out."""
 
-    def __init__(self, unpack: Callable[[ResponseT], list[ItemT]], sequences: int) -> None:
+    def __init__(
+        self,
+        unpack: Callable[[ResponseT], list[ItemT]],
+        sequences: int,
+        journal: Journal[ItemT] | None = None,
+    ) -> None:
         """Starts empty.
 
         Args:
             unpack: turns a message into items.
             sequences: how many were asked for.
+            journal: of a stream that another attempt may go on with.
         """
         self._unpack = unpack
+        self._journal = journal
         self._waiting: deque[ItemT] = deque()
         self._unfinished = sequences
-        self.started = False  # from here on another attempt would repeat text
+        self._started = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether another attempt would repeat text."""
+        return self._started and not (self._journal and self._journal.outlives)
 
     def add(self, response: ResponseT) -> None:
         """Takes a message in."""
-        self.started = True
+        self._started = True
         for item in self._unpack(response):
-            self._waiting.append(item)
-            self._unfinished -= item.is_last
+            new = self._journal.hear(item) if self._journal else item
+            if new is not None:
+                self._waiting.append(new)
+                self._unfinished -= new.is_last
 
     def take(self) -> ItemT | None:
         """The next item, None if the next message must come first."""

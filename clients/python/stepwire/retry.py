@@ -73,6 +73,10 @@ class Attempts:
         remaining_s = self._deadline - self._clock()
         return max(0.0, remaining_s) if remaining_s < _FOREVER_S else None
 
+    def renew(self) -> None:
+        """Counts attempts anew: the last one got somewhere."""
+        self._made = 1
+
     def pause_after(self, error: StepwireError) -> float:
         """How many seconds to wait before the next attempt.
 

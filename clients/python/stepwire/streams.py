@@ -67,13 +67,14 @@ class Stream(Iterator[ItemT], Generic[ResponseT, ItemT]):
         self._responses = iter(self._call)
 
     def _receive(self) -> None:
-        """Takes the next message in, or begins again if none has come yet.
+        """Takes the next message in, or begins again if that repeats nothing.
 
         Raises:
             StopIteration: the stream has ended and is whole.
         """
         try:
             self._inbox.add(next(self._responses))
+            self._attempts.renew()
         except StopIteration:
             self._inbox.end()
             raise
@@ -82,7 +83,7 @@ class Stream(Iterator[ItemT], Generic[ResponseT, ItemT]):
 
     def _begin_again(self, cause: grpc.RpcError) -> None:
         error = from_rpc(cause)
-        if self._inbox.started or self._closed.wait(self._attempts.pause_after(error)):
+        if self._inbox.is_bound or self._closed.wait(self._attempts.pause_after(error)):
             raise error
         self._begin()
         if self._closed.is_set():  # while the new call began, so that it was not cancelled

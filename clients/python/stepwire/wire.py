@@ -23,9 +23,11 @@ from stepwire.messages import (
     Outputs,
     Piece,
     Prompt,
+    ResumeToken,
     ScoredLabel,
     SessionInfo,
     SessionOptions,
+    Start,
     StepOutputs,
     Stepped,
     TextScore,
@@ -64,6 +66,7 @@ _WANTED = {
     FieldDescriptor.TYPE_FLOAT: "a number",
     FieldDescriptor.TYPE_STRING: "text that UTF-8 can carry",
     FieldDescriptor.TYPE_BOOL: "true or false",
+    FieldDescriptor.TYPE_BYTES: "bytes",
     FieldDescriptor.TYPE_MESSAGE: "a mapping from token to number",
 }
 
@@ -74,20 +77,32 @@ def several(one_or_many: str | Sequence[ItemT]) -> list[str] | list[ItemT]:
 
 
 def generate_request(
-    model: str, version: str, prompts: str | Sequence[Prompt], n: int, options: DecodingOptions
+    model: str, version: str, prompts: str | Sequence[Start], n: int, options: DecodingOptions
 ) -> generation_pb2.GenerateRequest:
     """Asks for `n` continuations of every prompt."""
-    request = _build(generation_pb2.GenerateRequest, model=model, version=version, n=n)
+    request = _build(
+        generation_pb2.GenerateRequest,
+        model=model,
+        version=version,
+        n=n,
+        resume_every=options.resume_every,
+        accept_inexact=options.accept_inexact,
+    )
     for index, prompt in enumerate(several(prompts)):
         request.prompts.append(_prompt(f"prompts[{index}].", prompt))
     request.options.CopyFrom(_options(options))
     return request
 
 
+def sequences(request: generation_pb2.GenerateRequest) -> int:
+    """How many sequences a generation gives."""
+    return sum(1 if prompt.resume_token else request.n for prompt in request.prompts)
+
+
 def translate_request(
     model: str,
     version: str,
-    sources: str | Sequence[Prompt],
+    sources: str | Sequence[Start],
     options: DecodingOptions,
     wanted: Translating,
 ) -> generation_pb2.TranslateRequest:
@@ -99,10 +114,15 @@ def translate_request(
         replace_unknowns=wanted.replace_unknowns,
         return_attention=wanted.return_attention,
         return_alternatives=wanted.return_alternatives,
+        resume_every=options.resume_every,
+        accept_inexact=options.accept_inexact,
     )
     for index, source in enumerate(several(sources)):
         message = _prompt(f"sources[{index}].", source)
-        request.sources.add().MergeFromString(message.SerializeToString())
+        if message.resume_token:
+            request.sources.add(resume_token=message.resume_token)
+        else:
+            request.sources.add().MergeFromString(message.SerializeToString())
     _add_prefixes(request, wanted.target_prefixes)
     request.options.CopyFrom(_options(options))
     return request
@@ -161,7 +181,9 @@ def _mismatch(field: str, wanted: int, got: int) -> InvalidRequest:
 def _options(options: DecodingOptions) -> generation_pb2.DecodingOptions:
     normalization = _NORMALIZATIONS[options.length_normalization]
     values = vars(options) | {"length_normalization": normalization}
-    return _build(generation_pb2.DecodingOptions, **values)
+    others = ("resume_every", "accept_inexact")  # the request has them
+    decoding = {name: value for name, value in values.items() if name not in others}
+    return _build(generation_pb2.DecodingOptions, **decoding)
 
 
 def classify_request(
@@ -275,6 +297,7 @@ def pieces(response: generation_pb2.GenerateResponse) -> list[Piece]:
             summary=_summary(piece.summary) if piece.HasField("summary") else None,
             tail=piece.tail,
             hypotheses=tuple(_hypothesis(it) for it in piece.hypotheses),
+            resume_token=ResumeToken(piece.resume_token) if piece.resume_token else None,
         )
         for piece in response.pieces
     ]
@@ -289,6 +312,7 @@ def translation_updates(response: generation_pb2.TranslateResponse) -> list[Tran
             tail=update.tail,
             hypotheses=tuple(_hypothesis(it) for it in update.hypotheses),
             summary=_translation_summary(update.summary) if update.HasField("summary") else None,
+            resume_token=ResumeToken(update.resume_token) if update.resume_token else None,
         )
         for update in response.updates
     ]
@@ -369,9 +393,11 @@ def _summary(summary: generation_pb2.GenerationSummary) -> GenerationSummary:
     )
 
 
-def _prompt(path: str, prompt: Prompt) -> generation_pb2.Prompt:
+def _prompt(path: str, prompt: Start) -> generation_pb2.Prompt:
     if isinstance(prompt, str):
         return _build(generation_pb2.Prompt, path, text=prompt)
+    if isinstance(prompt, ResumeToken):
+        return _build(generation_pb2.Prompt, path, resume_token=prompt.value)
     tokens = _build(generation_pb2.TokenIds, f"{path}tokens.", ids=list(prompt))
     return generation_pb2.Prompt(tokens=tokens)
 

@@ -49,6 +49,32 @@ async def test_streamed_text_is_the_whole_text_and_never_splits_a_character(kind
         assert "\ufffd" not in piece
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=3).map(" ".join),
+    st.lists(st.text("a 가각", min_size=1, max_size=3), max_size=2),
+    st.data(),
+)
+async def test_a_text_that_was_saved_goes_on_as_if_nothing_had_happened(kind, text, stops, data):
+    tokenizer = KINDS[kind]
+    tokens = await tokenizer.encode("text", text)
+    cut = data.draw(st.integers(0, len(tokens)))
+    first = TextStream(tokenizer, stops)
+    for token in tokens[:cut]:
+        first.push([token])
+        if first.stopped:
+            return
+    second = TextStream(tokenizer, stops)
+    second.restore(first.save())
+
+    def rest(goes_on):
+        pieces = [goes_on.push([token]) for token in tokens[cut:] if not goes_on.stopped]
+        return pieces if goes_on.stopped else [*pieces, goes_on.finish()]
+
+    assert rest(second) == rest(first)
+
+
 async def test_a_syllable_comes_out_when_it_can_no_longer_change():
     tokenizer = KINDS["jamo"]
     tokens = await tokenizer.encode("text", "각 간")

@@ -146,9 +146,15 @@ def _add_options(group: argparse._ArgumentGroup) -> None:
         ("coverage-penalty", float, "weight of what was not looked at in the source"),
         ("patience", float, "search until this many beams of hypotheses are complete"),
         ("prefix-bias-beta", float, "make the prefix a wish: its share of the probability"),
+        ("resume-every", int, "outlive the server: compute at most this many tokens again"),
     ):
         metavar = "N" if kind is int else "X"
         group.add_argument(f"--{name}", type=kind, metavar=metavar, help=text)
+    group.add_argument(
+        "--accept-inexact",
+        action="store_true",
+        help="with --resume-every: go on where the last bits may differ too",
+    )
     for name, repeated, metavar, text in (
         ("logit-bias", _bias, "ID=BIAS", "add to the logit of a token; repeatable"),
         ("stop", str, "TEXT", "end where this text appears; repeatable"),

@@ -143,7 +143,8 @@ class Loader:
         spec, step, provider = opener.open_forecaster(bundle)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, step, metrics, buckets=(0,))
-        loaded = _start(bundle, ForecastingModel(spec=spec), provider, [engine])
+        model = ForecastingModel(engine, spec, self.batching)
+        loaded = _start(bundle, model, provider, [engine])
         numerics = fingerprint(step, 0, provider, bundle.digest)
         loaded.stepper = Stepper(engine, spec, None, digest=bundle.digest, numerics=numerics)
         return loaded

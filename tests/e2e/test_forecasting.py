@@ -39,8 +39,8 @@ def a_request(*histories, model="tides", **asked):
     return pb.ForecastRequest(model=model, histories=series, **asked)
 
 
-def rows_of(numbers, width=len(COLUMNS)):
-    return np.array(numbers, np.float32).reshape(-1, width)
+def rows_of(numbers):
+    return np.array(numbers, np.float32).reshape(-1, len(COLUMNS))
 
 
 async def test_forecasts_come_in_the_order_of_their_histories(forecasting):

@@ -170,6 +170,7 @@ class Job:
     state: State | None = None  # what it begins with; None: the model's start
     wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role
     features: NDArray[np.float32] | None = None  # [len(prompt), F]: read instead of the prompt
+    every_step: bool = True  # of a job that steps: its sink is told of each, or of the last
     wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
     scored: bool = False  # deliveries tell the log-probability of each choice
     arrived_at: float = 0.0

@@ -59,7 +59,7 @@ class Reading:
     @property
     def wanted(self) -> frozenset[str]:
         """What the steps of the piece must tell beside the values."""
-        return frozenset(("spread", "score") if self._scoring else ("spread",))
+        return frozenset(("spread", "score") if self.scoring else ("spread",))
 
     @property
     def values(self) -> Rows:
@@ -72,13 +72,16 @@ class Reading:
         return np.concatenate([spread for _, spread in self._blocks])[: self._horizon]
 
     @property
-    def _scoring(self) -> bool:
-        """Predictions that are fed back are never scored: they surprise nobody."""
+    def scoring(self) -> bool:
+        """Whether each step of the piece counts, and not only the last.
+
+        Predictions that are fed back are never scored: they surprise nobody.
+        """
         return self._count < len(self.surprises)
 
     def take(self, taken: StepTaken) -> None:
         """Takes what one step gave; the last of a piece moves the reading on."""
-        if self._scoring:
+        if self.scoring:
             self.surprises[self._count + taken.number] = taken.outputs["score"].item()
         if taken.state is not None:
             self._go_on(taken)
@@ -180,6 +183,7 @@ class ReadingCall:
             kind=Kind.STEP,
             state=None if reading.state is None else self._layout.unpack(reading.state),
             wanted=reading.wanted,
+            every_step=reading.scoring,
             features=piece,
         )
         self._jobs[index] = job

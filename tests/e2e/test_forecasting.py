@@ -12,6 +12,7 @@ import stepwire
 from e2e.conftest import server_config
 from stepwire.v1 import forecasting_pb2 as pb
 from stepwire.v1 import forecasting_pb2_grpc, models_pb2
+from stepwire_server.app import App
 from stepwire_server.config import BatchingConfig
 from support.calls import error_info
 from support.tiny import write_generation
@@ -136,9 +137,10 @@ async def test_a_request_that_cannot_be_met_is_refused_by_field(forecasting, req
 
 
 async def test_the_largest_answer_fits_into_what_a_client_takes_by_default(forecasting):
-    request = a_request(*[some_rows(1)] * 50, horizon=5000)
+    levels = [level / 100 for level in range(1, 19)]
+    request = a_request(*[some_rows(1)] * 50, horizon=500, quantiles=levels)
     response = await forecasting.Forecast(request)
-    assert sum(len(f.values) + len(f.spread) for f in response.forecasts) == 1_000_000
+    assert sum(len(f.values) * (2 + len(f.quantiles)) for f in response.forecasts) == 1_000_000
     assert response.ByteSize() < 4 << 20
 
 
@@ -175,6 +177,24 @@ async def test_a_forecaster_describes_its_columns_and_no_other_model_has_any(mod
     assert tides.series.horizon == HORIZON
     tiny = (await models.GetModel(models_pb2.GetModelRequest(model="tiny"))).model
     assert not tiny.HasField("series")
+
+
+@pytest.mark.parametrize(("count", "ends_well"), [(300, True), (90_000, False)])
+async def test_a_server_that_drains_waits_for_forecasts_but_not_for_ever(config, count, ends_well):
+    async with App(config).running() as app:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{app.grpc_port}")
+        stub = forecasting_pb2_grpc.ForecastingServiceStub(channel)
+        await stub.Forecast(a_request(some_rows(1)))  # connected
+        call = stub.Forecast(a_request(*[some_rows(count)] * 16))
+        await asyncio.sleep(0.05)
+    if ends_well:
+        assert len((await call).forecasts) == 16
+    else:
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await call
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert error_info(raised.value).reason == "SHUTTING_DOWN"
+    await channel.close()
 
 
 class TestFull:

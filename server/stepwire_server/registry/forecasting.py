@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.layout import Layout
-from stepwire_server.errors import InvalidRequest, check_range
+from stepwire_server.errors import InternalError, InvalidRequest, check_range
 from stepwire_server.registry.reading_series import Reading, ReadingCall
 from stepwire_zoo.manifest import Manifest, Series
 
@@ -144,10 +144,15 @@ class ForecastingModel:
 
 def _told(reading: Reading, asked: Asked) -> Forecast:
     values, spread = reading.values, reading.spread
+    quantiles = tuple((level, quantile(values, spread, level)) for level in asked.quantiles)
+    # The engine looks at the values alone.
+    told = (spread, reading.surprises, *(band for _, band in quantiles))
+    if not all(np.isfinite(numbers).all() for numbers in told):
+        raise InternalError("the model gave numbers that are not finite")
     return Forecast(
         values=values,
         spread=spread,
-        quantiles=tuple((level, quantile(values, spread, level)) for level in asked.quantiles),
+        quantiles=quantiles,
         surprises=reading.surprises if asked.surprises else None,
     )
 

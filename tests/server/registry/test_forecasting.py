@@ -44,7 +44,8 @@ class Cell:
     def step(self, inputs, states, view=None, wanted=frozenset()):
         self.may_go.wait(10)
         self.batch_sizes.append(len(inputs))
-        rows = [self.plain.step(x, m) for x, m in zip(inputs, states["m"], strict=True)]
+        with np.errstate(over="ignore"):
+            rows = [self.plain.step(x, m) for x, m in zip(inputs, states["m"], strict=True)]
         values, spread, score, after = (np.stack(part) for part in zip(*rows, strict=True))
         if self.breaks_at is not None:
             values[inputs[:, 0] == self.breaks_at] = np.nan
@@ -304,6 +305,19 @@ async def test_stopping_fails_what_is_under_way():
         await task
     with pytest.raises(ShuttingDown):
         await served.forecast(some_rows(2))
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked"),
+    [
+        ([[1, 2], [3e19, 1]], {}),  # the spread
+        ([[1, 2], [3e19, 1], [3e19, 1]], {"surprises": True}),  # the score of the second row
+        ([[3e38, 1]] * 3, {"quantiles": (0.99,)}),
+    ],
+)
+async def test_no_number_beyond_single_precision_is_told(served, rows, asked):
+    with pytest.raises(InternalError, match="not finite"):
+        await served.forecast(rows, **asked)
 
 
 async def test_numbers_that_are_not_finite_fail_their_call_and_no_other(served):

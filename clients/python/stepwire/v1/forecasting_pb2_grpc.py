@@ -65,8 +65,8 @@ class ForecastingServiceServicer:
         another task; NOT_FOUND (MODEL_NOT_FOUND); UNAVAILABLE (MODEL_LOADING, SHUTTING_DOWN);
         FAILED_PRECONDITION (MODEL_FAILED); RESOURCE_EXHAUSTED (OVERLOADED) the queue is full, retry
         after the delay given; DEADLINE_EXCEEDED the deadline passed, work that is left is dropped;
-        INTERNAL (INTERNAL) the model's numbers ran out of the finite, which far out may happen to
-        predictions that are fed back.
+        INTERNAL (INTERNAL) the model's numbers are not finite, which histories of absurdly large
+        numbers may bring about, and predictions that are fed back for long.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -84,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.flag("--max-rows", batching.max_rows, "rows stepped together, per model", type=int)
     parser.flag("--max-batch", batching.max_batch, "whole sequences run together", type=int)
     parser.flag("--max-beam-width", batching.max_beam_width, "beams of one search", type=int)
+    parser.flag("--max-horizon", batching.max_horizon, "rows that a forecast predicts", type=int)
+    parser.flag(
+        "--max-history-rows", batching.max_history_rows, "rows of a series to forecast", type=int
+    )
     parser.flag(
         "--source-cache-bytes",
         batching.source_cache_bytes,
@@ -161,6 +165,8 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
             max_rows=flags.max_rows,
             max_batch=flags.max_batch,
             max_beam_width=flags.max_beam_width,
+            max_horizon=flags.max_horizon,
+            max_history_rows=flags.max_history_rows,
             source_cache_bytes=flags.source_cache_bytes,
             max_waiting=flags.max_waiting,
             max_waiting_sequences=flags.max_waiting_texts,

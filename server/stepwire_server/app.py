@@ -22,6 +22,8 @@ from prometheus_client import (
 )
 
 from stepwire.v1 import (
+    forecasting_pb2,
+    forecasting_pb2_grpc,
     generation_pb2,
     generation_pb2_grpc,
     labeling_pb2,
@@ -39,6 +41,7 @@ from stepwire_server.errors import StartupError
 from stepwire_server.metrics import Metrics, SessionMetrics
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState, find_models
+from stepwire_server.rpc.forecasting import ForecastingServicer
 from stepwire_server.rpc.generation import GenerationServicer
 from stepwire_server.rpc.interceptors import Calls
 from stepwire_server.rpc.labeling import LabelingServicer
@@ -56,6 +59,7 @@ log = logging.getLogger(__name__)
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
     for module, name in (
+        (forecasting_pb2, "ForecastingService"),
         (generation_pb2, "GenerationService"),
         (labeling_pb2, "LabelingService"),
         (models_pb2, "ModelService"),
@@ -154,6 +158,9 @@ class App:
         )
         labeling_pb2_grpc.add_LabelingServiceServicer_to_server(
             LabelingServicer(self.models, most), server
+        )
+        forecasting_pb2_grpc.add_ForecastingServiceServicer_to_server(
+            ForecastingServicer(self.models, most), server
         )
         sessions_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(self.desk), server)
         streaming_pb2_grpc.add_StreamingServiceServicer_to_server(

@@ -20,12 +20,15 @@ class BatchingConfig:
     max_delay_s: float = 0.01  # how long a token may wait for company on its way out
     buffer_tokens: int = 512  # undelivered tokens at which a prompt is parked
     max_beam_width: int = 32  # of one request; never more than max_rows
+    max_horizon: int = 10_000  # rows that one forecast predicts; never less than a model's own
+    max_history_rows: int = 100_000  # of each series that is to be forecast
     source_cache_bytes: int = 64 << 20  # of encoded sources that a translator keeps
 
     def __post_init__(self) -> None:
         for name in (
             *("max_rows", "max_waiting", "max_parked"),
             *("max_waiting_sequences", "max_batch", "buffer_tokens", "max_beam_width"),
+            *("max_horizon", "max_history_rows"),
         ):
             _at_least(name, getattr(self, name), 1)
         _at_least("source_cache_bytes", self.source_cache_bytes, 0)

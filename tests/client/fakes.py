@@ -1,7 +1,8 @@
 """A server small enough to know by heart, on a real port.
 
 Models: "echo" sends its prompt letter by letter, shouts its sources, the last one first, scores
-a text by its length, and labels it by its first letter, "endless" never stops, "cut" ends
+a text by its length, and labels it by its first letter, "sea" and "level" say that a series
+rises by one with each row, "endless" never stops, "cut" ends
 without a summary. A `refusals` list is worked off first,
 an answer each call.
 """
@@ -17,6 +18,8 @@ from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
 
 from stepwire.v1 import (
+    forecasting_pb2,
+    forecasting_pb2_grpc,
     generation_pb2,
     generation_pb2_grpc,
     labeling_pb2,
@@ -71,6 +74,7 @@ NO_SUCH_MODEL = Refusal(
 
 
 class FakeServer(
+    forecasting_pb2_grpc.ForecastingServiceServicer,
     generation_pb2_grpc.GenerationServiceServicer,
     labeling_pb2_grpc.LabelingServiceServicer,
     models_pb2_grpc.ModelServiceServicer,
@@ -124,12 +128,26 @@ class FakeServer(
         time.sleep(self.pause_s)
         return labeling_pb2.ClassifyResponse(results=[verdict(text) for text in request.texts])
 
+    def Forecast(self, request, context):
+        self._begin(request, context)
+        targets = SERIES[request.model]
+        return forecasting_pb2.ForecastResponse(
+            forecasts=[risen(series, len(targets), request) for series in request.histories],
+            targets=targets,
+            direct_rows=min(request.horizon or 3, 3),
+            fed_back_rows=max(request.horizon - 3, 0),
+        )
+
     def ListModels(self, request, context):
         self._begin(request, context)
         return models_pb2.ListModelsResponse(models=[ECHO.summary, BROKEN])
 
     def GetModel(self, request, context):
         self._begin(request, context)
+        if request.model in SERIES:
+            columns = SERIES[request.model]
+            series = models_pb2.SeriesColumns(columns=columns, targets=columns, horizon=3)
+            return models_pb2.GetModelResponse(model=models_pb2.Model(series=series))
         if request.model != "echo":
             NO_SUCH_MODEL.abort(context)
         return models_pb2.GetModelResponse(model=ECHO)
@@ -209,6 +227,24 @@ def summary(index, sample, text, options):
     )
 
 
+def risen(series, width, request):
+    """Each row one more than the row before, with a spread of two; surprised by each number."""
+    last, horizon = series.values[-width:], request.horizon or 3
+    values = [number + step for step in range(1, horizon + 1) for number in last]
+    return forecasting_pb2.SeriesForecast(
+        values=values,
+        spread=[2.0] * len(values),
+        quantiles=[
+            forecasting_pb2.Quantile(level=level, values=[value + level for value in values])
+            for level in request.quantiles
+        ],
+        surprises=series.values[::width] if request.surprises else [],
+    )
+
+
+SERIES = {"sea": ["tide", "wind"], "level": ["OT"]}
+
+
 def verdict(text):
     likeliest = "positive" if text.startswith("좋") else "negative"
     if text == "huge":
@@ -245,6 +281,7 @@ def serving(service, port=0, credentials=None):
     with ThreadPoolExecutor(8) as threads:
         server = grpc.server(threads)
         generation_pb2_grpc.add_GenerationServiceServicer_to_server(service, server)
+        forecasting_pb2_grpc.add_ForecastingServiceServicer_to_server(service, server)
         labeling_pb2_grpc.add_LabelingServiceServicer_to_server(service, server)
         models_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
         credentials = credentials or grpc.insecure_server_credentials()

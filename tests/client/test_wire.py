@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import stepwire
 from stepwire import DecodingOptions, LengthNormalization, describing, methods, wire
 from stepwire.v1 import (
+    forecasting_pb2,
     generation_pb2,
     labeling_pb2,
     models_pb2,
@@ -132,6 +133,8 @@ MODELS = st.builds(
     size_bytes=UINT64,
     load_seconds=DOUBLE,
     digest=TEXT,
+    series=st.none()
+    | st.builds(models_pb2.SeriesColumns, columns=lists(TEXT), targets=lists(TEXT), horizon=UINT32),
 )
 
 OF_THE_REQUEST = {"resume_every", "accept_inexact"}  # options in our hands, fields of the request
@@ -211,6 +214,7 @@ def test_every_member_of_an_enumeration_has_a_name(known, contract):
 @pytest.mark.parametrize(
     ("file", "service"),
     [
+        (forecasting_pb2, "ForecastingService"),
         (generation_pb2, "GenerationService"),
         (labeling_pb2, "LabelingService"),
         (models_pb2, "ModelService"),

@@ -135,7 +135,7 @@ async def test_greedy_text_is_what_numpy_computes(generation):
         (a_request("a", model="judge"), "model must be one for generation, got judge"),
         (
             pb.GenerateRequest(model="tiny", prompts=[pb.Prompt()]),
-            r"prompts\[0\] must have text or tokens, got neither",
+            r"prompts\[0\] must have text, tokens or a resume token, got none of them",
         ),
     ],
 )

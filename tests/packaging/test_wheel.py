@@ -23,7 +23,7 @@ def test_it_holds_our_four_packages_and_nothing_else(names):
 
 
 def test_it_holds_the_generated_contract_and_the_types(names):
-    for name in ("generation", "labeling", "models"):
+    for name in ("forecasting", "generation", "labeling", "models"):
         assert f"stepwire/v1/{name}_pb2.py" in names
         assert f"stepwire/v1/{name}_pb2_grpc.py" in names
         assert f"stepwire/v1/{name}_pb2.pyi" in names

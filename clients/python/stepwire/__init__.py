@@ -1,7 +1,7 @@
 """Talk to a stepwire server.
 
-`Client` and `AsyncClient` make calls, `messages` and `descriptions` are what they give,
-`errors` is what they raise, `retry` says when they try again. `v1` is the generated contract.
+`Client` and `AsyncClient` make calls, `messages`, `forecasts` and `descriptions` are what they
+give, `errors` is what they raise, `retry` says when they try again. `v1` is the generated contract.
 """
 
 from stepwire import aio
@@ -28,6 +28,7 @@ from stepwire.errors import (
     StepwireError,
     Unavailable,
 )
+from stepwire.forecasts import Forecast
 from stepwire.messages import (
     Classification,
     DecodingOptions,
@@ -65,6 +66,7 @@ __all__ = [
     "DecodingOptions",
     "Features",
     "FinishReason",
+    "Forecast",
     "GenerationSummary",
     "Hypothesis",
     "InternalError",

@@ -26,6 +26,7 @@ from stepwire.connection import (
 )
 from stepwire.descriptions import Model, ModelSummary
 from stepwire.errors import cancelled, from_rpc
+from stepwire.forecasts import Forecast, History
 from stepwire.messages import (
     AS_THEY_COME,
     AS_USUAL,
@@ -44,6 +45,7 @@ from stepwire.methods import (
     CLASSIFY,
     CLOSE_SESSION,
     EXPORT_SESSION,
+    FORECAST,
     GENERATE,
     GET_MODEL,
     LIST_MODELS,
@@ -109,6 +111,7 @@ class AsyncClient:
         self._translate = _streaming(self._channel, TRANSLATE)
         self._score = _streaming(self._channel, SCORE)
         self._classify = _unary(self._channel, CLASSIFY)
+        self._forecast = _unary(self._channel, FORECAST)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
         self._list_sessions = _unary(self._channel, LIST_SESSIONS)
@@ -240,6 +243,34 @@ class AsyncClient:
         """Labels texts, one result each in their order; one text alone is a list of one."""
         request = wire.classify_request(model, version, texts, top_k, truncate)
         return wire.classifications(await self._call(self._classify, request, timeout_s))
+
+    async def forecast(  # noqa: PLR0913  # the fields of the request, each by name
+        self,
+        model: str,
+        histories: Sequence[History],
+        *,
+        horizon: int | None = None,
+        quantiles: Sequence[float] = (),
+        surprises: bool = False,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[Forecast]:
+        """Predicts how series go on, one result each in their order.
+
+        Args:
+            model: that forecasts.
+            histories: series, each a row for each moment, oldest first; of a model with a
+                single column each may be the numbers alone.
+            horizon: rows to predict; None is the model's own, and beyond it its predictions
+                are fed back.
+            quantiles: levels in (0, 1) of which to tell the quantiles.
+            surprises: whether to tell how surprising each row of the histories was.
+            version: of the model; empty is the latest.
+            timeout_s: of the whole call.
+        """
+        wanted = {"horizon": horizon, "quantiles": list(quantiles), "surprises": surprises}
+        request = wire.forecast_request(model, version, histories, wanted)
+        return wire.forecasts(await self._call(self._forecast, request, timeout_s))
 
     def session(
         self,

@@ -9,6 +9,7 @@ from stepwire.descriptions import (
     ModelState,
     ModelSummary,
     Provenance,
+    Series,
     State,
     Task,
     Tensor,
@@ -50,6 +51,7 @@ def model(response: models_pb2.GetModelResponse) -> Model:
         size_bytes=told.size_bytes,
         load_seconds=told.load_seconds,
         digest=told.digest,
+        series=_series(told.series) if told.HasField("series") else None,
     )
 
 
@@ -104,6 +106,12 @@ def _metric(metric: models_pb2.Metric) -> Metric:
         unit=metric.unit,
         split=metric.split,
         published=metric.published,
+    )
+
+
+def _series(series: models_pb2.SeriesColumns) -> Series:
+    return Series(
+        columns=tuple(series.columns), targets=tuple(series.targets), horizon=series.horizon
     )
 
 

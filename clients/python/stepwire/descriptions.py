@@ -11,7 +11,7 @@ class Task(StrEnum):
     GENERATION = "generation"  # generate, score
     CLASSIFICATION = "classification"  # classify
     TRANSLATION = "translation"  # translate, score
-    FORECASTING = "forecasting"  # session
+    FORECASTING = "forecasting"  # forecast, session
     UNKNOWN = "unknown"  # the server is newer than this client
 
 
@@ -110,6 +110,15 @@ class Provenance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Series:
+    """What a forecaster reads, row by row, and what it predicts."""
+
+    columns: tuple[str, ...]  # the numbers of a row, in their order
+    targets: tuple[str, ...]  # the columns that are predicted, in their order
+    horizon: int  # rows ahead that are predicted at once
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """Everything about a model that a caller may need."""
 
@@ -126,3 +135,4 @@ class Model:
     size_bytes: int
     load_seconds: float  # 0 unless ready
     digest: str  # SHA-256 of its manifest; names exactly this build
+    series: Series | None = None  # of a forecaster

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from stepwire.v1 import (
+    forecasting_pb2,
     generation_pb2,
     labeling_pb2,
     models_pb2,
@@ -48,6 +49,11 @@ CLASSIFY = Method(
     path="/stepwire.v1.LabelingService/Classify",
     request=labeling_pb2.ClassifyRequest,
     response=labeling_pb2.ClassifyResponse,
+)
+FORECAST = Method(
+    path="/stepwire.v1.ForecastingService/Forecast",
+    request=forecasting_pb2.ForecastRequest,
+    response=forecasting_pb2.ForecastResponse,
 )
 LIST_MODELS = Method(
     path="/stepwire.v1.ModelService/ListModels",

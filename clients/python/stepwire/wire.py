@@ -4,7 +4,7 @@ Nothing here checks a range, which is the server's business; only what the wire 
 carry at all is refused, by name.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import grpc
@@ -12,6 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from stepwire.errors import InvalidRequest
+from stepwire.forecasts import Forecast, History, Rows
 from stepwire.messages import (
     Classification,
     DecodingOptions,
@@ -38,6 +39,7 @@ from stepwire.messages import (
     TranslationUpdate,
 )
 from stepwire.v1 import (
+    forecasting_pb2,
     generation_pb2,
     labeling_pb2,
     models_pb2,
@@ -64,6 +66,7 @@ _WANTED = {
     FieldDescriptor.TYPE_UINT32: "a whole number in [0, 4294967295]",
     FieldDescriptor.TYPE_UINT64: "a whole number in [0, 18446744073709551615]",
     FieldDescriptor.TYPE_FLOAT: "a number",
+    FieldDescriptor.TYPE_DOUBLE: "a number",
     FieldDescriptor.TYPE_STRING: "text that UTF-8 can carry",
     FieldDescriptor.TYPE_BOOL: "true or false",
     FieldDescriptor.TYPE_BYTES: "bytes",
@@ -169,12 +172,16 @@ def _add_prefixes(
 
 
 def _mismatch(field: str, wanted: int, got: int) -> InvalidRequest:
-    allowed = f"have one entry for each text, {wanted}"
+    return _refused(field, f"have one entry for each text, {wanted}", got)
+
+
+def _refused(field: str, allowed: str, got: object) -> InvalidRequest:
+    shown = repr(got) if len(repr(got)) <= 80 else repr(got)[:77] + "..."
     return InvalidRequest(
-        f"{field} must {allowed}, got {got}",
+        f"{field} must {allowed}, got {shown}",
         code=grpc.StatusCode.INVALID_ARGUMENT,
         reason="INVALID_REQUEST",
-        details={"field": field, "allowed": allowed, "got": str(got)},
+        details={"field": field, "allowed": allowed, "got": shown},
     )
 
 
@@ -198,6 +205,56 @@ def classify_request(
         top_k=top_k,
         truncate=truncate,
     )
+
+
+def forecast_request(
+    model: str,
+    version: str,
+    histories: Sequence[History],
+    wanted: Mapping[str, object],
+) -> forecasting_pb2.ForecastRequest:
+    """Asks how every series goes on; `wanted` are fields of the request."""
+    request = _build(forecasting_pb2.ForecastRequest, model=model, version=version, **wanted)
+    for index, history in enumerate(histories):
+        name = f"histories[{index}]"
+        if isinstance(history, str) or not isinstance(history, Iterable):
+            raise _refused(name, "be a series of rows", history)
+        values = _numbers(history)
+        request.histories.append(_build(forecasting_pb2.Series, f"{name}.", values=values))
+    return request
+
+
+def _numbers(history: History) -> list[float]:
+    """Row by row; a row may be a number alone."""
+    numbers: list[float] = []
+    for row in history:
+        if isinstance(row, Iterable) and not isinstance(row, str):
+            numbers.extend(row)
+        else:
+            numbers.append(row)
+    return numbers
+
+
+def forecasts(response: forecasting_pb2.ForecastResponse) -> list[Forecast]:
+    """One forecast a history, in the order of the request."""
+    targets = tuple(response.targets)
+
+    def rows(numbers: Sequence[float]) -> Rows:
+        starts = range(0, len(numbers), len(targets))
+        return tuple(tuple(numbers[start : start + len(targets)]) for start in starts)
+
+    return [
+        Forecast(
+            targets=targets,
+            values=rows(forecast.values),
+            spread=rows(forecast.spread),
+            quantiles={it.level: rows(it.values) for it in forecast.quantiles},
+            surprises=tuple(forecast.surprises),
+            direct_rows=response.direct_rows,
+            fed_back_rows=response.fed_back_rows,
+        )
+        for forecast in response.forecasts
+    ]
 
 
 def get_model_request(model: str, version: str) -> models_pb2.GetModelRequest:
@@ -422,14 +479,8 @@ def _refusal(kind: type[Message], path: str, given: Mapping[str, object]) -> Inv
         for label, part, value in _parts(name, whole)
         if not _fits(kind, name, part)
     )
-    shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
     wanted = _WANTED[kind.DESCRIPTOR.fields_by_name[name].type]
-    return InvalidRequest(
-        f"{path}{label} must be {wanted}, got {shown}",
-        code=grpc.StatusCode.INVALID_ARGUMENT,
-        reason="INVALID_REQUEST",
-        details={"field": path + label, "allowed": f"be {wanted}", "got": shown},
-    )
+    return _refused(path + label, f"be {wanted}", value)
 
 
 def _parts(name: str, whole: object) -> Iterator[tuple[str, object, object]]:

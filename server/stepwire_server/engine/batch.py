@@ -200,7 +200,7 @@ class RunningBatch:
                 begun += siblings
                 if row.job.kind is Kind.SCORE:
                     scoring.append((row, index))
-                elif row.job.kind is Kind.STEP:
+                elif row.job.kind is Kind.STEP and (row.job.every_step or not row.reading):
                     stepping.append((row, index))
             choosing += [(sibling, index) for sibling in siblings]
         turn = Turn.of(choosing)

@@ -76,6 +76,18 @@ class Engine:
             self._scheduler.submit(jobs)
             self._wake.notify()
 
+    def go_on(self, job: Job) -> None:
+        """Queues the next part of work that was let in once; raises ShuttingDown.
+
+        The limit of the queue is not its concern: refused half way, the work would be lost.
+        """
+        with self._wake:
+            if self._stopping:
+                raise ShuttingDown("the server is shutting down")
+            job.arrived_at = time.monotonic()
+            self._scheduler.bring_back(job)
+            self._wake.notify()
+
     def promise(self, widths: Sequence[int]) -> None:
         """Keeps room for jobs that are not ready yet; raises as `submit` does."""
         with self._wake:

@@ -207,6 +207,7 @@ class Job:
     save_every: int = 0  # tokens after which its rows are saved; 0: never
     wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role
     features: NDArray[np.float32] | None = None  # [len(prompt), F]: read instead of the prompt
+    every_step: bool = True  # of a job that steps: its sink is told of each, or of the last
     wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
     scored: bool = False  # deliveries tell the log-probability of each choice
     arrived_at: float = 0.0

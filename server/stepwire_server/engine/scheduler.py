@@ -80,7 +80,7 @@ class Scheduler:
             )
 
     def bring_back(self, job: Job) -> None:
-        """Queues a parked job again; it was let in once, so the limit is not its concern."""
+        """Queues a parked job, or the next part of one that ended: the limit is for new ones."""
         self._append(job)
 
     def admit(self) -> list[Job]:

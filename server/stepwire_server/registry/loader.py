@@ -157,7 +157,8 @@ class Loader:
         spec, step, provider = opener.open_forecaster(bundle)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, step, metrics, buckets=(0,))
-        loaded = _start(bundle, ForecastingModel(spec=spec), provider, [engine])
+        model = ForecastingModel(engine, spec, self.batching)
+        loaded = _start(bundle, model, provider, [engine])
         loaded.origin = _origin(bundle, step, 0, provider)
         loaded.stepper = Stepper(engine, spec, None, loaded.origin)
         return loaded

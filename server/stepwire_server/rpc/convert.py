@@ -264,6 +264,7 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
         size_bytes=spec.size_bytes,
         load_seconds=entry.loaded.load_seconds if entry.loaded else 0.0,
         digest=entry.bundle.digest,
+        series=_series(spec.series) if spec.series else None,
     )
 
 
@@ -371,6 +372,12 @@ def _graph(role: str, graph: manifest.Graph) -> models_pb2.Graph:
         inputs=[models_pb2.Tensor(**vars(tensor)) for tensor in graph.inputs],
         outputs=[models_pb2.Tensor(**vars(tensor)) for tensor in graph.outputs],
         states=[models_pb2.State(**vars(state)) for state in graph.states],
+    )
+
+
+def _series(series: manifest.Series) -> models_pb2.SeriesColumns:
+    return models_pb2.SeriesColumns(
+        columns=series.columns, targets=series.targets, horizon=series.horizon
     )
 
 

@@ -87,6 +87,20 @@ def test_a_step_is_told_at_once_however_busy_the_engine_is():
     assert len(caller.taken) == 1
 
 
+def test_a_job_may_be_told_of_its_last_step_alone():
+    hand, caller, neighbour = HandEngine(), Caller(), Caller()
+    hand.engine.submit([steps(caller, [3, 1, 4, 1, 5], every_step=False)])
+    hand.engine.submit([steps(neighbour, [9, 2, 6])])
+    hand.finish()
+    logits, state = plainly([3, 1, 4, 1, 5])
+    [taken] = caller.taken
+    assert taken.number == 4
+    np.testing.assert_array_equal(taken.output("logits"), logits[-1])
+    assert taken.packed == LAYOUT.pack(state)
+    assert_same(neighbour, plainly([9, 2, 6]))
+    assert len(hand.batch) == 0
+
+
 def test_leaving_a_step_frees_its_slot():
     hand, caller = HandEngine(), Caller()
     job = steps(caller, range(1, 7))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import grpc
 
-from stepwire.cli import classify, generate, models, score, session, step, translate
+from stepwire.cli import classify, forecast, generate, models, score, session, step, translate
 from stepwire.cli.arguments import parse
 from stepwire.cli.lines import InputError
 from stepwire.client import Client
@@ -22,6 +22,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Client], None]] = {
     "classify": classify.run,
     "translate": translate.run,
     "score": score.run,
+    "forecast": forecast.run,
     "step": step.run,
     "session": session.run,
 }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 
+from stepwire.cli import forecast
 from stepwire.connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
 from stepwire.messages import DecodingOptions, LengthNormalization
 from stepwire.retry import check_timeout
@@ -25,6 +26,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if args.command in _WITH_TEXTS and args.texts and args.file:
         parser.error("give texts or --file, not both")
+    if args.command == "forecast" and args.json and args.csv:
+        parser.error("give --json or --csv, not both")
     return args
 
 
@@ -66,6 +69,7 @@ def _parser(address: str) -> argparse.ArgumentParser:
     _add_classify(commands.add_parser("classify", help="label texts"))
     _add_translate(commands.add_parser("translate", help="translate texts"))
     _add_score(commands.add_parser("score", help="say how likely texts are"))
+    _add_forecast(commands.add_parser("forecast", help="say how a series goes on"))
     _add_step(commands.add_parser("step", help="step a session line by line"))
     _add_session(commands.add_parser("session", help="list, copy, export or close sessions"))
     for command in commands.choices.values():
@@ -208,6 +212,11 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     sources.add_argument(
         "--sources-file", metavar="PATH", help="what the texts translate, one a line"
     )
+
+
+def _add_forecast(parser: argparse.ArgumentParser) -> None:
+    _add_model(parser)
+    forecast.add_arguments(parser)
 
 
 def _add_step(parser: argparse.ArgumentParser) -> None:

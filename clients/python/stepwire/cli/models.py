@@ -44,6 +44,10 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
         yield name.replace("_", " "), f"{limit:,}" if limit else ""
     for name, value in sorted(model.decoding_defaults.items()):
         yield "default " + name.replace("_", " "), f"{value:g}"
+    if model.series is not None:
+        yield "columns", ", ".join(model.series.columns)
+        yield "targets", ", ".join(model.series.targets)
+        yield "horizon", f"{model.series.horizon:,} rows"
     for metric in model.metrics:
         yield metric.name, _measured(metric)
     yield from _origin(model)

@@ -72,7 +72,7 @@ class ModelSummary(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., summary: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("summary", "languages", "licence", "limits", "labels", "graphs", "metrics", "decoding_defaults", "provenance", "provider", "size_bytes", "load_seconds", "digest")
+    __slots__ = ("summary", "languages", "licence", "limits", "labels", "graphs", "metrics", "decoding_defaults", "provenance", "provider", "size_bytes", "load_seconds", "digest", "series")
     class DecodingDefaultsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class Model(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     LOAD_SECONDS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
     summary: ModelSummary
     languages: _containers.RepeatedScalarFieldContainer[str]
     licence: str
@@ -106,7 +107,18 @@ class Model(_message.Message):
     size_bytes: int
     load_seconds: float
     digest: str
-    def __init__(self, summary: _Optional[_Union[ModelSummary, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., graphs: _Optional[_Iterable[_Union[Graph, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., decoding_defaults: _Optional[_Mapping[str, float]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., provider: _Optional[str] = ..., size_bytes: _Optional[int] = ..., load_seconds: _Optional[float] = ..., digest: _Optional[str] = ...) -> None: ...
+    series: SeriesColumns
+    def __init__(self, summary: _Optional[_Union[ModelSummary, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., graphs: _Optional[_Iterable[_Union[Graph, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., decoding_defaults: _Optional[_Mapping[str, float]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., provider: _Optional[str] = ..., size_bytes: _Optional[int] = ..., load_seconds: _Optional[float] = ..., digest: _Optional[str] = ..., series: _Optional[_Union[SeriesColumns, _Mapping]] = ...) -> None: ...
+
+class SeriesColumns(_message.Message):
+    __slots__ = ("columns", "targets", "horizon")
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    HORIZON_FIELD_NUMBER: _ClassVar[int]
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    targets: _containers.RepeatedScalarFieldContainer[str]
+    horizon: int
+    def __init__(self, columns: _Optional[_Iterable[str]] = ..., targets: _Optional[_Iterable[str]] = ..., horizon: _Optional[int] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
     __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call", "max_beam_width")

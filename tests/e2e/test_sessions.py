@@ -185,6 +185,38 @@ async def test_a_broken_connection_loses_nothing(desk, stub):
         assert_close(logits_of(answer), plainly([3, 1])[1:])
 
 
+async def under_way(app, desk, dialogue, **fields):
+    """A session whose one message, of many steps, is being worked on; its id and the message."""
+    session, tokens = await opened(desk, **fields), [3, 1] * 250
+    await dialogue.attach(session.id)
+    await dialogue.send(session.id, 0, tokens, outputs=streaming.Outputs(logits=True))
+    while not app.desk.find("", session.id).pending:
+        await asyncio.sleep(0)
+    return session.id, tokens
+
+
+async def test_a_stream_is_answered_what_it_asked_and_nothing_else(app, desk, stub):
+    async with Dialogue(stub) as first, Dialogue(stub) as second:
+        session_id, tokens = await under_way(app, desk, first)
+        assert (await second.attach(session_id)).attached.next_step == 0
+        while app.desk.find("", session_id).pending:
+            await asyncio.sleep(0.001)
+        outputs = streaming.Outputs(logits=True)
+        again = await second.step(session_id, 0, tokens, outputs=outputs)
+        following = await second.step(session_id, len(tokens), [4], outputs=outputs)
+    assert [a.taken.first_step for a in (again, following)] == [0, len(tokens)]
+
+
+async def test_every_message_has_one_answer_however_early_it_is_repeated(app, desk, stub):
+    async with Dialogue(stub) as dialogue:
+        session_id, tokens = await under_way(app, desk, dialogue)
+        outputs = streaming.Outputs(logits=True)
+        await dialogue.send(session_id, 0, tokens, outputs=outputs)
+        await dialogue.send(session_id, 0, tokens, outputs=outputs)
+        answers = [await dialogue.call.read() for _ in range(3)]
+    assert [answer.taken.repeated_answer for answer in answers] == [False, True, True]
+
+
 async def test_of_two_streams_that_claim_a_session_the_later_has_it(desk, stub):
     session = await opened(desk)
     async with Dialogue(stub) as first, Dialogue(stub) as second:

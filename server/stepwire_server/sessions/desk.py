@@ -92,9 +92,10 @@ class Opening:
 class _Work(Pending):
     """A message with what it takes to do it."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, stream: Stream) -> None:
         super().__init__(message.first_step, message.inputs.count, message.digest, message.snapshot)
         self.message = message
+        self.askers = [stream]  # each message has one answer: a stream stands for each of its own
         self.job: Job | None = None
 
 
@@ -228,7 +229,8 @@ class Desk:
     def is_busy(self, stream: Stream) -> bool:
         """Whether a stream has answers to come."""
         mine = (self._table.peek(i) for i, other in self._streams.items() if other is stream)
-        return any(session is not None and session.pending for session in mine)
+        pending = (work for session in mine if session is not None for work in session.pending)
+        return any(isinstance(work, _Work) and stream in work.askers for work in pending)
 
     def step(self, owner: str, session_id: str, stream: Stream, message: Message) -> None:
         """Takes steps, or repeats what they gave; the stream is told.
@@ -237,13 +239,15 @@ class Desk:
             StepwireError: as StreamingService documents; nothing was taken in.
         """
         session = self.find(owner, session_id)
-        work = _Work(message)
+        work = _Work(message, stream)
         found = session.offer(message.epoch, work)
         if isinstance(found, Answer):
             self._metrics.repeated.inc()
             stream.answer(session, found.content, repeated=True)
         elif found is not work:
-            self._metrics.repeated.inc()  # its answer is on the way
+            assert isinstance(found, _Work)
+            self._metrics.repeated.inc()
+            found.askers.append(stream)  # the answer is on the way
         elif session.pending[0] is work:
             self._begin(session, work)
 
@@ -301,8 +305,9 @@ class Desk:
         session.commit(work, packed, content)
         self._metrics.steps.inc(work.steps)
         self._changed(session)
-        if stream := self._streams.get(session.id):
-            stream.answer(session, content, repeated=False)
+        # Whoever has attached meanwhile learns nothing that it has not asked for.
+        for place, stream in enumerate(self._askers(session, work)):
+            stream.answer(session, content, repeated=place > 0)
         if session.pending:
             following = session.pending[0]
             assert isinstance(following, _Work)
@@ -312,15 +317,22 @@ class Desk:
         if work not in session.pending:
             return
         behind = session.give_up(work)
-        stream = self._streams.get(session.id)
-        if stream is None:
-            return
-        stream.refuse(session, work.first_step, error)
+        self._refuse(session, work, error)
         for pending in behind:
             skipped = StepSkipped(
                 f"step {work.first_step} before it failed", next_step=str(session.next_step)
             )
-            stream.refuse(session, pending.first_step, skipped)
+            self._refuse(session, pending, skipped)
+
+    def _refuse(self, session: Session, pending: Pending, error: StepwireError) -> None:
+        for stream in self._askers(session, pending):
+            stream.refuse(session, pending.first_step, error)
+
+    def _askers(self, session: Session, pending: Pending) -> list[Stream]:
+        """Who waits for the answer to a message, and still has the session."""
+        assert isinstance(pending, _Work)
+        holder = self._streams.get(session.id)
+        return [stream for stream in pending.askers if stream is holder]
 
     def _drop(self, session: Session, pending: Pending) -> None:
         if isinstance(pending, _Work) and pending.job is not None:

@@ -217,6 +217,32 @@ async def test_every_message_has_one_answer_however_early_it_is_repeated(app, de
     assert [answer.taken.repeated_answer for answer in answers] == [False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("end", "reason"), [("close", "SESSION_NOT_FOUND"), ("roll_back", "STALE_EPOCH")]
+)
+async def test_a_message_under_way_is_refused_when_its_session_goes_elsewhere(
+    app, desk, stub, end, reason
+):
+    async with Dialogue(stub) as dialogue:
+        session_id, _ = await under_way(app, desk, dialogue, max_snapshots=1)
+        app.desk.find("", session_id).snapshots = ((0, bytes(64)),)
+        await dialogue.call.done_writing()
+        getattr(app.desk, end)("", session_id, *([0] if end == "roll_back" else []))
+        answer = await dialogue.call.read()
+        assert (answer.error.first_step, answer.error.reason) == (0, reason)
+        assert await dialogue.call.read() is grpc.aio.EOF
+
+
+async def test_a_message_cannot_be_repeated_without_end_while_it_is_under_way(app, desk, stub):
+    async with Dialogue(stub) as dialogue:
+        session_id, tokens = await under_way(app, desk, dialogue)
+        app.desk.find("", session_id).pending[0].askers.extend([None] * 64)
+        outputs = streaming.Outputs(logits=True)
+        refused = await dialogue.step(session_id, 0, tokens, outputs=outputs)
+        assert refused.error.reason == "OVERLOADED"
+        assert (await dialogue.call.read()).taken.count == len(tokens)
+
+
 async def test_of_two_streams_that_claim_a_session_the_later_has_it(desk, stub):
     session = await opened(desk)
     async with Dialogue(stub) as first, Dialogue(stub) as second:

@@ -13,8 +13,11 @@ from typing import NamedTuple, Protocol
 from stepwire_server.engine.job import Job
 from stepwire_server.errors import (
     InvalidRequest,
+    Overloaded,
     SessionExpired,
+    SessionNotFound,
     ShuttingDown,
+    StaleEpoch,
     StateTokenOtherModel,
     StepSkipped,
     StepwireError,
@@ -194,7 +197,7 @@ class Desk:
         """Takes a session back to a snapshot."""
         session = self.find(owner, session_id)
         for pending in session.roll_back(step):
-            self._drop(session, pending)
+            self._drop(session, pending, StaleEpoch("the session was rolled back"))
         self._changed(session)
         return session
 
@@ -202,7 +205,7 @@ class Desk:
         """Ends a session."""
         session = self.find(owner, session_id)
         for pending in session.pending:
-            self._drop(session, pending)
+            self._drop(session, pending, SessionNotFound("the session was closed"))
         session.pending = ()
         self._streams.pop(session.id, None)
         self._table.close(session)
@@ -246,6 +249,8 @@ class Desk:
             stream.answer(session, found.content, repeated=True)
         elif found is not work:
             assert isinstance(found, _Work)
+            if len(found.askers) > self.limits.max_window:
+                raise Overloaded("the message was repeated too often", retry_after_s=0.05)
             self._metrics.repeated.inc()
             found.askers.append(stream)  # the answer is on the way
         elif session.pending[0] is work:
@@ -334,9 +339,10 @@ class Desk:
         holder = self._streams.get(session.id)
         return [stream for stream in pending.askers if stream is holder]
 
-    def _drop(self, session: Session, pending: Pending) -> None:
+    def _drop(self, session: Session, pending: Pending, why: StepwireError) -> None:
         if isinstance(pending, _Work) and pending.job is not None:
             self._stepper(session).cancel(pending.job)
+        self._refuse(session, pending, why)
 
     def _token(
         self,

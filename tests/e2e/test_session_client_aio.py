@@ -112,6 +112,29 @@ async def test_a_connection_that_breaks_as_a_step_is_written_is_not_noticed(clie
     assert len(begun) == 2
 
 
+class _SilentCall(_BrokenCall):
+    """A call of Step that finds no server."""
+
+    async def write(self, request):
+        await asyncio.Event().wait()
+
+
+async def test_a_task_that_loses_patience_while_it_attaches_attaches_again(client):
+    session = client.session("tiny")
+    real, begun = session._calls, []
+
+    def step():
+        begun.append(real.step() if begun else _SilentCall(real.step()))
+        return begun[-1]
+
+    session._calls = replace(real, step=step)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await session.step("ab")
+    async with asyncio.timeout(20), session:
+        assert (await session.step("ab")).first_step == 0
+
+
 async def test_a_task_that_loses_patience_leaves_the_session_as_it_was(client):
     chunks = ["abcdef" * 20, "c", "d", [3, 4], "e" * 50]
     async with client.session("tiny") as quiet:

@@ -174,6 +174,7 @@ class Session:
                     opened = await _unary(self._calls.open, self._script.opening(), attempts)
                     self._script.opened(opened.session)
             except StepwireError as error:
+                self._drop_stream()  # it has the session, but not the steps given again
                 await self._recover(error, attempts)
 
     async def _attach(self, attempts: Attempts) -> None:
@@ -204,6 +205,7 @@ class Session:
         except asyncio.InvalidStateError:  # the call is over, and nothing can be written
             raise Unavailable("the stream is over", code=grpc.StatusCode.UNAVAILABLE) from None
         except asyncio.CancelledError:
+            self._drop_stream()  # an answer may still come, and would be taken for the next
             raise_unless_task_is_cancelled()
             raise
         if not isinstance(answer, streaming_pb2.StepResponse):  # the end of the stream

@@ -175,6 +175,7 @@ class Session:
                 else:
                     self._attach(attempts)
             except StepwireError as error:
+                self._drop_stream()  # it has the session, but not the steps given again
                 self._recover(error, attempts)
 
     def _open(self, attempts: Attempts) -> None:

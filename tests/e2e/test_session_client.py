@@ -149,6 +149,17 @@ def test_a_closed_session_takes_no_step(client):
         session.step("a")
 
 
+def test_a_step_that_waits_when_its_client_is_closed_is_cancelled(replicas):
+    client = stepwire.Client(replicas[0].address, retry=QUICK, timeout_s=30.0)
+    session = client.session("tiny")
+    closing = threading.Timer(0.2, client.close)
+    closing.start()
+    with pytest.raises(stepwire.Cancelled):
+        while True:
+            session.step("a" * 400, outputs=LOGITS)
+    closing.join()
+
+
 def test_a_session_that_somebody_else_took_over_says_so(client):
     with client.session("tiny") as session:
         session.step("a")

@@ -80,30 +80,29 @@ async def test_a_refusal_leaves_the_session_as_it_was(client):
 
 
 class _BrokenCall:
-    """A call of Step whose connection is gone when the first inputs are written."""
+    """A call of Step that is ended when the first inputs are written."""
 
-    def __init__(self, call):
-        self._call, self._left = call, 1
+    def __init__(self, call, code=grpc.StatusCode.INTERNAL):
+        self._call, self._code, self._left = call, code, 1
         self.read, self.cancel = call.read, call.cancel
 
     async def write(self, request):
         if not self._left:
             nothing = grpc.aio.Metadata()
-            raise grpc.aio.AioRpcError(
-                grpc.StatusCode.INTERNAL, nothing, nothing, "Internal error from Core"
-            )
+            raise grpc.aio.AioRpcError(self._code, nothing, nothing, "Internal error from Core")
         self._left -= 1
         await self._call.write(request)
 
 
-async def test_a_connection_that_breaks_as_a_step_is_written_is_not_noticed(client):
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED])
+async def test_a_connection_that_breaks_as_a_step_is_written_is_not_noticed(client, code):
     async with client.session("tiny") as quiet:
         wanted = await quiet.step("ab", outputs=OUTPUTS)
     session = client.session("tiny")
     real, begun = session._calls, []
 
     def step():
-        begun.append(real.step() if begun else _BrokenCall(real.step()))
+        begun.append(real.step() if begun else _BrokenCall(real.step(), code))
         return begun[-1]
 
     session._calls = replace(real, step=step)

@@ -13,7 +13,6 @@ from stepwire import stepping
 from stepwire.aio_streams import raise_unless_task_is_cancelled
 from stepwire.errors import (
     DeadlineExceeded,
-    InternalError,
     RollbackUnavailable,
     SessionLost,
     StepwireError,
@@ -201,7 +200,7 @@ class Session:
                 "no answer came in time", code=grpc.StatusCode.DEADLINE_EXCEEDED
             ) from None
         except grpc.RpcError as error:
-            raise _broken(from_rpc(error)) from error
+            raise stepping.of_connection(from_rpc(error)) from error
         except asyncio.InvalidStateError:  # the call is over, and nothing can be written
             raise Unavailable("the stream is over", code=grpc.StatusCode.UNAVAILABLE) from None
         except asyncio.CancelledError:
@@ -243,15 +242,8 @@ class Session:
             raise cancelled("the session is closed")
 
 
-def _broken(error: StepwireError) -> StepwireError:
-    """What ended a stream: INTERNAL without a reason is gRPC's own, of a connection that broke."""
-    if isinstance(error, InternalError) and not error.reason:
-        return Unavailable(str(error), code=grpc.StatusCode.UNAVAILABLE)
-    return error
-
-
 async def _unary(call: Unary, request: Any, attempts: Attempts) -> Any:
     try:
         return await call(request, attempts.remaining_s())
     except grpc.RpcError as error:
-        raise from_rpc(error) from error
+        raise stepping.of_connection(from_rpc(error)) from error

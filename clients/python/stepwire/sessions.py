@@ -267,7 +267,7 @@ class _Stream:
                 self._answers.put(answer)
             self._answers.put(_over())
         except grpc.RpcError as error:
-            self._answers.put(from_rpc(error))
+            self._answers.put(stepping.of_connection(from_rpc(error)))
 
 
 def _over() -> StepwireError:
@@ -278,4 +278,4 @@ def _unary(call: Unary, request: Any, attempts: Attempts) -> Any:
     try:
         return call(request, attempts.remaining_s())
     except grpc.RpcError as error:
-        raise from_rpc(error) from error
+        raise stepping.of_connection(from_rpc(error)) from error

@@ -12,6 +12,8 @@ import grpc
 
 from stepwire import wire
 from stepwire.errors import (
+    Cancelled,
+    InternalError,
     SessionLost,
     StepwireError,
     Unavailable,
@@ -185,3 +187,14 @@ def ended(answer: streaming_pb2.StepResponse) -> StepwireError:
     kind = Unavailable if reason == "SHUTTING_DOWN" else SessionLost
     code = grpc.StatusCode.UNAVAILABLE if kind is Unavailable else grpc.StatusCode.ABORTED
     return kind(f"the server gave up the session: {reason}", code=code, reason=reason)
+
+
+def of_connection(error: StepwireError) -> StepwireError:
+    """What a failed call means to a session, which can repeat whatever it asked.
+
+    INTERNAL and CANCELLED without a reason are gRPC's own: of a connection that breaks, and of a
+    server that shuts its door.
+    """
+    if isinstance(error, Cancelled | InternalError) and not error.reason:
+        return Unavailable(str(error), code=grpc.StatusCode.UNAVAILABLE)
+    return error

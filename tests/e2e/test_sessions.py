@@ -59,6 +59,11 @@ def assert_close(found, wanted):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+def sample(app, name, **labels):
+    """A number of the server's metrics."""
+    return app._metrics.registry.get_sample_value(name, labels)
+
+
 async def opened(desk, model="tiny", metadata=None, **fields):
     request = sessions.OpenSessionRequest(model=model, **fields)
     return (await desk.OpenSession(request, metadata=metadata)).session
@@ -456,6 +461,22 @@ async def test_an_open_stream_is_told_when_its_session_expires(repository):
             assert told.state_token
             refused = (await dialogue.step(session.id, 0, [3])).error
             assert refused.reason == "SESSION_EXPIRED"
+
+
+async def test_a_session_that_is_used_too_late_is_told_of_and_counted_as_any_other(repository):
+    limits = SessionLimits(idle_s=0.2)
+    async with reached(server_config(repository, sessions=limits)) as (app, desk, stub):
+        session = await opened(desk)
+        async with Dialogue(stub) as dialogue:
+            await dialogue.attach(session.id)
+            await asyncio.sleep(0.3)
+            refused = (await dialogue.step(session.id, 0, [3])).error
+            assert refused.reason == "SESSION_EXPIRED"
+            app.desk.expire()
+            assert (await dialogue.call.read()).ending.state_token
+            for state in ("live", "idle"):
+                assert sample(app, "stepwire_sessions", state=state) == 0
+            assert sample(app, "stepwire_sessions_ended_total", reason="expired") == 1
 
 
 async def test_a_server_that_stops_hands_out_last_tokens(repository, tmp_path):

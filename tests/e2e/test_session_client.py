@@ -152,11 +152,15 @@ def test_a_closed_session_takes_no_step(client):
 def test_a_step_that_waits_when_its_client_is_closed_is_cancelled(replicas):
     client = stepwire.Client(replicas[0].address, retry=QUICK, timeout_s=30.0)
     session = client.session("tiny")
+
+    def step_on():
+        while True:
+            session.step("a" * 400, outputs=LOGITS)
+
     closing = threading.Timer(0.2, client.close)
     closing.start()
     with pytest.raises(stepwire.Cancelled):
-        while True:
-            session.step("a" * 400, outputs=LOGITS)
+        step_on()
     closing.join()
 
 

@@ -1,10 +1,7 @@
 """Sessions through the client: what happens to the server is not noticed."""
 
 import base64
-import random
-import signal
 import threading
-import time
 
 import pytest
 
@@ -240,34 +237,3 @@ def test_a_fork_outlives_the_server_that_made_it(client, replicas):
             replicas[0].end()
             replicas[0].start()
             assert other.step("cd", outputs=LOGITS).outputs == wanted[1].outputs
-
-
-def test_kills_at_random_moments_lose_double_and_change_nothing(client, replicas):
-    """Several sessions step while their server is killed and started over and over."""
-    chunks = [random.Random(n).choices("abcdefgh", k=3) for n in range(40)]
-    inputs = [["".join(chunk) + "xyz"[session] for chunk in chunks] for session in range(3)]
-    wanted = [logits_of(client, each) for each in inputs]
-    found = [[] for _ in inputs]
-    over = threading.Event()
-
-    def drive(number):
-        options = stepwire.SessionOptions(checkpoint_steps=8)
-        with client.session("tiny", options=options) as session:
-            for chunk in inputs[number]:
-                found[number].append(session.step(chunk, outputs=LOGITS))
-                time.sleep(0.01)
-
-    drivers = [threading.Thread(target=drive, args=[number]) for number in range(3)]
-    for driver in drivers:
-        driver.start()
-    rng, kills = random.Random(4), 0
-    while any(driver.is_alive() for driver in drivers) and kills < 5:
-        over.wait(rng.uniform(0.05, 0.3))
-        replicas[0].end(rng.choice([signal.SIGKILL, signal.SIGTERM]))
-        replicas[0].start()
-        kills += 1
-    for driver in drivers:
-        driver.join(60)
-    assert kills > 1
-    for ours, theirs in zip(found, wanted, strict=True):
-        assert [step.outputs for step in ours] == [step.outputs for step in theirs]

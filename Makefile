@@ -9,9 +9,10 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 REPOSITORY ?= model_zoo/bundles
 RECIPE ?= shakespeare-lstm
+MINUTES ?= 5
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test serve check format bench train protos image clean
+.PHONY: help demo test chaos serve check format bench train protos image clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -35,6 +36,9 @@ serve: $(VENV)/.serving  ## the server on the bundled zoo, in the foreground
 
 test: $(VENV)/.everything  ## every test
 	$(BIN)/python -m pytest
+
+chaos: $(VENV)/.everything  ## servers killed under many sessions: make chaos MINUTES=5
+	$(BIN)/python tests/chaos.py --minutes $(MINUTES)
 
 check: $(VENV)/.everything  ## style, types, contract, imports, generated code
 	$(BIN)/ruff check .

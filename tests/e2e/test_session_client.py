@@ -1,55 +1,17 @@
 """Sessions through the client: what happens to the server is not noticed."""
 
 import base64
-import random
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
 
 import stepwire
+from stepwire.v1 import sessions_pb2
+from support.replica import Replica
 from support.tiny import CHARACTERS, write_classification, write_generation
 
 QUICK = stepwire.Retry(max_attempts=200, first_pause_s=0.05, max_pause_s=0.2)
 LOGITS = stepwire.Outputs(logits=True, every_step=True)
-
-
-class Replica:
-    """A server process on a port of its own, which may be killed and started again."""
-
-    def __init__(self, repository, keys, port=None):
-        self.port = port or free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self._command = [
-            *(sys.executable, "-m", "stepwire_server", "--model-repository", str(repository)),
-            *("--grpc-port", str(self.port), "--no-metrics", "--key-file", str(keys)),
-            *("--exit-timeout-secs", "1"),
-        ]
-        self._log = keys.with_name(f"log-{self.port}")
-        self.process = None
-
-    def start(self):
-        """Starts it, and waits until it is ready; the log is read as it grows."""
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(self._command, stderr=log)
-        gives_up_at = time.monotonic() + 60
-        while '"server ready"' not in self._log.read_text():
-            assert self.process.poll() is None, self._log.read_text()
-            assert time.monotonic() < gives_up_at
-            time.sleep(0.02)
-
-    def end(self, number=signal.SIGKILL):
-        self.process.send_signal(number)
-        self.process.wait(20)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +146,21 @@ def test_a_closed_session_takes_no_step(client):
         session.step("a")
 
 
+def test_a_step_that_waits_when_its_client_is_closed_is_cancelled(replicas):
+    client = stepwire.Client(replicas[0].address, retry=QUICK, timeout_s=30.0)
+    session = client.session("tiny")
+
+    def step_on():
+        while True:
+            session.step("a" * 400, outputs=LOGITS)
+
+    closing = threading.Timer(0.2, client.close)
+    closing.start()
+    with pytest.raises(stepwire.Cancelled):
+        step_on()
+    closing.join()
+
+
 def test_a_session_that_somebody_else_took_over_says_so(client):
     with client.session("tiny") as session:
         session.step("a")
@@ -212,32 +189,51 @@ def test_a_server_killed_and_started_again_is_not_noticed(client, replicas, chec
     assert [step.first_step for step in found] == [step.first_step for step in wanted]
 
 
-def test_kills_at_random_moments_lose_double_and_change_nothing(client, replicas):
-    """Several sessions step while their server is killed and started over and over."""
-    chunks = [random.Random(n).choices("abcdefgh", k=3) for n in range(40)]
-    inputs = [["".join(chunk) + "xyz"[session] for chunk in chunks] for session in range(3)]
-    wanted = [logits_of(client, each) for each in inputs]
-    found = [[] for _ in inputs]
-    over = threading.Event()
-
-    def drive(number):
-        options = stepwire.SessionOptions(checkpoint_steps=8)
-        with client.session("tiny", options=options) as session:
-            for chunk in inputs[number]:
-                found[number].append(session.step(chunk, outputs=LOGITS))
-                time.sleep(0.01)
-
-    drivers = [threading.Thread(target=drive, args=[number]) for number in range(3)]
-    for driver in drivers:
-        driver.start()
-    rng, kills = random.Random(4), 0
-    while any(driver.is_alive() for driver in drivers) and kills < 5:
-        over.wait(rng.uniform(0.05, 0.3))
-        replicas[0].end(rng.choice([signal.SIGKILL, signal.SIGTERM]))
+@pytest.mark.parametrize("checkpoint_steps", [0, 2, 64])
+def test_a_rollback_outlives_the_server_that_had_the_snapshot(client, replicas, checkpoint_steps):
+    options = stepwire.SessionOptions(max_snapshots=2, checkpoint_steps=checkpoint_steps)
+    wanted = logits_of(client, ["ab", "cd", "ef"])
+    with client.session("tiny", options=options) as session:
+        session.step("ab")
+        session.step("xyz", snapshot=True)
+        session.step("z")
+        session.step("zz", export=True)
+        session.roll_back(2)
+        found = session.step("cd", outputs=LOGITS, snapshot=True)
+        session.step("y", snapshot=True, export=True)
+        replicas[0].end()
         replicas[0].start()
-        kills += 1
-    for driver in drivers:
-        driver.join(60)
-    assert kills > 1
-    for ours, theirs in zip(found, wanted, strict=True):
-        assert [step.outputs for step in ours] == [step.outputs for step in theirs]
+        session.roll_back(4)
+        replicas[0].end()
+        replicas[0].start()
+        last = session.step("ef", outputs=LOGITS)
+        with pytest.raises(stepwire.RollbackUnavailable):
+            session.roll_back(0)
+    assert [found.outputs, last.outputs] == [step.outputs for step in wanted[1:]]
+
+
+def test_a_rollback_whose_answer_is_lost_is_made_once_more(client):
+    options = stepwire.SessionOptions(max_snapshots=2)
+    wanted = logits_of(client, ["ab", "ef"])
+    with client.session("tiny", options=options) as session:
+        session.step("ab")
+        session.step("cd", snapshot=True)
+        session.export()
+        session.step("z")
+        request = sessions_pb2.RollBackSessionRequest(session_id=session.id, step=2)
+        session._calls.roll_back(request, 5.0)
+        session._drop_stream()
+        session.roll_back(2)
+        assert session.step("ef", outputs=LOGITS).outputs == wanted[1].outputs
+
+
+def test_a_fork_outlives_the_server_that_made_it(client, replicas):
+    wanted = logits_of(client, ["ab", "cd"])
+    with client.session("tiny") as session:
+        session.step("ab")
+        replicas[0].end()
+        replicas[0].start()
+        with session.fork() as other:
+            replicas[0].end()
+            replicas[0].start()
+            assert other.step("cd", outputs=LOGITS).outputs == wanted[1].outputs

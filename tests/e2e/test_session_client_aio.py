@@ -1,7 +1,9 @@
 """The asynchronous client's sessions give what the synchronous ones give."""
 
 import asyncio
+from dataclasses import replace
 
+import grpc
 import pytest
 
 import stepwire
@@ -75,3 +77,76 @@ async def test_a_refusal_leaves_the_session_as_it_was(client):
         assert (await session.step("c")).first_step == 2
     with pytest.raises(stepwire.Cancelled):
         await session.step("d")
+
+
+class _BrokenCall:
+    """A call of Step that is ended when the first inputs are written."""
+
+    def __init__(self, call, code=grpc.StatusCode.INTERNAL):
+        self._call, self._code, self._left = call, code, 1
+        self.read, self.cancel = call.read, call.cancel
+
+    async def write(self, request):
+        if not self._left:
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(self._code, nothing, nothing, "Internal error from Core")
+        self._left -= 1
+        await self._call.write(request)
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED])
+async def test_a_connection_that_breaks_as_a_step_is_written_is_not_noticed(client, code):
+    async with client.session("tiny") as quiet:
+        wanted = await quiet.step("ab", outputs=OUTPUTS)
+    session = client.session("tiny")
+    real, begun = session._calls, []
+
+    def step():
+        begun.append(real.step() if begun else _BrokenCall(real.step(), code))
+        return begun[-1]
+
+    session._calls = replace(real, step=step)
+    async with session:
+        assert await session.step("ab", outputs=OUTPUTS) == wanted
+    assert len(begun) == 2
+
+
+class _SilentCall(_BrokenCall):
+    """A call of Step that finds no server."""
+
+    async def write(self, request):
+        await asyncio.Event().wait()
+
+
+async def test_a_task_that_loses_patience_while_it_attaches_attaches_again(client):
+    session = client.session("tiny")
+    real, begun = session._calls, []
+
+    def step():
+        begun.append(real.step() if begun else _SilentCall(real.step()))
+        return begun[-1]
+
+    session._calls = replace(real, step=step)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await session.step("ab")
+    async with asyncio.timeout(20), session:
+        assert (await session.step("ab")).first_step == 0
+
+
+async def test_a_task_that_loses_patience_leaves_the_session_as_it_was(client):
+    chunks = ["abcdef" * 20, "c", "d", [3, 4], "e" * 50]
+    async with client.session("tiny") as quiet:
+        wanted = [await quiet.step(chunk, outputs=OUTPUTS) for chunk in chunks]
+    async with client.session("tiny") as session:
+        for chunk, there in zip(chunks, wanted, strict=True):
+            for patience_s in (0.0, 0.0005, 0.001, 0.002):
+                try:
+                    async with asyncio.timeout(patience_s):
+                        found = await session.step(chunk, outputs=OUTPUTS)
+                    break
+                except TimeoutError:
+                    continue
+            else:
+                found = await session.step(chunk, outputs=OUTPUTS)
+            assert (found.first_step, found.outputs) == (there.first_step, there.outputs)

@@ -59,6 +59,11 @@ def assert_close(found, wanted):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+def sample(app, name, **labels):
+    """A number of the server's metrics."""
+    return app._metrics.registry.get_sample_value(name, labels)
+
+
 async def opened(desk, model="tiny", metadata=None, **fields):
     request = sessions.OpenSessionRequest(model=model, **fields)
     return (await desk.OpenSession(request, metadata=metadata)).session
@@ -183,6 +188,64 @@ async def test_a_broken_connection_loses_nothing(desk, stub):
         answer = await dialogue.step(session.id, 1, [1])
         assert answer.taken.repeated_answer
         assert_close(logits_of(answer), plainly([3, 1])[1:])
+
+
+async def under_way(app, desk, dialogue, **fields):
+    """A session whose one message, of many steps, is being worked on; its id and the message."""
+    session, tokens = await opened(desk, **fields), [3, 1] * 250
+    await dialogue.attach(session.id)
+    await dialogue.send(session.id, 0, tokens, outputs=streaming.Outputs(logits=True))
+    while not app.desk.find("", session.id).pending:
+        await asyncio.sleep(0)
+    return session.id, tokens
+
+
+async def test_a_stream_is_answered_what_it_asked_and_nothing_else(app, desk, stub):
+    async with Dialogue(stub) as first, Dialogue(stub) as second:
+        session_id, tokens = await under_way(app, desk, first)
+        assert (await second.attach(session_id)).attached.next_step == 0
+        while app.desk.find("", session_id).pending:
+            await asyncio.sleep(0.001)
+        outputs = streaming.Outputs(logits=True)
+        again = await second.step(session_id, 0, tokens, outputs=outputs)
+        following = await second.step(session_id, len(tokens), [4], outputs=outputs)
+    assert [a.taken.first_step for a in (again, following)] == [0, len(tokens)]
+
+
+async def test_every_message_has_one_answer_however_early_it_is_repeated(app, desk, stub):
+    async with Dialogue(stub) as dialogue:
+        session_id, tokens = await under_way(app, desk, dialogue)
+        outputs = streaming.Outputs(logits=True)
+        await dialogue.send(session_id, 0, tokens, outputs=outputs)
+        await dialogue.send(session_id, 0, tokens, outputs=outputs)
+        answers = [await dialogue.call.read() for _ in range(3)]
+    assert [answer.taken.repeated_answer for answer in answers] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [("close", "SESSION_NOT_FOUND"), ("roll_back", "STALE_EPOCH")]
+)
+async def test_a_message_under_way_is_refused_when_its_session_goes_elsewhere(
+    app, desk, stub, end, reason
+):
+    async with Dialogue(stub) as dialogue:
+        session_id, _ = await under_way(app, desk, dialogue, max_snapshots=1)
+        app.desk.find("", session_id).snapshots = ((0, bytes(64)),)
+        await dialogue.call.done_writing()
+        getattr(app.desk, end)("", session_id, *([0] if end == "roll_back" else []))
+        answer = await dialogue.call.read()
+        assert (answer.error.first_step, answer.error.reason) == (0, reason)
+        assert await dialogue.call.read() is grpc.aio.EOF
+
+
+async def test_a_message_cannot_be_repeated_without_end_while_it_is_under_way(app, desk, stub):
+    async with Dialogue(stub) as dialogue:
+        session_id, tokens = await under_way(app, desk, dialogue)
+        app.desk.find("", session_id).pending[0].askers.extend([None] * 64)
+        outputs = streaming.Outputs(logits=True)
+        refused = await dialogue.step(session_id, 0, tokens, outputs=outputs)
+        assert refused.error.reason == "OVERLOADED"
+        assert (await dialogue.call.read()).taken.count == len(tokens)
 
 
 async def test_of_two_streams_that_claim_a_session_the_later_has_it(desk, stub):
@@ -398,6 +461,22 @@ async def test_an_open_stream_is_told_when_its_session_expires(repository):
             assert told.state_token
             refused = (await dialogue.step(session.id, 0, [3])).error
             assert refused.reason == "SESSION_EXPIRED"
+
+
+async def test_a_session_that_is_used_too_late_is_told_of_and_counted_as_any_other(repository):
+    limits = SessionLimits(idle_s=0.2)
+    async with reached(server_config(repository, sessions=limits)) as (app, desk, stub):
+        session = await opened(desk)
+        async with Dialogue(stub) as dialogue:
+            await dialogue.attach(session.id)
+            await asyncio.sleep(0.3)
+            refused = (await dialogue.step(session.id, 0, [3])).error
+            assert refused.reason == "SESSION_EXPIRED"
+            app.desk.expire()
+            assert (await dialogue.call.read()).ending.state_token
+            for state in ("live", "idle"):
+                assert sample(app, "stepwire_sessions", state=state) == 0
+            assert sample(app, "stepwire_sessions_ended_total", reason="expired") == 1
 
 
 async def test_a_server_that_stops_hands_out_last_tokens(repository, tmp_path):

@@ -76,7 +76,7 @@ class TinyCell:
             weights,
             {"token": (TensorProto.INT64, ["N"]), **_floats(state, "h", "c")},
             {
-                **_floats({"logits": ["N", len(self.embed)]}, "logits"),
+                **_floats({"logits": ["N", self.output.shape[1]]}, "logits"),
                 **_floats(state, "h_next", "c_next"),
             },
         )

@@ -13,6 +13,7 @@ from stepwire import stepping
 from stepwire.aio_streams import raise_unless_task_is_cancelled
 from stepwire.errors import (
     DeadlineExceeded,
+    RollbackUnavailable,
     SessionLost,
     StepwireError,
     Unavailable,
@@ -108,37 +109,40 @@ class Session:
         request = sessions_pb2.ExportSessionRequest(half_precision=half_precision)
         answer = await self._on_session(self._calls.export, request, timeout_s)
         token: bytes = answer.state_token
-        if not half_precision:
+        # The server may have taken a step for which nobody here waited long enough.
+        if not half_precision and answer.next_step == self.next_step:
             self._script.continued_from(token)
         return token
 
     async def roll_back(self, step: int, *, timeout_s: float | None = None) -> None:
         """Goes back to a snapshot: that step is the next one again."""
         request = sessions_pb2.RollBackSessionRequest(step=step)
-        answer = await self._on_session(self._calls.roll_back, request, timeout_s)
+        try:
+            answer = await self._on_session(self._calls.roll_back, request, timeout_s)
+            session = answer.session
+        except RollbackUnavailable:
+            # A server that has the session from a token has none of its snapshots.
+            if not self._script.remembers(step):
+                raise
+            await self._end()
+            session = None
         self._drop_stream()
-        self._script.rolled_back(answer.session)
+        self._script.rolled_back(step, session)
 
     async def fork(self, *, timeout_s: float | None = None) -> "Session":
         """Another session that goes on from here."""
         attempts = self._calls.attempts(timeout_s)
-        await self._reach(attempts)
-        script = self._script.forked()
-        forked = Session(self._calls, script, attempts.remaining_s())
-        # What it began from may be gone when it must begin again.
-        await forked.export(timeout_s=attempts.remaining_s())
-        return forked
+        # Not a copy on the server: what that began from would be gone with it.
+        token = await self.export(timeout_s=attempts.remaining_s())
+        forked = Session(self._calls, self._script.forked(token), attempts.remaining_s())
+        return await forked.__aenter__()
 
     async def close(self) -> None:
         """Ends the session on the server; harmless when repeated."""
         if self._closed:
             return
         self._closed = True
-        self._drop_stream()
-        if self.id:
-            request = sessions_pb2.CloseSessionRequest(session_id=self.id)
-            with suppress(grpc.RpcError):  # it expires by itself
-                await self._calls.close(request, _FAREWELL_S)
+        await self._end()
 
     async def __aenter__(self) -> Self:
         await self._reach(self._calls.attempts(self._opening_timeout_s))
@@ -169,6 +173,7 @@ class Session:
                     opened = await _unary(self._calls.open, self._script.opening(), attempts)
                     self._script.opened(opened.session)
             except StepwireError as error:
+                self._drop_stream()  # it has the session, but not the steps given again
                 await self._recover(error, attempts)
 
     async def _attach(self, attempts: Attempts) -> None:
@@ -195,10 +200,11 @@ class Session:
                 "no answer came in time", code=grpc.StatusCode.DEADLINE_EXCEEDED
             ) from None
         except grpc.RpcError as error:
-            raise from_rpc(error) from error
+            raise stepping.of_connection(from_rpc(error)) from error
         except asyncio.InvalidStateError:  # the call is over, and nothing can be written
             raise Unavailable("the stream is over", code=grpc.StatusCode.UNAVAILABLE) from None
         except asyncio.CancelledError:
+            self._drop_stream()  # an answer may still come, and would be taken for the next
             raise_unless_task_is_cancelled()
             raise
         if not isinstance(answer, streaming_pb2.StepResponse):  # the end of the stream
@@ -218,6 +224,14 @@ class Session:
         self._drop_stream()
         await self._calls.wait(attempts.pause_after(error))
 
+    async def _end(self) -> None:
+        """Gives up what a server has of it."""
+        self._drop_stream()
+        if self.id:
+            request = sessions_pb2.CloseSessionRequest(session_id=self.id)
+            with suppress(grpc.RpcError):  # it expires by itself
+                await self._calls.close(request, _FAREWELL_S)
+
     def _drop_stream(self) -> None:
         if self._stream is not None:
             self._stream.cancel()
@@ -232,4 +246,4 @@ async def _unary(call: Unary, request: Any, attempts: Attempts) -> Any:
     try:
         return await call(request, attempts.remaining_s())
     except grpc.RpcError as error:
-        raise from_rpc(error) from error
+        raise stepping.of_connection(from_rpc(error)) from error

@@ -1,7 +1,7 @@
 """The synchronous client."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import grpc
@@ -55,7 +55,7 @@ from stepwire.retry import DEFAULT_RETRY, Retry
 from stepwire.sessions import Calls, Session
 from stepwire.stepping import Script
 from stepwire.streams import PieceStream, ScoreStream, TextStream, TranslationStream
-from stepwire.v1 import models_pb2, sessions_pb2
+from stepwire.v1 import models_pb2, sessions_pb2, streaming_pb2
 
 
 class Client:
@@ -335,8 +335,13 @@ class Client:
             request_serializer=STEP.request.SerializeToString,
             response_deserializer=STEP.response.FromString,
         )
+
+        def begin(requests: Iterator[streaming_pb2.StepRequest]) -> Any:
+            self._check_open()
+            return step(requests, metadata=metadata)
+
         return Calls(
-            step=lambda requests: step(requests, metadata=metadata),
+            step=begin,
             open=unary(OPEN_SESSION),
             export=unary(EXPORT_SESSION),
             roll_back=unary(ROLL_BACK_SESSION),

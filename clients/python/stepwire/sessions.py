@@ -12,6 +12,7 @@ import grpc
 from stepwire import stepping
 from stepwire.errors import (
     DeadlineExceeded,
+    RollbackUnavailable,
     SessionLost,
     StepwireError,
     Unavailable,
@@ -112,38 +113,40 @@ class Session:
     def export(self, *, half_precision: bool = False, timeout_s: float | None = None) -> bytes:
         """A token from which this server, or another with its keys, goes on."""
         request = sessions_pb2.ExportSessionRequest(half_precision=half_precision)
-        token: bytes = self._on_session(self._calls.export, request, timeout_s).state_token
-        if not half_precision:
+        answer = self._on_session(self._calls.export, request, timeout_s)
+        token: bytes = answer.state_token
+        # The server may have taken a step for which nobody here waited long enough.
+        if not half_precision and answer.next_step == self.next_step:
             self._script.continued_from(token)
         return token
 
     def roll_back(self, step: int, *, timeout_s: float | None = None) -> None:
         """Goes back to a snapshot: that step is the next one again."""
         request = sessions_pb2.RollBackSessionRequest(step=step)
-        answer = self._on_session(self._calls.roll_back, request, timeout_s)
+        try:
+            session = self._on_session(self._calls.roll_back, request, timeout_s).session
+        except RollbackUnavailable:
+            # A server that has the session from a token has none of its snapshots.
+            if not self._script.remembers(step):
+                raise
+            self._end()
+            session = None
         self._drop_stream()
-        self._script.rolled_back(answer.session)
+        self._script.rolled_back(step, session)
 
     def fork(self, *, timeout_s: float | None = None) -> "Session":
         """Another session that goes on from here."""
         attempts = self._calls.attempts(timeout_s)
-        self._reach(attempts)
-        script = self._script.forked()
-        forked = Session(self._calls, script, attempts.remaining_s())
-        # What it began from may be gone when it must begin again.
-        forked.export(timeout_s=attempts.remaining_s())
-        return forked
+        # Not a copy on the server: what that began from would be gone with it.
+        token = self.export(timeout_s=attempts.remaining_s())
+        return Session(self._calls, self._script.forked(token), attempts.remaining_s())
 
     def close(self) -> None:
         """Ends the session on the server; harmless when repeated."""
         if self._closed:
             return
         self._closed = True
-        self._drop_stream()
-        if self.id:
-            request = sessions_pb2.CloseSessionRequest(session_id=self.id)
-            with suppress(grpc.RpcError):  # it expires by itself
-                self._calls.close(request, _FAREWELL_S)
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -172,6 +175,7 @@ class Session:
                 else:
                     self._attach(attempts)
             except StepwireError as error:
+                self._drop_stream()  # it has the session, but not the steps given again
                 self._recover(error, attempts)
 
     def _open(self, attempts: Attempts) -> None:
@@ -202,6 +206,14 @@ class Session:
             raise error
         self._drop_stream()
         self._calls.wait(attempts.pause_after(error))
+
+    def _end(self) -> None:
+        """Gives up what a server has of it."""
+        self._drop_stream()
+        if self.id:
+            request = sessions_pb2.CloseSessionRequest(session_id=self.id)
+            with suppress(grpc.RpcError):  # it expires by itself
+                self._calls.close(request, _FAREWELL_S)
 
     def _drop_stream(self) -> None:
         if self._stream is not None:
@@ -255,7 +267,7 @@ class _Stream:
                 self._answers.put(answer)
             self._answers.put(_over())
         except grpc.RpcError as error:
-            self._answers.put(from_rpc(error))
+            self._answers.put(stepping.of_connection(from_rpc(error)))
 
 
 def _over() -> StepwireError:
@@ -266,4 +278,4 @@ def _unary(call: Unary, request: Any, attempts: Attempts) -> Any:
     try:
         return call(request, attempts.remaining_s())
     except grpc.RpcError as error:
-        raise from_rpc(error) from error
+        raise stepping.of_connection(from_rpc(error)) from error

@@ -1,15 +1,19 @@
 """What a client keeps of a session, so that no server is needed to go on with it.
 
-A token of the state, taken every so many steps, and the inputs since. Plain decisions: the
-sessions of `sessions` and `aio_sessions` call, wait and read.
+A token of the state, taken every so many steps, and the inputs since; for each snapshot the
+token before it, and the inputs from there. Plain decisions: the sessions of `sessions` and
+`aio_sessions` call, wait and read.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import grpc
 
 from stepwire import wire
 from stepwire.errors import (
+    Cancelled,
+    InternalError,
     SessionLost,
     StepwireError,
     Unavailable,
@@ -17,6 +21,15 @@ from stepwire.errors import (
 )
 from stepwire.messages import Features, Outputs, Prompt, Stepped
 from stepwire.v1 import sessions_pb2, streaming_pb2
+
+
+@dataclass(kw_only=True)
+class _Stretch:
+    """The inputs behind a state token."""
+
+    step: int = 0  # the next one of the token's state
+    token: bytes = b""  # empty: where the session began
+    inputs: list[streaming_pb2.Inputs] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -28,9 +41,9 @@ class Script:
     session: sessions_pb2.Session = field(default_factory=sessions_pb2.Session)
     next_step: int = 0
     _began: bool = False
-    _token: bytes = b""
-    _token_step: int = 0
-    _since: list[streaming_pb2.Inputs] = field(default_factory=list)  # after that token
+    # The last is whole; the others lead to the snapshots, and no further.
+    _stretches: list[_Stretch] = field(default_factory=lambda: [_Stretch()])
+    _snapshots: list[int] = field(default_factory=list)  # steps, in the order of their making
 
     @property
     def id(self) -> str:
@@ -39,24 +52,32 @@ class Script:
 
     def opening(self) -> sessions_pb2.OpenSessionRequest:
         """How to open it, again or for the first time."""
-        if not self._token:
+        token = self._stretches[-1].token
+        if not token:
             return self.origin
         request = sessions_pb2.OpenSessionRequest()
         request.CopyFrom(self.origin)
-        request.state_token = self._token
+        request.state_token = token
         return request
 
     def opened(self, session: sessions_pb2.Session) -> None:
         """Learns that it lives on a server."""
         if not self._began:
             self._began = True
-            self.next_step = self._token_step = session.next_step
+            self.next_step = self._stretches[-1].step = session.next_step
         self.session = session
 
     def attached(self, session: sessions_pb2.Session) -> list[streaming_pb2.Inputs]:
-        """Learns that a stream has it; returns what it must be given again."""
+        """Learns that a stream has it; returns what it must be given again.
+
+        Raises:
+            SessionLost: it was rolled back, and nobody here was told; begin again.
+        """
         self.session = session
-        return [one for one in self._since if one.first_step >= session.next_step]
+        last = self._stretches[-1]
+        if session.next_step < last.step:
+            raise SessionLost(f"the server has the session at step {session.next_step}")
+        return [one for one in last.inputs if one.first_step >= session.next_step]
 
     def lost(self) -> None:
         """Learns that no server has it any more."""
@@ -70,7 +91,7 @@ class Script:
         self, values: Prompt | Features, wanted: Outputs | None, *, snapshot: bool, export: bool
     ) -> streaming_pb2.Inputs:
         """The next steps; raises InvalidRequest for what the wire cannot carry."""
-        steps = self.next_step - self._token_step
+        steps = self.next_step - self._stretches[-1].step
         due = 0 < self.checkpoint_steps <= steps
         return wire.step_inputs(
             self.next_step, values, wanted, snapshot=snapshot, export=export or due
@@ -84,35 +105,60 @@ class Script:
     def answered(self, inputs: streaming_pb2.Inputs, answer: streaming_pb2.StepsTaken) -> Stepped:
         """Takes the answer to inputs that were new."""
         self.next_step = answer.first_step + answer.count
+        self._stretches[-1].inputs.append(inputs)
+        if inputs.snapshot and self.origin.max_snapshots:
+            others = [step for step in self._snapshots if step != inputs.first_step]
+            self._snapshots = [*others, inputs.first_step][-self.origin.max_snapshots :]
+            self._forget()
         if answer.state_token:
-            self._token, self._token_step = answer.state_token, self.next_step
-            self._since.clear()
-        else:
-            self._since.append(inputs)
+            self.continued_from(answer.state_token)
         return wire.stepped(answer)
 
-    def rolled_back(self, session: sessions_pb2.Session) -> None:
-        """Learns that it was rolled back; what was given behind that step never was."""
-        self.session = session
-        self.next_step = session.next_step
-        if self._token_step > self.next_step:
-            # The token is of what no longer counts; the server's own copy is all there is.
-            self._token, self._since = b"", []
-            self._token_step = self.next_step
-        else:
-            self._since = [one for one in self._since if one.first_step < self.next_step]
+    def remembers(self, step: int) -> bool:
+        """Whether it can be brought to a snapshot on a server that has none."""
+        return step in self._snapshots
 
-    def forked(self) -> "Script":
-        """That of another session, which begins as a copy of this one."""
+    def rolled_back(self, step: int, session: sessions_pb2.Session | None) -> None:
+        """What was given from that step on never was.
+
+        Args:
+            step: of a snapshot.
+            session: as the server has it now; None: it must be opened again.
+        """
+        while self._stretches[-1].step > step:
+            self._stretches.pop()
+        last = self._stretches[-1]
+        last.inputs = [one for one in last.inputs if one.first_step < step]
+        self._snapshots = [one for one in self._snapshots if one <= step]
+        self.next_step = step
+        if session is None:
+            self.lost()
+        else:
+            self.session = session
+
+    def forked(self, token: bytes) -> "Script":
+        """That of another session, which begins with a token of this one."""
         origin = sessions_pb2.OpenSessionRequest(
-            session_id=self.id, max_snapshots=self.origin.max_snapshots
+            state_token=token,
+            accept_inexact=self.origin.accept_inexact,
+            max_snapshots=self.origin.max_snapshots,
         )
         return Script(origin=origin, checkpoint_steps=self.checkpoint_steps)
 
     def continued_from(self, token: bytes) -> None:
-        """Goes on from a token of the next step, and no longer needs what was before."""
-        self._token, self._token_step = token, self.next_step
-        self._since.clear()
+        """Goes on from a token of the next step, and needs little of what was before."""
+        self._stretches.append(_Stretch(step=self.next_step, token=token))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Keeps of earlier stretches what leads to a snapshot."""
+        kept = []
+        for stretch, following in pairwise(self._stretches):
+            within = [n for n in self._snapshots if stretch.step <= n < following.step]
+            if within:
+                stretch.inputs = [one for one in stretch.inputs if one.first_step < max(within)]
+                kept.append(stretch)
+        self._stretches = [*kept, self._stretches[-1]]
 
 
 def taken(answer: streaming_pb2.StepResponse) -> streaming_pb2.StepsTaken:
@@ -141,3 +187,14 @@ def ended(answer: streaming_pb2.StepResponse) -> StepwireError:
     kind = Unavailable if reason == "SHUTTING_DOWN" else SessionLost
     code = grpc.StatusCode.UNAVAILABLE if kind is Unavailable else grpc.StatusCode.ABORTED
     return kind(f"the server gave up the session: {reason}", code=code, reason=reason)
+
+
+def of_connection(error: StepwireError) -> StepwireError:
+    """What a failed call means to a session, which can repeat whatever it asked.
+
+    INTERNAL and CANCELLED without a reason are gRPC's own: of a connection that breaks, and of a
+    server that shuts its door.
+    """
+    if isinstance(error, Cancelled | InternalError) and not error.reason:
+        return Unavailable(str(error), code=grpc.StatusCode.UNAVAILABLE)
+    return error

@@ -13,8 +13,11 @@ from typing import NamedTuple, Protocol
 from stepwire_server.engine.job import Job
 from stepwire_server.errors import (
     InvalidRequest,
+    Overloaded,
     SessionExpired,
+    SessionNotFound,
     ShuttingDown,
+    StaleEpoch,
     StateTokenOtherModel,
     StepSkipped,
     StepwireError,
@@ -92,9 +95,10 @@ class Opening:
 class _Work(Pending):
     """A message with what it takes to do it."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: Message, stream: Stream) -> None:
         super().__init__(message.first_step, message.inputs.count, message.digest, message.snapshot)
         self.message = message
+        self.askers = [stream]  # each message has one answer: a stream stands for each of its own
         self.job: Job | None = None
 
 
@@ -193,7 +197,7 @@ class Desk:
         """Takes a session back to a snapshot."""
         session = self.find(owner, session_id)
         for pending in session.roll_back(step):
-            self._drop(session, pending)
+            self._drop(session, pending, StaleEpoch("the session was rolled back"))
         self._changed(session)
         return session
 
@@ -201,7 +205,7 @@ class Desk:
         """Ends a session."""
         session = self.find(owner, session_id)
         for pending in session.pending:
-            self._drop(session, pending)
+            self._drop(session, pending, SessionNotFound("the session was closed"))
         session.pending = ()
         self._streams.pop(session.id, None)
         self._table.close(session)
@@ -228,7 +232,8 @@ class Desk:
     def is_busy(self, stream: Stream) -> bool:
         """Whether a stream has answers to come."""
         mine = (self._table.peek(i) for i, other in self._streams.items() if other is stream)
-        return any(session is not None and session.pending for session in mine)
+        pending = (work for session in mine if session is not None for work in session.pending)
+        return any(isinstance(work, _Work) and stream in work.askers for work in pending)
 
     def step(self, owner: str, session_id: str, stream: Stream, message: Message) -> None:
         """Takes steps, or repeats what they gave; the stream is told.
@@ -237,13 +242,17 @@ class Desk:
             StepwireError: as StreamingService documents; nothing was taken in.
         """
         session = self.find(owner, session_id)
-        work = _Work(message)
+        work = _Work(message, stream)
         found = session.offer(message.epoch, work)
         if isinstance(found, Answer):
             self._metrics.repeated.inc()
             stream.answer(session, found.content, repeated=True)
         elif found is not work:
-            self._metrics.repeated.inc()  # its answer is on the way
+            assert isinstance(found, _Work)
+            if len(found.askers) > self.limits.max_window:
+                raise Overloaded("the message was repeated too often", retry_after_s=0.05)
+            self._metrics.repeated.inc()
+            found.askers.append(stream)  # the answer is on the way
         elif session.pending[0] is work:
             self._begin(session, work)
 
@@ -301,8 +310,9 @@ class Desk:
         session.commit(work, packed, content)
         self._metrics.steps.inc(work.steps)
         self._changed(session)
-        if stream := self._streams.get(session.id):
-            stream.answer(session, content, repeated=False)
+        # Whoever has attached meanwhile learns nothing that it has not asked for.
+        for place, stream in enumerate(self._askers(session, work)):
+            stream.answer(session, content, repeated=place > 0)
         if session.pending:
             following = session.pending[0]
             assert isinstance(following, _Work)
@@ -312,19 +322,27 @@ class Desk:
         if work not in session.pending:
             return
         behind = session.give_up(work)
-        stream = self._streams.get(session.id)
-        if stream is None:
-            return
-        stream.refuse(session, work.first_step, error)
+        self._refuse(session, work, error)
         for pending in behind:
             skipped = StepSkipped(
                 f"step {work.first_step} before it failed", next_step=str(session.next_step)
             )
-            stream.refuse(session, pending.first_step, skipped)
+            self._refuse(session, pending, skipped)
 
-    def _drop(self, session: Session, pending: Pending) -> None:
+    def _refuse(self, session: Session, pending: Pending, error: StepwireError) -> None:
+        for stream in self._askers(session, pending):
+            stream.refuse(session, pending.first_step, error)
+
+    def _askers(self, session: Session, pending: Pending) -> list[Stream]:
+        """Who waits for the answer to a message, and still has the session."""
+        assert isinstance(pending, _Work)
+        holder = self._streams.get(session.id)
+        return [stream for stream in pending.askers if stream is holder]
+
+    def _drop(self, session: Session, pending: Pending, why: StepwireError) -> None:
         if isinstance(pending, _Work) and pending.job is not None:
             self._stepper(session).cancel(pending.job)
+        self._refuse(session, pending, why)
 
     def _token(
         self,

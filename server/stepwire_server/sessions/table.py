@@ -81,8 +81,7 @@ class SessionTable:
         """
         session = self._sessions.get(session_id)
         if session is not None and session.owner == owner:
-            if self._is_over(session, self._now()):
-                self.end(session, SessionExpired)
+            if self._is_over(session, self._now()):  # `expired` gives it to who ends it
                 raise SessionExpired("the session has expired")
             session.used_at = self._now()
             self._sessions.move_to_end(session_id)

@@ -68,7 +68,11 @@ def test_a_session_expires_when_it_is_not_used(table_of, clock):
     for _ in range(2):
         with pytest.raises(SessionExpired):
             table.find("me", session.id)
+    assert list(table.expired()) == [session]
+    table.end(session, SessionExpired)
     assert (len(table), table.total_bytes) == (0, 0)
+    with pytest.raises(SessionExpired):
+        table.find("me", session.id)
 
 
 def test_a_session_expires_when_it_is_old_however_often_it_is_used(table_of, clock):

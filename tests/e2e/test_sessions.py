@@ -286,7 +286,8 @@ async def test_what_is_wrong_with_a_step_is_told_and_the_stream_goes_on(
         (streaming.Outputs(values=True), "outputs.values"),
         (streaming.Outputs(labels=True), "outputs.labels"),
         (streaming.Outputs(top_k=9999), "outputs.top_k"),
-        (streaming.Outputs(hidden_units=[0]), "outputs.hidden_units"),
+        (streaming.Outputs(hidden_units=[9999]), "outputs.hidden_units"),
+        (streaming.Outputs(attention=True), "outputs.attention"),
     ],
 )
 async def test_an_output_that_the_model_does_not_have_is_named(desk, stub, outputs, field):

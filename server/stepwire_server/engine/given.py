@@ -31,7 +31,7 @@ class Given:
             places: [N], which rows they are.
         """
         self._layout = layout
-        self._states = _some(states, places)
+        self.states = _some(states, places)  # [N, *] each, those that follow
         self.outputs = _some(outputs, places)  # [N, *] each
 
     @cached_property
@@ -58,7 +58,7 @@ class Given:
 
     @cached_property
     def _packed(self) -> NDArray[np.uint8]:
-        return self._layout.pack_rows(self._states)
+        return self._layout.pack_rows(self.states)
 
 
 def _some(arrays: Arrays, places: Sequence[int]) -> Arrays:

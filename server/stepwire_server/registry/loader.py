@@ -26,7 +26,7 @@ from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
-from stepwire_server.registry.stepping import Stepper
+from stepwire_server.registry.stepping import Sources, Stepper
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.manifest import Manifest
@@ -128,6 +128,13 @@ class Loader:
         sources = graphs.encode.run(tokens, np.array([bucket]))
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        loaded.stepper = Stepper(
+            engine,
+            spec,
+            opened.tokenizer,
+            loaded.origin,
+            Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer),
+        )
         return loaded
 
     def _engine(

@@ -254,6 +254,8 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
             vocabulary_size=spec.tokenizer.vocabulary_size,
             max_inputs_per_call=max_inputs,
             max_beam_width=entry.loaded.max_beam_width if entry.loaded else 0,
+            begin_token=spec.tokenizer.begin,
+            end_token=spec.tokenizer.end,
         ),
         labels=spec.labels,
         graphs=[_graph(role, graph) for role, graph in spec.graphs.items()],

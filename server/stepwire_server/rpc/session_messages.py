@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from stepwire.v1 import sessions_pb2, streaming_pb2
 from stepwire_server.errors import InvalidRequest, StepwireError
-from stepwire_server.registry.stepping import Inputs, Stepper, Told, Wanted
+from stepwire_server.registry.stepping import Inputs, Stepper
+from stepwire_server.registry.telling import Told, Wanted
+from stepwire_server.registry.text import Prompt
 from stepwire_server.rpc.status import STATUS_OF
 from stepwire_server.sessions.desk import Desk, Message, Opening, Taken
 from stepwire_server.sessions.session import Session, check_window
@@ -34,7 +36,7 @@ def owner(context: Any) -> str:
     return blake2b(told.encode(), digest_size=_DIGEST_BYTES).hexdigest() if told else ""
 
 
-def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Opening:
+async def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Opening:
     """What somebody wants to open; raises InvalidRequest."""
     limits, origin = desk.limits, request.WhichOneof("origin")
     if not 0 <= request.max_snapshots <= limits.max_snapshots:
@@ -42,7 +44,17 @@ def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Opening:
         raise InvalidRequest.of("max_snapshots", allowed, request.max_snapshots)
     if origin is None and not request.model:
         raise InvalidRequest.of("model", "be set where there is no origin", "nothing")
+    kind = request.WhichOneof("source")
+    source: Prompt | None = None
+    if kind:
+        source = request.source_text if kind == "source_text" else request.source_tokens.ids
+    if origin is not None and source is not None:
+        raise InvalidRequest.of("source", "not be set beside an origin, which has its own", "one")
+    looks_at: tuple[int, ...] = ()
+    if origin is None:
+        looks_at = await desk.read_source(request.model, request.version, source)
     return Opening(
+        source=looks_at,
         model=request.model,
         version=request.version,
         token=request.state_token if origin == "state_token" else None,
@@ -68,14 +80,15 @@ def session_message(session: Session, desk: Desk) -> sessions_pb2.Session:
         idle_seconds_left=idle_s,
         lifetime_seconds_left=lifetime_s,
         inexact=session.inexact,
+        source_token_texts=desk.source_texts(session),
     )
 
 
 async def step_message(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Message:
     """Inputs as the desk takes them; raises InvalidRequest."""
     read = await _read(inputs, stepper)
-    wanted = _wanted(inputs.outputs) if inputs.HasField("outputs") else stepper.usual
-    stepper.check(wanted)
+    wanted = _wanted(inputs.outputs) if inputs.HasField("outputs") else stepper.teller.usual
+    stepper.teller.check(wanted)
     return Message(
         epoch=inputs.epoch,
         first_step=inputs.first_step,
@@ -107,6 +120,7 @@ def _wanted(outputs: streaming_pb2.Outputs) -> Wanted:
         labels=outputs.labels,
         values=outputs.values,
         hidden_units=tuple(outputs.hidden_units),
+        attention=outputs.attention,
     )
 
 
@@ -160,7 +174,7 @@ def _told(told: Told) -> streaming_pb2.StepOutputs:
         written.tokens.add(token_id=token, text=text, logprob=logprob)
     for name, share in told.labels:
         written.labels.add(label=name, score=share)
-    for field in ("logits", "values", "spread", "hidden"):
+    for field in ("logits", "values", "spread", "hidden", "attention"):
         array: NDArray[Any] | None = getattr(told, field)
         if array is not None:
             getattr(written, field).extend(array.ravel().tolist())

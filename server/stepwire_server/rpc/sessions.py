@@ -19,7 +19,7 @@ class SessionServicer(pb_grpc.SessionServiceServicer):
         self, request: pb.OpenSessionRequest, context: Any
     ) -> pb.OpenSessionResponse:
         """Begins a session."""
-        session = self._desk.open(owner(context), opening(request, self._desk))
+        session = self._desk.open(owner(context), await opening(request, self._desk))
         return pb.OpenSessionResponse(session=session_message(session, self._desk))
 
     async def ExportSession(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from stepwire_server.engine.job import Job
 from stepwire_server.errors import (
     InvalidRequest,
     Overloaded,
@@ -24,7 +23,9 @@ from stepwire_server.errors import (
 )
 from stepwire_server.metrics import SessionMetrics
 from stepwire_server.registry.registry import ModelRegistry
-from stepwire_server.registry.stepping import Inputs, Stepper, Told, Wanted
+from stepwire_server.registry.stepping import Before, Inputs, Stepper, Steps
+from stepwire_server.registry.telling import Told, Wanted
+from stepwire_server.registry.text import Prompt
 from stepwire_server.sessions import tokens
 from stepwire_server.sessions.keys import KeyRing
 from stepwire_server.sessions.session import Answer, Beginning, Pending, Session
@@ -90,6 +91,7 @@ class Opening:
     accept_inexact: bool = False
     max_snapshots: int = 0
     window: int = 1
+    source: tuple[int, ...] = ()  # of one that begins at the model's start
 
 
 class _Work(Pending):
@@ -99,7 +101,7 @@ class _Work(Pending):
         super().__init__(message.first_step, message.inputs.count, message.digest, message.snapshot)
         self.message = message
         self.askers = [stream]  # each message has one answer: a stream stands for each of its own
-        self.job: Job | None = None
+        self.under_way: Steps | None = None
 
 
 class Desk:
@@ -130,6 +132,14 @@ class Desk:
         self._streams: dict[str, Stream] = {}  # by session
         self.limits = table.limits
 
+    async def read_source(self, model: str, version: str, source: Prompt | None) -> tuple[int, ...]:
+        """What a session that begins is to look at, in tokens; raises InvalidRequest."""
+        return await self._models.stepper(model, version).read_source(source)
+
+    def source_texts(self, session: Session) -> list[str]:
+        """The texts of the tokens that a session looks at."""
+        return self._stepper(session).source_texts(session.source) if session.source else []
+
     def open(self, owner: str, wanted: Opening) -> Session:
         """Opens a session; raises what OpenSession documents."""
         begin, origin = self._beginning(owner, wanted)
@@ -146,6 +156,7 @@ class Desk:
             other = self._table.find(owner, wanted.copied)
             _check_same(wanted, other.model, other.version)
             state, step, inexact = other.packed, other.next_step, other.inexact
+            source = other.source
             stepper, origin = self._stepper(other), "session"
         elif wanted.token is not None:
             token = tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
@@ -158,13 +169,16 @@ class Desk:
             other_numerics = token.head.numerics != stepper.origin.numerics
             inexact = token.head.half or token.head.inexact or other_numerics
             step, origin = token.head.next_step, "token"
+            source = tuple(token.head.source)
         else:
             stepper = self._models.stepper(wanted.model, wanted.version)
             state, step, inexact, origin = stepper.start, 0, False, "start"
+            source = wanted.source
         begin = Beginning(
             model=stepper.name,
             version=stepper.version,
             packed=state,
+            source=source,
             next_step=step,
             window=wanted.window,
             max_snapshots=wanted.max_snapshots,
@@ -293,8 +307,12 @@ class Desk:
 
         message = work.message
         try:
-            work.job = self._stepper(session).begin(
-                message.inputs, message.wanted, session.packed, done, failed
+            work.under_way = self._stepper(session).begin(
+                message.inputs,
+                message.wanted,
+                Before(packed=session.packed, source=session.source),
+                done,
+                failed,
             )
         except StepwireError as error:
             self._fail(session, work, error)
@@ -340,8 +358,8 @@ class Desk:
         return [stream for stream in pending.askers if stream is holder]
 
     def _drop(self, session: Session, pending: Pending, why: StepwireError) -> None:
-        if isinstance(pending, _Work) and pending.job is not None:
-            self._stepper(session).cancel(pending.job)
+        if isinstance(pending, _Work) and pending.under_way is not None:
+            pending.under_way.cancel()
         self._refuse(session, pending, why)
 
     def _token(
@@ -363,6 +381,7 @@ class Desk:
             ends_at=int(time.time() + self.limits.token_s),
             half=half,
             inexact=session.inexact,
+            source=session.source,
         )
         state = session.packed if packed is None else packed
         return tokens.seal_state(self._ring, head, state, stepper.origin.layout)

@@ -15,6 +15,8 @@ from stepwire_server.errors import (
     StepTaken,
 )
 
+_TOKEN_BYTES = 8  # of a source: a reference; most tokens are small numbers that are shared
+
 
 class Answer(NamedTuple):
     """What was answered to one message, kept for a caller that asks again."""
@@ -43,6 +45,7 @@ class Beginning:
     model: str
     version: str
     packed: bytes  # the state after `next_step` steps
+    source: tuple[int, ...] = ()  # what a translator looks at
     next_step: int = 0
     window: int = 1  # messages that may be sent ahead of their answers
     max_snapshots: int = 0
@@ -61,6 +64,7 @@ class Session:
     next_step: int
     opened_at: float
     used_at: float
+    source: tuple[int, ...] = ()
     window: int = 1
     max_snapshots: int = 0
     inexact: bool = False
@@ -75,7 +79,8 @@ class Session:
     def size_bytes(self) -> int:
         """What its state, snapshots and answers take; bytes that two of them share count twice."""
         kept = sum(len(packed) for _, packed in self.snapshots)
-        return len(self.packed) + kept + sum(len(answer.content) for answer in self.answers)
+        answers = sum(len(answer.content) for answer in self.answers)
+        return len(self.packed) + kept + answers + _TOKEN_BYTES * len(self.source)
 
     def attach(self) -> None:
         """Gives the session to another stream: steps of earlier ones are stale from now on."""

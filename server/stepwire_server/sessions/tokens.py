@@ -42,6 +42,7 @@ class TokenHead:
     ends_at: int  # of the wall clock, in seconds
     half: bool = False  # numbers of half precision
     inexact: bool = False  # it came from such numbers, or from other numerics
+    source: Sequence[int] = ()  # what a translator looks at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,8 @@ def seal(ring: KeyRing, purpose: str, head: TokenHead, body: bytes) -> bytes:
 
 def seal_state(ring: KeyRing, head: TokenHead, packed: bytes, layout: Layout) -> bytes:
     """Makes a state token."""
-    return seal(ring, STATE, head, layout.halved(packed) if head.half else packed)
+    body = layout.halved(packed) if head.half and packed else packed
+    return seal(ring, STATE, head, body)
 
 
 def unseal(ring: KeyRing, purpose: str, token: bytes, owner: str, now: float) -> Token:
@@ -126,6 +128,8 @@ def state_of(token: Token, origin: Origin, *, accept_inexact: bool) -> bytes:
     """The packed state that a state token carries, for a model; raises as `check_origin`."""
     check_origin(token, origin, accept_inexact=accept_inexact)
     layout, half = origin.layout, token.head.half
+    if not token.body and token.head.source and not token.head.next_step:
+        return b""  # its source gives it
     wanted = layout.halved_bytes() if half else layout.size_bytes
     if len(token.body) != wanted:
         raise StateTokenUnreadable(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18stepwire/v1/models.proto\x12\x0bstepwire.v1\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.ModelSummary\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.stepwire.v1.Model\"\x97\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.stepwire.v1.Task\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.stepwire.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07summary\x18\x06 \x01(\t\"\xfe\x03\n\x05Model\x12*\n\x07summary\x18\x01 \x01(\x0b\x32\x19.stepwire.v1.ModelSummary\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12(\n\x06limits\x18\x04 \x01(\x0b\x32\x18.stepwire.v1.ModelLimits\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\"\n\x06graphs\x18\x06 \x03(\x0b\x32\x12.stepwire.v1.Graph\x12$\n\x07metrics\x18\x07 \x03(\x0b\x32\x13.stepwire.v1.Metric\x12\x43\n\x11\x64\x65\x63oding_defaults\x18\x08 \x03(\x0b\x32(.stepwire.v1.Model.DecodingDefaultsEntry\x12+\n\nprovenance\x18\t \x01(\x0b\x32\x17.stepwire.v1.Provenance\x12\x10\n\x08provider\x18\n \x01(\t\x12\x12\n\nsize_bytes\x18\x0b \x01(\x04\x12\x14\n\x0cload_seconds\x18\x0c \x01(\x01\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12*\n\x06series\x18\x0e \x01(\x0b\x32\x1a.stepwire.v1.SeriesColumns\x1a\x37\n\x15\x44\x65\x63odingDefaultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"B\n\rSeriesColumns\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12\x0f\n\x07horizon\x18\x03 \x01(\r\"\x8d\x01\n\x0bModelLimits\x12\x18\n\x10max_input_tokens\x18\x01 \x01(\r\x12\x16\n\x0emax_new_tokens\x18\x02 \x01(\r\x12\x17\n\x0fvocabulary_size\x18\x03 \x01(\r\x12\x1b\n\x13max_inputs_per_call\x18\x04 \x01(\r\x12\x16\n\x0emax_beam_width\x18\x05 \x01(\r\"\x84\x01\n\x05Graph\x12\x0c\n\x04role\x18\x01 \x01(\t\x12#\n\x06inputs\x18\x02 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12$\n\x07outputs\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12\"\n\x06states\x18\x04 \x03(\x0b\x32\x12.stepwire.v1.State\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04role\x18\x04 \x01(\t\"S\n\x05State\x12\r\n\x05input\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\r\n\x05shape\x18\x04 \x03(\x03\x12\r\n\x05start\x18\x05 \x01(\t\"U\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x11\n\tpublished\x18\x05 \x01(\t\"s\n\nProvenance\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12\x12\n\nparameters\x18\x04 \x01(\x04\x12\"\n\x04\x64\x61ta\x18\x05 \x03(\x0b\x32\x14.stepwire.v1.Dataset\"6\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t*v\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x13\n\x0fTASK_GENERATION\x10\x01\x12\x17\n\x13TASK_CLASSIFICATION\x10\x02\x12\x14\n\x10TASK_TRANSLATION\x10\x03\x12\x14\n\x10TASK_FORECASTING\x10\x04*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x32\xa6\x01\n\x0cModelService\x12M\n\nListModels\x12\x1e.stepwire.v1.ListModelsRequest\x1a\x1f.stepwire.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.stepwire.v1.GetModelRequest\x1a\x1d.stepwire.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18stepwire/v1/models.proto\x12\x0bstepwire.v1\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.ModelSummary\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.stepwire.v1.Model\"\x97\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.stepwire.v1.Task\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.stepwire.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07summary\x18\x06 \x01(\t\"\xfe\x03\n\x05Model\x12*\n\x07summary\x18\x01 \x01(\x0b\x32\x19.stepwire.v1.ModelSummary\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12(\n\x06limits\x18\x04 \x01(\x0b\x32\x18.stepwire.v1.ModelLimits\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\"\n\x06graphs\x18\x06 \x03(\x0b\x32\x12.stepwire.v1.Graph\x12$\n\x07metrics\x18\x07 \x03(\x0b\x32\x13.stepwire.v1.Metric\x12\x43\n\x11\x64\x65\x63oding_defaults\x18\x08 \x03(\x0b\x32(.stepwire.v1.Model.DecodingDefaultsEntry\x12+\n\nprovenance\x18\t \x01(\x0b\x32\x17.stepwire.v1.Provenance\x12\x10\n\x08provider\x18\n \x01(\t\x12\x12\n\nsize_bytes\x18\x0b \x01(\x04\x12\x14\n\x0cload_seconds\x18\x0c \x01(\x01\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12*\n\x06series\x18\x0e \x01(\x0b\x32\x1a.stepwire.v1.SeriesColumns\x1a\x37\n\x15\x44\x65\x63odingDefaultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"B\n\rSeriesColumns\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12\x0f\n\x07horizon\x18\x03 \x01(\r\"\xdd\x01\n\x0bModelLimits\x12\x18\n\x10max_input_tokens\x18\x01 \x01(\r\x12\x16\n\x0emax_new_tokens\x18\x02 \x01(\r\x12\x17\n\x0fvocabulary_size\x18\x03 \x01(\r\x12\x1b\n\x13max_inputs_per_call\x18\x04 \x01(\r\x12\x16\n\x0emax_beam_width\x18\x05 \x01(\r\x12\x18\n\x0b\x62\x65gin_token\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tend_token\x18\x07 \x01(\rH\x01\x88\x01\x01\x42\x0e\n\x0c_begin_tokenB\x0c\n\n_end_token\"\x84\x01\n\x05Graph\x12\x0c\n\x04role\x18\x01 \x01(\t\x12#\n\x06inputs\x18\x02 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12$\n\x07outputs\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12\"\n\x06states\x18\x04 \x03(\x0b\x32\x12.stepwire.v1.State\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04role\x18\x04 \x01(\t\"S\n\x05State\x12\r\n\x05input\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\r\n\x05shape\x18\x04 \x03(\x03\x12\r\n\x05start\x18\x05 \x01(\t\"U\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x11\n\tpublished\x18\x05 \x01(\t\"s\n\nProvenance\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12\x12\n\nparameters\x18\x04 \x01(\x04\x12\"\n\x04\x64\x61ta\x18\x05 \x03(\x0b\x32\x14.stepwire.v1.Dataset\"6\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t*v\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x13\n\x0fTASK_GENERATION\x10\x01\x12\x17\n\x13TASK_CLASSIFICATION\x10\x02\x12\x14\n\x10TASK_TRANSLATION\x10\x03\x12\x14\n\x10TASK_FORECASTING\x10\x04*q\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x32\xa6\x01\n\x0cModelService\x12M\n\nListModels\x12\x1e.stepwire.v1.ListModelsRequest\x1a\x1f.stepwire.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.stepwire.v1.GetModelRequest\x1a\x1d.stepwire.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL_DECODINGDEFAULTSENTRY']._loaded_options = None
   _globals['_MODEL_DECODINGDEFAULTSENTRY']._serialized_options = b'8\001'
-  _globals['_TASK']._serialized_start=1660
-  _globals['_TASK']._serialized_end=1778
-  _globals['_MODELSTATE']._serialized_start=1780
-  _globals['_MODELSTATE']._serialized_end=1893
+  _globals['_TASK']._serialized_start=1740
+  _globals['_TASK']._serialized_end=1858
+  _globals['_MODELSTATE']._serialized_start=1860
+  _globals['_MODELSTATE']._serialized_end=1973
   _globals['_LISTMODELSREQUEST']._serialized_start=41
   _globals['_LISTMODELSREQUEST']._serialized_end=60
   _globals['_LISTMODELSRESPONSE']._serialized_start=62
@@ -54,19 +54,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERIESCOLUMNS']._serialized_start=900
   _globals['_SERIESCOLUMNS']._serialized_end=966
   _globals['_MODELLIMITS']._serialized_start=969
-  _globals['_MODELLIMITS']._serialized_end=1110
-  _globals['_GRAPH']._serialized_start=1113
-  _globals['_GRAPH']._serialized_end=1245
-  _globals['_TENSOR']._serialized_start=1247
-  _globals['_TENSOR']._serialized_end=1313
-  _globals['_STATE']._serialized_start=1315
-  _globals['_STATE']._serialized_end=1398
-  _globals['_METRIC']._serialized_start=1400
-  _globals['_METRIC']._serialized_end=1485
-  _globals['_PROVENANCE']._serialized_start=1487
-  _globals['_PROVENANCE']._serialized_end=1602
-  _globals['_DATASET']._serialized_start=1604
-  _globals['_DATASET']._serialized_end=1658
-  _globals['_MODELSERVICE']._serialized_start=1896
-  _globals['_MODELSERVICE']._serialized_end=2062
+  _globals['_MODELLIMITS']._serialized_end=1190
+  _globals['_GRAPH']._serialized_start=1193
+  _globals['_GRAPH']._serialized_end=1325
+  _globals['_TENSOR']._serialized_start=1327
+  _globals['_TENSOR']._serialized_end=1393
+  _globals['_STATE']._serialized_start=1395
+  _globals['_STATE']._serialized_end=1478
+  _globals['_METRIC']._serialized_start=1480
+  _globals['_METRIC']._serialized_end=1565
+  _globals['_PROVENANCE']._serialized_start=1567
+  _globals['_PROVENANCE']._serialized_end=1682
+  _globals['_DATASET']._serialized_start=1684
+  _globals['_DATASET']._serialized_end=1738
+  _globals['_MODELSERVICE']._serialized_start=1976
+  _globals['_MODELSERVICE']._serialized_end=2142
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from stepwire.v1 import generation_pb2 as _generation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -7,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OpenSessionRequest(_message.Message):
-    __slots__ = ("model", "version", "state_token", "session_id", "accept_inexact", "max_snapshots", "window")
+    __slots__ = ("model", "version", "state_token", "session_id", "accept_inexact", "max_snapshots", "window", "source_text", "source_tokens")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -15,6 +16,8 @@ class OpenSessionRequest(_message.Message):
     ACCEPT_INEXACT_FIELD_NUMBER: _ClassVar[int]
     MAX_SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     state_token: bytes
@@ -22,7 +25,9 @@ class OpenSessionRequest(_message.Message):
     accept_inexact: bool
     max_snapshots: int
     window: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., state_token: _Optional[bytes] = ..., session_id: _Optional[str] = ..., accept_inexact: _Optional[bool] = ..., max_snapshots: _Optional[int] = ..., window: _Optional[int] = ...) -> None: ...
+    source_text: str
+    source_tokens: _generation_pb2.TokenIds
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., state_token: _Optional[bytes] = ..., session_id: _Optional[str] = ..., accept_inexact: _Optional[bool] = ..., max_snapshots: _Optional[int] = ..., window: _Optional[int] = ..., source_text: _Optional[str] = ..., source_tokens: _Optional[_Union[_generation_pb2.TokenIds, _Mapping]] = ...) -> None: ...
 
 class OpenSessionResponse(_message.Message):
     __slots__ = ("session",)
@@ -31,7 +36,7 @@ class OpenSessionResponse(_message.Message):
     def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("id", "model", "version", "next_step", "epoch", "snapshots", "window", "size_bytes", "idle_seconds_left", "lifetime_seconds_left", "inexact")
+    __slots__ = ("id", "model", "version", "next_step", "epoch", "snapshots", "window", "size_bytes", "idle_seconds_left", "lifetime_seconds_left", "inexact", "source_token_texts")
     ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +48,7 @@ class Session(_message.Message):
     IDLE_SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
     LIFETIME_SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
     INEXACT_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_TOKEN_TEXTS_FIELD_NUMBER: _ClassVar[int]
     id: str
     model: str
     version: str
@@ -54,7 +60,8 @@ class Session(_message.Message):
     idle_seconds_left: float
     lifetime_seconds_left: float
     inexact: bool
-    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., next_step: _Optional[int] = ..., epoch: _Optional[int] = ..., snapshots: _Optional[_Iterable[int]] = ..., window: _Optional[int] = ..., size_bytes: _Optional[int] = ..., idle_seconds_left: _Optional[float] = ..., lifetime_seconds_left: _Optional[float] = ..., inexact: _Optional[bool] = ...) -> None: ...
+    source_token_texts: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., next_step: _Optional[int] = ..., epoch: _Optional[int] = ..., snapshots: _Optional[_Iterable[int]] = ..., window: _Optional[int] = ..., size_bytes: _Optional[int] = ..., idle_seconds_left: _Optional[float] = ..., lifetime_seconds_left: _Optional[float] = ..., inexact: _Optional[bool] = ..., source_token_texts: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExportSessionRequest(_message.Message):
     __slots__ = ("session_id", "half_precision")

@@ -50,7 +50,7 @@ class Features(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Outputs(_message.Message):
-    __slots__ = ("every_step", "top_k", "logits", "entropy", "labels", "values", "hidden_units")
+    __slots__ = ("every_step", "top_k", "logits", "entropy", "labels", "values", "hidden_units", "attention")
     EVERY_STEP_FIELD_NUMBER: _ClassVar[int]
     TOP_K_FIELD_NUMBER: _ClassVar[int]
     LOGITS_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +58,7 @@ class Outputs(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     HIDDEN_UNITS_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
     every_step: bool
     top_k: int
     logits: bool
@@ -65,7 +66,8 @@ class Outputs(_message.Message):
     labels: bool
     values: bool
     hidden_units: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, every_step: _Optional[bool] = ..., top_k: _Optional[int] = ..., logits: _Optional[bool] = ..., entropy: _Optional[bool] = ..., labels: _Optional[bool] = ..., values: _Optional[bool] = ..., hidden_units: _Optional[_Iterable[int]] = ...) -> None: ...
+    attention: bool
+    def __init__(self, every_step: _Optional[bool] = ..., top_k: _Optional[int] = ..., logits: _Optional[bool] = ..., entropy: _Optional[bool] = ..., labels: _Optional[bool] = ..., values: _Optional[bool] = ..., hidden_units: _Optional[_Iterable[int]] = ..., attention: _Optional[bool] = ...) -> None: ...
 
 class StepResponse(_message.Message):
     __slots__ = ("session_id", "attached", "taken", "error", "ending")
@@ -96,7 +98,7 @@ class StepsTaken(_message.Message):
     def __init__(self, first_step: _Optional[int] = ..., count: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[StepOutputs, _Mapping]]] = ..., state_token: _Optional[bytes] = ..., repeated_answer: _Optional[bool] = ...) -> None: ...
 
 class StepOutputs(_message.Message):
-    __slots__ = ("tokens", "labels", "logits", "entropy", "values", "spread", "surprise", "hidden")
+    __slots__ = ("tokens", "labels", "logits", "entropy", "values", "spread", "surprise", "hidden", "attention")
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     LOGITS_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +107,7 @@ class StepOutputs(_message.Message):
     SPREAD_FIELD_NUMBER: _ClassVar[int]
     SURPRISE_FIELD_NUMBER: _ClassVar[int]
     HIDDEN_FIELD_NUMBER: _ClassVar[int]
+    ATTENTION_FIELD_NUMBER: _ClassVar[int]
     tokens: _containers.RepeatedCompositeFieldContainer[_generation_pb2.TokenLogprob]
     labels: _containers.RepeatedCompositeFieldContainer[_labeling_pb2.ScoredLabel]
     logits: _containers.RepeatedScalarFieldContainer[float]
@@ -113,7 +116,8 @@ class StepOutputs(_message.Message):
     spread: _containers.RepeatedScalarFieldContainer[float]
     surprise: float
     hidden: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, tokens: _Optional[_Iterable[_Union[_generation_pb2.TokenLogprob, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[_labeling_pb2.ScoredLabel, _Mapping]]] = ..., logits: _Optional[_Iterable[float]] = ..., entropy: _Optional[float] = ..., values: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ..., surprise: _Optional[float] = ..., hidden: _Optional[_Iterable[float]] = ...) -> None: ...
+    attention: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, tokens: _Optional[_Iterable[_Union[_generation_pb2.TokenLogprob, _Mapping]]] = ..., labels: _Optional[_Iterable[_Union[_labeling_pb2.ScoredLabel, _Mapping]]] = ..., logits: _Optional[_Iterable[float]] = ..., entropy: _Optional[float] = ..., values: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ..., surprise: _Optional[float] = ..., hidden: _Optional[_Iterable[float]] = ..., attention: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class StepError(_message.Message):
     __slots__ = ("first_step", "code", "reason", "message", "metadata")

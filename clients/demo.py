@@ -3,6 +3,7 @@
 Run by `make demo`. Everything it prints came over gRPC from the server that it started.
 """
 
+import base64
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import stepwire
 from stepwire import Client, DecodingOptions
@@ -27,14 +29,16 @@ REVIEWS = (
 )
 SENTENCE = "I think we should wait here until the rain stops."
 STREAMS = 64
+STREAM = "nsmc-lstm-stream"
+TYPED = ("배우", " 연기는", " 좋은데", " 스토리가", " 너무", " 지루하다")
 
 
 @contextmanager
-def server() -> Iterator[dict[str, int]]:
-    """Runs a server on free ports; gives what it said when it was ready."""
-    flags = ["--model-repository", str(ZOO), "--grpc-port", "0", "--metrics-port", "0"]
+def server(zoo: Path = ZOO, *flags: str) -> Iterator[tuple[dict[str, int], subprocess.Popen[str]]]:
+    """Runs a server on free ports; gives what it said when it was ready, and its process."""
+    given = ["--model-repository", str(zoo), "--grpc-port", "0", "--metrics-port", "0", *flags]
     child = subprocess.Popen(
-        [sys.executable, "-m", "stepwire_server", *flags],
+        [sys.executable, "-m", "stepwire_server", *given],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -44,7 +48,7 @@ def server() -> Iterator[dict[str, int]]:
         for line in child.stderr:
             event = json.loads(line)
             if event["event"] == "server ready":
-                yield event
+                yield event, child
                 break
             if event["level"] == "error":
                 print(f"  {line}", end="", file=sys.stderr)
@@ -131,6 +135,34 @@ def translate(client: Client) -> None:
     print(f"  perplexity of the first, asked for by itself: {score.perplexity:.3f}")
 
 
+def outlive_the_server() -> None:
+    """A session goes on where its server is killed, as if nothing had happened."""
+    title("nsmc-lstm-stream judges a review while it is typed, and its server is killed meanwhile")
+    with TemporaryDirectory() as folder:
+        (zoo := Path(folder, "zoo")).mkdir()
+        (zoo / STREAM).symlink_to(ZOO / STREAM)
+        keys = Path(folder, "keys")
+        keys.write_text(f"demo {base64.b64encode(os.urandom(32)).decode()}\n")
+        found = []
+        with ExitStack() as running:
+            ready, child = running.enter_context(server(zoo, "--key-file", str(keys)))
+            port = str(ready["grpc_port"])
+            client = running.enter_context(Client(f"127.0.0.1:{port}"))
+            session = running.enter_context(client.session(STREAM))
+            for place, word in enumerate(TYPED):
+                if place == len(TYPED) // 2:
+                    child.kill()
+                    child.wait()
+                    print("  ... SIGKILL; another server starts with the same key file ...")
+                    restart = ("--key-file", str(keys), "--grpc-port", port)
+                    running.enter_context(server(zoo, *restart))
+                found.append(session.step(word).last.labels)
+                print(f"  {found[-1][0].label:>8} {found[-1][0].score:6.1%} {word}")
+            with client.session(STREAM) as quiet:
+                same = found == [quiet.step(word).last.labels for word in TYPED]
+        print(f"  without the kill: {'the very same numbers' if same else 'OTHER NUMBERS'}")
+
+
 def refuse(client: Client) -> None:
     """A request that cannot be met."""
     title("What cannot be done is said clearly")
@@ -148,7 +180,7 @@ def title(text: str) -> None:
 def main() -> None:
     """Runs the tour."""
     began = time.monotonic()
-    with server() as ready:
+    with server() as (ready, _):
         print(f"server ready after {time.monotonic() - began:.1f} s, {ready['models']} models")
         with Client(f"127.0.0.1:{ready['grpc_port']}") as client:
             show_models(client)
@@ -156,6 +188,7 @@ def main() -> None:
             share_the_batch(client, ready["metrics_port"])
             judge_reviews(client)
             translate(client)
+            outlive_the_server()
             refuse(client)
     print(f"\nserver drained and stopped; the tour took {time.monotonic() - began:.1f} s")
 

@@ -9,7 +9,8 @@ import time
 import traceback
 from pathlib import Path
 
-from support.chaos import Chaos, subjects_of
+from support.chaos import Chaos
+from support.subjects import subjects_of
 
 BUNDLED = Path(__file__).parents[1] / "model_zoo/bundles/shakespeare-rnn"
 

@@ -1,6 +1,7 @@
 """The short form of `make chaos`: servers are killed at random moments, and nobody notices."""
 
-from support.chaos import Chaos, subjects_of
+from support.chaos import Chaos
+from support.subjects import subjects_of
 
 
 def test_kills_at_random_moments_lose_double_and_change_nothing(tmp_path):

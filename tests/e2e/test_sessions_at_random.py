@@ -29,7 +29,7 @@ from stepwire.v1 import streaming_pb2 as streaming
 from stepwire_server.config import SessionLimits
 from support.background import background
 from support.calls import error_info
-from support.chaos import Subject, subjects_of, told_of
+from support.subjects import Subject, subjects_of, told_of
 
 IDLE_S = 100.0
 WINDOW, KEPT = 2, 2

@@ -237,3 +237,60 @@ def test_a_fork_outlives_the_server_that_made_it(client, replicas):
             replicas[0].end()
             replicas[0].start()
             assert other.step("cd", outputs=LOGITS).outputs == wanted[1].outputs
+
+
+AHEAD = stepwire.SessionOptions(window=6)
+
+
+def many(count):
+    return [[number % 20, 3] for number in range(count)]
+
+
+def test_steps_sent_ahead_give_what_steps_one_by_one_give(client):
+    wanted = logits_of(client, many(30))
+    for options in (AHEAD, stepwire.SessionOptions()):
+        with client.session("tiny", options=options) as session:
+            assert list(session.steps(many(30), outputs=LOGITS)) == wanted
+            assert session.next_step == 60
+
+
+def test_texts_may_be_among_what_is_sent_ahead(client):
+    inputs = [[3], "ab", [4], [5], "c"]
+    with client.session("tiny", options=AHEAD) as session:
+        assert list(session.steps(inputs, outputs=LOGITS)) == logits_of(client, inputs)
+
+
+def test_what_was_sent_ahead_is_taken_also_if_nobody_reads_on(client):
+    with client.session("tiny", options=AHEAD) as session:
+        steps = session.steps(many(30), outputs=LOGITS)
+        first = next(steps)
+        steps.close()
+        taken = session.next_step // 2
+        assert 1 <= taken <= 7
+        behind = session.step([9], outputs=LOGITS)
+    wanted = logits_of(client, [*many(taken), [9]])
+    assert (first, behind) == (wanted[0], wanted[-1])
+
+
+def test_an_input_that_is_refused_ends_the_steps_and_nothing_else(client):
+    inputs = [[3], [4], [9999], [5]]
+    with client.session("tiny", options=AHEAD) as session:
+        steps = session.steps(inputs, outputs=LOGITS)
+        found = [next(steps), next(steps)]
+        with pytest.raises(stepwire.InvalidRequest, match="ids"):
+            next(steps)
+        found.append(session.step([5], outputs=LOGITS))
+    assert found == logits_of(client, [[3], [4], [5]])
+
+
+def test_steps_sent_ahead_outlive_their_server(client, replicas):
+    wanted = logits_of(client, many(400))
+    options = stepwire.SessionOptions(window=6, checkpoint_steps=20)
+    with client.session("tiny", options=options) as session:
+        found = []
+        for stepped in session.steps(many(400), outputs=LOGITS):
+            found.append(stepped)
+            if len(found) in (50, 200):
+                replicas[0].end()
+                replicas[0].start()
+    assert found == wanted

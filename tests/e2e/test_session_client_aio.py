@@ -150,3 +150,19 @@ async def test_a_task_that_loses_patience_leaves_the_session_as_it_was(client):
             else:
                 found = await session.step(chunk, outputs=OUTPUTS)
             assert (found.first_step, found.outputs) == (there.first_step, there.outputs)
+
+
+async def test_steps_sent_ahead_give_what_steps_one_by_one_give(client):
+    inputs = [[number % 20, 3] for number in range(30)]
+    async with client.session("tiny") as session:
+        wanted = [await session.step(one, outputs=OUTPUTS) for one in inputs]
+    options = stepwire.SessionOptions(window=6)
+    async with client.session("tiny", options=options) as session:
+        assert [step async for step in session.steps(inputs, outputs=OUTPUTS)] == wanted
+    async with client.session("tiny", options=options) as session:
+        async for first in session.steps(inputs, outputs=OUTPUTS):
+            assert first == wanted[0]
+            break
+        await asyncio.sleep(0)  # the generator is closed by its loop
+        taken = session.next_step // 2
+        assert (await session.step(inputs[taken], outputs=OUTPUTS)) == wanted[taken]

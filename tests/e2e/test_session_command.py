@@ -83,3 +83,11 @@ async def test_sessions_are_listed_copied_exported_and_closed(app, command, tmp_
             assert resumed.next_step == 3
         _, lines, _ = await command("session", "list")
         assert len(lines) == 2  # a heading, and the one that is left
+
+
+async def test_hidden_units_are_printed(command):
+    code, lines, err = await command("step", "tiny", "--hidden", "2", "--hidden", "0", stdin="ab\n")
+    assert code == 0, err
+    number, hidden = lines[0].split("\t")
+    assert (number, len(hidden.split())) == ("2", 3)
+    assert hidden.startswith("hidden ")

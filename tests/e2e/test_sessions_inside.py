@@ -4,6 +4,8 @@ import grpc
 import numpy as np
 import pytest
 
+import stepwire
+
 from e2e.conftest import server_config
 from e2e.test_sessions import KEY, Dialogue, assert_close, opened, reached
 from stepwire.v1 import generation_pb2 as pb
@@ -168,3 +170,22 @@ async def test_a_copy_has_its_own_source(desk):
 async def test_a_models_description_tells_its_first_token(models):
     told = await models.GetModel(models_pb2.GetModelRequest(model=MODEL))
     assert told.model.limits.begin_token == BEGIN
+
+
+async def test_the_client_steps_a_translator(app):
+    outputs = stepwire.Outputs(attention=True, hidden_units=[1], every_step=True)
+    options = stepwire.SessionOptions(source="hello")
+    async with stepwire.AsyncClient(f"127.0.0.1:{app.grpc_port}") as client:
+        model = await client.get_model(MODEL)
+        assert model.limits.begin_token == BEGIN
+        async with client.session(MODEL, options=options) as session:
+            stepped = await session.step([BEGIN, 3], outputs=outputs)
+            [info] = await client.sessions()
+            assert info.source_token_texts == tuple("hello")
+            forked = await session.fork()
+            again = await forked.step([7], outputs=outputs)
+            await forked.close()
+    wanted = plainly("hello", [BEGIN, 3, 7])
+    for told, (_, h, attention) in zip([*stepped.outputs, again.last], wanted, strict=True):
+        assert_close(told.attention, attention)
+        assert_close(told.hidden, h[[1]])

@@ -1,7 +1,7 @@
 """A session for asyncio: `sessions` with await, under the same names."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,7 +22,7 @@ from stepwire.errors import (
 )
 from stepwire.messages import Features, Outputs, Prompt, Stepped
 from stepwire.retry import Attempts, may_pass
-from stepwire.stepping import Script
+from stepwire.stepping import Ahead, Script
 from stepwire.v1 import sessions_pb2, streaming_pb2
 
 _FAREWELL_S = 5.0
@@ -100,6 +100,44 @@ class Session:
             try:
                 return self._script.answered(given, await self._ask(given, attempts))
             except StepwireError as error:
+                await self._recover(error, attempts)
+
+    async def steps(
+        self,
+        inputs: Iterable[Prompt | Features],
+        *,
+        outputs: Outputs | None = None,
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[Stepped, None]:
+        """Takes steps with some sent ahead, as the synchronous session does."""
+        self._check_open()
+        ahead = Ahead(self._script, inputs, outputs)
+        attempts = self._calls.attempts(timeout_s)
+        try:
+            while (stepped := await self._next_of(ahead, attempts)) is not None:
+                yield stepped
+                attempts = self._calls.attempts(timeout_s)
+        finally:
+            with suppress(StepwireError):
+                last = self._calls.attempts(_FAREWELL_S)
+                while ahead.waits and self._stream is not None:
+                    ahead.answered(stepping.taken(await self._receive(last)))
+            if ahead.waits:
+                self._drop_stream()
+
+    async def _next_of(self, ahead: Ahead, attempts: Attempts) -> Stepped | None:
+        """Sends what may be sent, and gives the next answer; None once all is answered."""
+        while True:
+            try:
+                await self._reach(attempts)
+                while (message := ahead.more()) is not None:
+                    await self._send(self._script.request(message), attempts)
+                if not ahead.waits:
+                    return None
+                return ahead.answered(stepping.taken(await self._receive(attempts)))
+            except StepwireError as error:
+                self._drop_stream()  # answers to what was sent behind it may still come
+                ahead.again()
                 await self._recover(error, attempts)
 
     async def export(
@@ -191,10 +229,23 @@ class Session:
         self, request: streaming_pb2.StepRequest, attempts: Attempts
     ) -> streaming_pb2.StepResponse:
         """Sends a message, and reads the next answer."""
+        await self._send(request, attempts)
+        return await self._receive(attempts)
+
+    async def _send(self, request: streaming_pb2.StepRequest, attempts: Attempts) -> None:
+        await self._bounded(self._stream.write(request), attempts)
+
+    async def _receive(self, attempts: Attempts) -> streaming_pb2.StepResponse:
+        answer = await self._bounded(self._stream.read(), attempts)
+        if not isinstance(answer, streaming_pb2.StepResponse):  # the end of the stream
+            raise Unavailable("the server ended the stream", code=grpc.StatusCode.UNAVAILABLE)
+        return answer
+
+    async def _bounded(self, operation: Awaitable[Any], attempts: Attempts) -> Any:
+        """Waits for an operation of the stream; raises what it means that it fails."""
         try:
             async with asyncio.timeout(attempts.remaining_s()):
-                await self._stream.write(request)
-                answer = await self._stream.read()
+                return await operation
         except TimeoutError:
             raise DeadlineExceeded(
                 "no answer came in time", code=grpc.StatusCode.DEADLINE_EXCEEDED
@@ -207,9 +258,6 @@ class Session:
             self._drop_stream()  # an answer may still come, and would be taken for the next
             raise_unless_task_is_cancelled()
             raise
-        if not isinstance(answer, streaming_pb2.StepResponse):  # the end of the stream
-            raise Unavailable("the server ended the stream", code=grpc.StatusCode.UNAVAILABLE)
-        return answer
 
     async def _recover(self, error: StepwireError, attempts: Attempts) -> None:
         """Prepares another attempt; raises the error if there is to be none."""

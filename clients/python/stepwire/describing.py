@@ -73,6 +73,8 @@ def _limits(limits: models_pb2.ModelLimits) -> ModelLimits:
         vocabulary_size=limits.vocabulary_size,
         max_inputs_per_call=limits.max_inputs_per_call,
         max_beam_width=limits.max_beam_width,
+        begin_token=limits.begin_token if limits.HasField("begin_token") else None,
+        end_token=limits.end_token if limits.HasField("end_token") else None,
     )
 
 

@@ -45,6 +45,8 @@ class ModelLimits:
     vocabulary_size: int
     max_inputs_per_call: int
     max_beam_width: int = 0
+    begin_token: int | None = None  # stands before a sequence; who steps a session gives it
+    end_token: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -232,6 +232,8 @@ class SessionOptions:
     accept_inexact: bool = False  # take a token of other numerics, or of half precision
     max_snapshots: int = 0  # steps that `roll_back` may go back to
     checkpoint_steps: int = 64  # a state token every so many, to resume from; 0: none
+    window: int = 1  # messages that `steps` may send ahead of their answers
+    source: Prompt | None = None  # what a translator looks at while it is stepped
 
 
 AS_USUAL = SessionOptions()
@@ -247,7 +249,8 @@ class Outputs:
     entropy: bool = False
     labels: bool = False
     values: bool = False  # predicted ones, with spread and surprise
-    hidden_units: Sequence[int] = ()
+    hidden_units: Sequence[int] = ()  # numbered through all layers
+    attention: bool = False  # how a translator weighed the tokens of its source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +265,7 @@ class StepOutputs:
     spread: tuple[float, ...]  # standard deviations of the values
     surprise: float  # negative log-likelihood of the input, in nats
     hidden: tuple[float, ...]
+    attention: tuple[float, ...]  # see SessionInfo.source_token_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +297,7 @@ class SessionInfo:
     idle_seconds_left: float
     lifetime_seconds_left: float
     inexact: bool
+    source_token_texts: tuple[str, ...]  # of what a translator looks at
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -21,7 +21,7 @@ from stepwire.errors import (
 )
 from stepwire.messages import Features, Outputs, Prompt, Stepped
 from stepwire.retry import Attempts, may_pass
-from stepwire.stepping import Script
+from stepwire.stepping import Ahead, Script
 from stepwire.v1 import sessions_pb2, streaming_pb2
 
 _FAREWELL_S = 5.0
@@ -108,6 +108,54 @@ class Session:
             try:
                 return self._script.answered(given, self._ask(given, attempts))
             except StepwireError as error:
+                self._recover(error, attempts)
+
+    def steps(
+        self,
+        inputs: Iterable[Prompt | Features],
+        *,
+        outputs: Outputs | None = None,
+        timeout_s: float | None = None,
+    ) -> Iterator[Stepped]:
+        """Takes steps one after the other, and gives what each message of them gave.
+
+        Up to `SessionOptions.window` messages are sent before their answers come, so that
+        the way there and back is not waited for each time. Only a text is waited for: how many
+        steps it is, only its answer tells. What was sent is taken, also if nobody reads on.
+
+        Args:
+            inputs: as `step` takes them.
+            outputs: what to tell of each message.
+            timeout_s: for each answer.
+        """
+        self._check_open()
+        ahead = Ahead(self._script, inputs, outputs)
+        attempts = self._calls.attempts(timeout_s)
+        try:
+            while (stepped := self._next_of(ahead, attempts)) is not None:
+                yield stepped
+                attempts = self._calls.attempts(timeout_s)
+        finally:
+            with suppress(StepwireError):
+                while ahead.waits and self._stream is not None:
+                    ahead.answered(stepping.taken(self._stream.receive(_FAREWELL_S)))
+            if ahead.waits:
+                self._drop_stream()
+
+    def _next_of(self, ahead: Ahead, attempts: Attempts) -> Stepped | None:
+        """Sends what may be sent, and gives the next answer; None once all is answered."""
+        while True:
+            try:
+                self._reach(attempts)
+                assert self._stream is not None, "reached before"
+                while (message := ahead.more()) is not None:
+                    self._stream.send(self._script.request(message))
+                if not ahead.waits:
+                    return None
+                return ahead.answered(stepping.taken(self._stream.receive(attempts.remaining_s())))
+            except StepwireError as error:
+                self._drop_stream()  # answers to what was sent behind it may still come
+                ahead.again()
                 self._recover(error, attempts)
 
     def export(self, *, half_precision: bool = False, timeout_s: float | None = None) -> bytes:

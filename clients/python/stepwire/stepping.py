@@ -5,6 +5,8 @@ token before it, and the inputs from there. Plain decisions: the sessions of `se
 `aio_sessions` call, wait and read.
 """
 
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -57,6 +59,7 @@ class Script:
             return self.origin
         request = sessions_pb2.OpenSessionRequest()
         request.CopyFrom(self.origin)
+        request.ClearField("source")  # the token has it
         request.state_token = token
         return request
 
@@ -88,14 +91,22 @@ class Script:
         return streaming_pb2.StepRequest(session_id=self.id, attach=streaming_pb2.Attach())
 
     def inputs(
-        self, values: Prompt | Features, wanted: Outputs | None, *, snapshot: bool, export: bool
+        self,
+        values: Prompt | Features,
+        wanted: Outputs | None,
+        *,
+        snapshot: bool = False,
+        export: bool = False,
+        behind: int = 0,
     ) -> streaming_pb2.Inputs:
-        """The next steps; raises InvalidRequest for what the wire cannot carry."""
-        steps = self.next_step - self._stretches[-1].step
-        due = 0 < self.checkpoint_steps <= steps
-        return wire.step_inputs(
-            self.next_step, values, wanted, snapshot=snapshot, export=export or due
-        )
+        """The next steps, behind so many that are not answered.
+
+        Raises:
+            InvalidRequest: the wire cannot carry them.
+        """
+        first = self.next_step + behind
+        due = 0 < self.checkpoint_steps <= first - self._stretches[-1].step
+        return wire.step_inputs(first, values, wanted, snapshot=snapshot, export=export or due)
 
     def request(self, inputs: streaming_pb2.Inputs) -> streaming_pb2.StepRequest:
         """Inputs as a message of the stream that has the session now."""
@@ -159,6 +170,55 @@ class Script:
                 stretch.inputs = [one for one in stretch.inputs if one.first_step < max(within)]
                 kept.append(stretch)
         self._stretches = [*kept, self._stretches[-1]]
+
+
+class Ahead:
+    """Steps that are sent before those in front of them are answered."""
+
+    def __init__(
+        self, script: Script, values: Iterable[Prompt | Features], wanted: Outputs | None
+    ) -> None:
+        self._script = script
+        self._values = iter(values)
+        self._wanted = wanted
+        self._waiting: deque[tuple[streaming_pb2.Inputs, int]] = deque()  # and their steps
+        self._sent = 0  # of these
+
+    @property
+    def waits(self) -> bool:
+        """Whether an answer is to come."""
+        return self._sent > 0
+
+    def more(self) -> streaming_pb2.Inputs | None:
+        """What to send now; None while answers must come first, or there is nothing more."""
+        if self._sent == len(self._waiting) and not self._prepare():
+            return None
+        self._sent += 1
+        return self._waiting[self._sent - 1][0]
+
+    def answered(self, answer: streaming_pb2.StepsTaken) -> Stepped:
+        """Takes the answer to the oldest."""
+        self._sent -= 1
+        inputs, _ = self._waiting.popleft()
+        return self._script.answered(inputs, answer)
+
+    def again(self) -> None:
+        """Begins to send anew what was not answered."""
+        self._sent = 0
+
+    def _prepare(self) -> bool:
+        """Takes the next inputs in, if they may be sent ahead and there are any."""
+        if len(self._waiting) >= max(1, self._script.session.window):
+            return False
+        if any(not steps for _, steps in self._waiting):
+            return False
+        for values in self._values:
+            behind = sum(steps for _, steps in self._waiting)
+            inputs = self._script.inputs(values, self._wanted, behind=behind)
+            # How many steps a text is, only its answer tells.
+            self._waiting.append((inputs, 0 if isinstance(values, str) else len(values)))
+            return True
+        return False
 
 
 def taken(answer: streaming_pb2.StepResponse) -> streaming_pb2.StepsTaken:

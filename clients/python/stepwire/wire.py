@@ -273,7 +273,19 @@ def open_session_request(
         state_token=state_token,
         accept_inexact=options.accept_inexact,
         max_snapshots=options.max_snapshots,
+        window=options.window,
+        **_source(options.source),
     )
+
+
+def _source(source: Prompt | None) -> dict[str, object]:
+    """What a translator's session looks at, as fields of the request."""
+    if source is None:
+        return {}
+    prompt = _prompt("source_", source)
+    if prompt.HasField("text"):
+        return {"source_text": prompt.text}
+    return {"source_tokens": prompt.tokens}
 
 
 def step_inputs(
@@ -323,6 +335,7 @@ def _step_outputs(outputs: streaming_pb2.StepOutputs) -> StepOutputs:
         spread=tuple(outputs.spread),
         surprise=outputs.surprise,
         hidden=tuple(outputs.hidden),
+        attention=tuple(outputs.attention),
     )
 
 
@@ -339,6 +352,7 @@ def session_info(session: sessions_pb2.Session) -> SessionInfo:
         idle_seconds_left=session.idle_seconds_left,
         lifetime_seconds_left=session.lifetime_seconds_left,
         inexact=session.inexact,
+        source_token_texts=tuple(session.source_token_texts),
     )
 
 

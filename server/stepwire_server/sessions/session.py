@@ -35,7 +35,6 @@ class Pending:
     steps: int
     digest: bytes
     snapshot: bool = False
-    asked_again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

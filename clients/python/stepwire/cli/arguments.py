@@ -233,6 +233,16 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--top-k", type=int, metavar="N", help="the N likeliest tokens or labels")
     parser.add_argument("--entropy", action="store_true", help="how unsure the model is, in nats")
+    parser.add_argument(
+        "--hidden",
+        type=int,
+        action="append",
+        default=[],
+        metavar="UNIT",
+        help="a hidden unit; repeatable",
+    )
+    parser.add_argument("--source", metavar="TEXT", help="what a translator looks at")
+    parser.add_argument("--attention", action="store_true", help="where it looked")
     parser.add_argument("--load", metavar="PATH", help="go on from a state token")
     parser.add_argument("--save", metavar="PATH", help="write a state token at the end")
     parser.add_argument(

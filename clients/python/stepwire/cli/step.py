@@ -13,7 +13,7 @@ from stepwire.messages import Features, Outputs, Prompt, SessionOptions, Stepped
 def run(args: argparse.Namespace, client: Client) -> None:
     """Takes the steps of every line, and prints what they gave before the next is read."""
     token = Path(args.load).read_bytes() if args.load else None
-    options = SessionOptions(accept_inexact=args.accept_inexact)
+    options = SessionOptions(accept_inexact=args.accept_inexact, source=args.source)
     with client.session(
         args.model, version=args.model_version, state_token=token, options=options
     ) as session:
@@ -40,9 +40,14 @@ def _inputs(args: argparse.Namespace, line: str, number: int) -> Prompt | Featur
 
 def _wanted(args: argparse.Namespace) -> Outputs | None:
     """What the flags ask for; None is what the model is about."""
-    if args.top_k is None and not args.entropy:
+    if args.top_k is None and not (args.entropy or args.attention or args.hidden):
         return None
-    return Outputs(top_k=args.top_k or 0, entropy=args.entropy)
+    return Outputs(
+        top_k=args.top_k or 0,
+        entropy=args.entropy,
+        attention=args.attention,
+        hidden_units=args.hidden,
+    )
 
 
 def _told(stepped: Stepped) -> dict[str, object]:
@@ -61,4 +66,7 @@ def _as_text(stepped: Stepped) -> str:
         parts.append(f"surprise {last.surprise:.4f}")
     if last.entropy:
         parts.append(f"entropy {last.entropy:.4f}")
+    for name in ("hidden", "attention"):
+        if numbers := getattr(last, name):
+            parts.append(f"{name} " + " ".join(f"{number:.3f}" for number in numbers))
     return "\t".join(parts)

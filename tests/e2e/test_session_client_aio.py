@@ -1,6 +1,7 @@
 """The asynchronous client's sessions give what the synchronous ones give."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 
 import grpc
@@ -160,9 +161,9 @@ async def test_steps_sent_ahead_give_what_steps_one_by_one_give(client):
     async with client.session("tiny", options=options) as session:
         assert [step async for step in session.steps(inputs, outputs=OUTPUTS)] == wanted
     async with client.session("tiny", options=options) as session:
-        async for first in session.steps(inputs, outputs=OUTPUTS):
-            assert first == wanted[0]
-            break
-        await asyncio.sleep(0)  # the generator is closed by its loop
+        async with aclosing(session.steps(inputs, outputs=OUTPUTS)) as steps:
+            assert await anext(steps) == wanted[0]
+            with pytest.raises(RuntimeError, match="read on, or close it"):
+                await session.step([1])
         taken = session.next_step // 2
         assert (await session.step(inputs[taken], outputs=OUTPUTS)) == wanted[taken]

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import stepwire
-
 from e2e.conftest import server_config
 from e2e.test_sessions import KEY, Dialogue, assert_close, opened, reached
 from stepwire.v1 import generation_pb2 as pb
@@ -175,8 +174,8 @@ async def test_a_models_description_tells_its_first_token(models):
 async def test_the_client_steps_a_translator(app):
     outputs = stepwire.Outputs(attention=True, hidden_units=[1], every_step=True)
     options = stepwire.SessionOptions(source="hello")
-    async with stepwire.AsyncClient(f"127.0.0.1:{app.grpc_port}") as client:
-        model = await client.get_model(MODEL)
+    async with stepwire.AsyncClient(f"127.0.0.1:{app.grpc_port}", caller="me") as client:
+        model = await client.model(MODEL)
         assert model.limits.begin_token == BEGIN
         async with client.session(MODEL, options=options) as session:
             stepped = await session.step([BEGIN, 3], outputs=outputs)

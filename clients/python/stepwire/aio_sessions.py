@@ -61,6 +61,7 @@ class Session:
         self._opening_timeout_s = timeout_s
         self._stream: Any = None
         self._closed = False
+        self._is_ahead = False  # `steps` has sent what is not answered yet
 
     @property
     def id(self) -> str:
@@ -113,6 +114,7 @@ class Session:
         self._check_open()
         ahead = Ahead(self._script, inputs, outputs)
         attempts = self._calls.attempts(timeout_s)
+        self._is_ahead = True
         try:
             while (stepped := await self._next_of(ahead, attempts)) is not None:
                 yield stepped
@@ -121,9 +123,11 @@ class Session:
             with suppress(StepwireError):
                 last = self._calls.attempts(_FAREWELL_S)
                 while ahead.waits and self._stream is not None:
-                    ahead.answered(stepping.taken(await self._receive(last)))
+                    ahead.check()
+                    ahead.hear(await self._receive(last))
             if ahead.waits:
                 self._drop_stream()
+            self._is_ahead = False
 
     async def _next_of(self, ahead: Ahead, attempts: Attempts) -> Stepped | None:
         """Sends what may be sent, and gives the next answer; None once all is answered."""
@@ -132,9 +136,11 @@ class Session:
                 await self._reach(attempts)
                 while (message := ahead.more()) is not None:
                     await self._send(self._script.request(message), attempts)
+                ahead.check()
                 if not ahead.waits:
                     return None
-                return ahead.answered(stepping.taken(await self._receive(attempts)))
+                if stepped := ahead.hear(await self._receive(attempts)):
+                    return stepped
             except StepwireError as error:
                 self._drop_stream()  # answers to what was sent behind it may still come
                 ahead.again()
@@ -288,6 +294,8 @@ class Session:
     def _check_open(self) -> None:
         if self._closed:
             raise cancelled("the session is closed")
+        if self._is_ahead:
+            raise RuntimeError("`steps` is not at its end: read on, or close it")
 
 
 async def _unary(call: Unary, request: Any, attempts: Attempts) -> Any:

@@ -62,6 +62,7 @@ class Session:
         self._script = script
         self._stream: _Stream | None = None
         self._closed = False
+        self._is_ahead = False  # `steps` has sent what is not answered yet
         self._reach(self._calls.attempts(timeout_s))
 
     @property
@@ -131,6 +132,7 @@ class Session:
         self._check_open()
         ahead = Ahead(self._script, inputs, outputs)
         attempts = self._calls.attempts(timeout_s)
+        self._is_ahead = True
         try:
             while (stepped := self._next_of(ahead, attempts)) is not None:
                 yield stepped
@@ -138,9 +140,11 @@ class Session:
         finally:
             with suppress(StepwireError):
                 while ahead.waits and self._stream is not None:
-                    ahead.answered(stepping.taken(self._stream.receive(_FAREWELL_S)))
+                    ahead.check()
+                    ahead.hear(self._stream.receive(_FAREWELL_S))
             if ahead.waits:
                 self._drop_stream()
+            self._is_ahead = False
 
     def _next_of(self, ahead: Ahead, attempts: Attempts) -> Stepped | None:
         """Sends what may be sent, and gives the next answer; None once all is answered."""
@@ -150,9 +154,11 @@ class Session:
                 assert self._stream is not None, "reached before"
                 while (message := ahead.more()) is not None:
                     self._stream.send(self._script.request(message))
+                ahead.check()
                 if not ahead.waits:
                     return None
-                return ahead.answered(stepping.taken(self._stream.receive(attempts.remaining_s())))
+                if stepped := ahead.hear(self._stream.receive(attempts.remaining_s())):
+                    return stepped
             except StepwireError as error:
                 self._drop_stream()  # answers to what was sent behind it may still come
                 ahead.again()
@@ -271,6 +277,8 @@ class Session:
     def _check_open(self) -> None:
         if self._closed:
             raise cancelled("the session is closed")
+        if self._is_ahead:
+            raise RuntimeError("`steps` is not at its end: read on, or close it")
 
 
 class _Stream:

@@ -183,6 +183,7 @@ class Ahead:
         self._wanted = wanted
         self._waiting: deque[tuple[streaming_pb2.Inputs, int]] = deque()  # and their steps
         self._sent = 0  # of these
+        self._refused: dict[int, StepwireError] = {}  # by first step
 
     @property
     def waits(self) -> bool:
@@ -196,15 +197,32 @@ class Ahead:
         self._sent += 1
         return self._waiting[self._sent - 1][0]
 
-    def answered(self, answer: streaming_pb2.StepsTaken) -> Stepped:
-        """Takes the answer to the oldest."""
+    def hear(self, answer: streaming_pb2.StepResponse) -> Stepped | None:
+        """Takes an answer; None if it is not the oldest message's.
+
+        A refusal may come before the answers to what was sent before it; it waits its turn.
+
+        Raises:
+            StepwireError: the oldest message was refused, or the session ends.
+        """
+        oldest, _ = self._waiting[0]
+        if answer.error.first_step > oldest.first_step:
+            self._refused[answer.error.first_step] = from_step_error(answer.error)
+            return None
+        told = self._script.answered(oldest, taken(answer))
+        self._waiting.popleft()
         self._sent -= 1
-        inputs, _ = self._waiting.popleft()
-        return self._script.answered(inputs, answer)
+        return told
+
+    def check(self) -> None:
+        """Raises what the oldest message was refused for, if that is known."""
+        if self._waiting and self._waiting[0][0].first_step in self._refused:
+            raise self._refused[self._waiting[0][0].first_step]
 
     def again(self) -> None:
         """Begins to send anew what was not answered."""
         self._sent = 0
+        self._refused = {}
 
     def _prepare(self) -> bool:
         """Takes the next inputs in, if they may be sent ahead and there are any."""

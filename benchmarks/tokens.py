@@ -34,7 +34,9 @@ def main() -> None:
         ):
             _tell(client, "shakespeare-lstm", PROMPT, options)
         for width in (1, 5):
-            _tell(client, "multi30k-en-fr", SOURCE, DecodingOptions(beam_width=width, resume_every=8))
+            _tell(
+                client, "multi30k-en-fr", SOURCE, DecodingOptions(beam_width=width, resume_every=8)
+            )
         _cost(client)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.decoding.filters import log_softmax
+from stepwire_server.decoding.filters import log_softmax, log_sum_exp
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Arrays
@@ -40,10 +40,12 @@ class Given:
         return log_softmax(self.outputs["logits"])
 
     @cached_property
-    def likeliest(self) -> list[int]:
-        """What is likeliest in each row; of equals the first. [N]."""
-        best: list[int] = self.outputs["logits"].argmax(axis=-1).tolist()
-        return best
+    def likeliest(self) -> list[tuple[int, float]]:
+        """What is likeliest in each row, of equals the first, and its log-probability. [N]."""
+        logits = self.outputs["logits"]
+        best = logits.argmax(axis=-1)
+        logprobs = logits[np.arange(len(best)), best] - log_sum_exp(logits)
+        return list(zip(best.tolist(), logprobs.tolist(), strict=True))
 
     @cached_property
     def entropies(self) -> list[float]:

@@ -5,6 +5,7 @@ Shapes: n inputs, F features.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +49,7 @@ Done = Callable[[Sequence[Told], bytes], None]  # what is told, and the packed s
 Failed = Callable[[StepwireError], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Before:
+class Before(NamedTuple):
     """What steps go on from."""
 
     packed: bytes  # the state; empty: the start that the source gives

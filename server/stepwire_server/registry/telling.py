@@ -139,11 +139,11 @@ class Teller:
         return predicted
 
     def _likeliest(self, given: Given, place: int, count: int) -> list[tuple[int, str, float]]:
-        logprobs = given.logprobs[place]
         if count == 1:
-            best = [given.likeliest[place]]
-        else:
-            best = np.argsort(-logprobs, kind="stable")[:count].tolist()
+            token, logprob = given.likeliest[place]
+            return [(token, self._text(token), logprob)]
+        logprobs = given.logprobs[place]
+        best = np.argsort(-logprobs, kind="stable")[:count].tolist()
         return [(token, self._text(token), float(logprobs[token])) for token in best]
 
     def _text(self, token: int) -> str:

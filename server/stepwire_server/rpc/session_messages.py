@@ -84,9 +84,8 @@ def session_message(session: Session, desk: Desk) -> sessions_pb2.Session:
     )
 
 
-async def step_message(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Message:
-    """Inputs as the desk takes them; raises InvalidRequest."""
-    read = await _read(inputs, stepper)
+def step_message(inputs: streaming_pb2.Inputs, read: Inputs, stepper: Stepper) -> Message:
+    """Inputs, which were read, as the desk takes them; raises InvalidRequest."""
     wanted = _wanted(inputs.outputs) if inputs.HasField("outputs") else stepper.teller.usual
     stepper.teller.check(wanted)
     return Message(
@@ -100,10 +99,9 @@ async def step_message(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Messag
     )
 
 
-async def _read(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Inputs:
+def read_inputs(inputs: streaming_pb2.Inputs, stepper: Stepper) -> Inputs:
+    """Tokens or features; raises InvalidRequest."""
     kind = inputs.WhichOneof("values")
-    if kind == "text":
-        return await stepper.read_text(inputs.text)
     if kind == "tokens":
         return stepper.read_tokens(inputs.tokens.ids)
     if kind == "features":

@@ -12,6 +12,7 @@ from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.rpc.session_messages import (
     error_message,
     owner,
+    read_inputs,
     repeated_content,
     session_message,
     step_message,
@@ -96,9 +97,14 @@ class _Stream:
                 told = session_message(session, self._desk)
                 self._send(pb.StepResponse(session_id=session.id, attached=told))
             elif action == "inputs":
-                stepper = self._desk.stepper_of(self._owner, request.session_id)
-                message = await step_message(request.inputs, stepper)
-                self._desk.step(self._owner, request.session_id, self, message)
+                session = self._desk.find(self._owner, request.session_id)
+                stepper = self._desk.stepper(session)
+                if request.inputs.WhichOneof("values") == "text":
+                    read = await stepper.read_text(request.inputs.text)
+                    session = self._desk.find(self._owner, request.session_id)  # it may be over
+                else:
+                    read = read_inputs(request.inputs, stepper)
+                self._desk.step(session, self, step_message(request.inputs, read, stepper))
             else:
                 raise InvalidRequest.of("action", "be attach or inputs", "nothing")
         except StepwireError as error:

@@ -67,8 +67,7 @@ class Taken(NamedTuple):
 Write = Callable[[Taken], bytes]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """Inputs as a stream gave them."""
 
     epoch: int
@@ -131,6 +130,9 @@ class Desk:
         self._write = write
         self._streams: dict[str, Stream] = {}  # by session
         self.limits = table.limits
+        metrics.attached.set_function(lambda: len(self._streams))
+        metrics.idle.set_function(lambda: len(table) - len(self._streams))
+        metrics.size_bytes.set_function(lambda: table.total_bytes)
 
     async def read_source(self, model: str, version: str, source: Prompt | None) -> tuple[int, ...]:
         """What a session that begins is to look at, in tokens; raises InvalidRequest."""
@@ -138,7 +140,7 @@ class Desk:
 
     def source_texts(self, session: Session) -> list[str]:
         """The texts of the tokens that a session looks at."""
-        return self._stepper(session).source_texts(session.source) if session.source else []
+        return self.stepper(session).source_texts(session.source) if session.source else []
 
     def open(self, owner: str, wanted: Opening) -> Session:
         """Opens a session; raises what OpenSession documents."""
@@ -147,7 +149,6 @@ class Desk:
         session = self._table.open(owner, begin)
         self._metrics.ended.labels("evicted").inc(self._table.evicted - before)
         self._metrics.opened.labels(origin).inc()
-        self._measure()
         return session
 
     def _beginning(self, owner: str, wanted: Opening) -> tuple[Beginning, str]:
@@ -157,7 +158,7 @@ class Desk:
             _check_same(wanted, other.model, other.version)
             state, step, inexact = other.packed, other.next_step, other.inexact
             source = other.source
-            stepper, origin = self._stepper(other), "session"
+            stepper, origin = self.stepper(other), "session"
         elif wanted.token is not None:
             token = tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
             if wanted.model and wanted.model != token.head.model:
@@ -190,9 +191,9 @@ class Desk:
         """Finds a session of a caller; raises what SessionService documents."""
         return self._table.find(owner, session_id)
 
-    def stepper_of(self, owner: str, session_id: str) -> Stepper:
-        """The model of a session."""
-        return self._stepper(self.find(owner, session_id))
+    def stepper(self, session: Session) -> Stepper:
+        """The model of a session; raises as `ModelRegistry.get`."""
+        return self._models.stepper(session.model, session.version)
 
     def of_owner(self, owner: str) -> list[Session]:
         """The sessions of a caller, oldest first."""
@@ -212,7 +213,7 @@ class Desk:
         session = self.find(owner, session_id)
         for pending in session.roll_back(step):
             self._drop(session, pending, StaleEpoch("the session was rolled back"))
-        self._changed(session)
+        self._table.count(session)
         return session
 
     def close(self, owner: str, session_id: str) -> None:
@@ -224,14 +225,12 @@ class Desk:
         self._streams.pop(session.id, None)
         self._table.close(session)
         self._metrics.ended.labels("closed").inc()
-        self._measure()
 
     def attach(self, owner: str, session_id: str, stream: Stream) -> Session:
         """Gives a session to a stream."""
         session = self.find(owner, session_id)
         session.attach()
         self._streams[session.id] = stream
-        self._measure()
         return session
 
     def detach(self, stream: Stream) -> None:
@@ -241,7 +240,6 @@ class Desk:
             session = self._table.peek(session_id)
             if session is not None:
                 session.attached = False
-        self._measure()
 
     def is_busy(self, stream: Stream) -> bool:
         """Whether a stream has answers to come."""
@@ -249,13 +247,12 @@ class Desk:
         pending = (work for session in mine if session is not None for work in session.pending)
         return any(isinstance(work, _Work) and stream in work.askers for work in pending)
 
-    def step(self, owner: str, session_id: str, stream: Stream, message: Message) -> None:
+    def step(self, session: Session, stream: Stream, message: Message) -> None:
         """Takes steps, or repeats what they gave; the stream is told.
 
         Raises:
             StepwireError: as StreamingService documents; nothing was taken in.
         """
-        session = self.find(owner, session_id)
         work = _Work(message, stream)
         found = session.offer(message.epoch, work)
         if isinstance(found, Answer):
@@ -276,7 +273,6 @@ class Desk:
             self._tell_ending(session, SessionExpired.reason)
             self._table.end(session, SessionExpired)
             self._metrics.ended.labels("expired").inc()
-        self._measure()
 
     def drain(self) -> None:
         """Tells every stream to go elsewhere, with a token to go on from."""
@@ -307,10 +303,10 @@ class Desk:
 
         message = work.message
         try:
-            work.under_way = self._stepper(session).begin(
+            work.under_way = self.stepper(session).begin(
                 message.inputs,
                 message.wanted,
-                Before(packed=session.packed, source=session.source),
+                Before(session.packed, session.source),
                 done,
                 failed,
             )
@@ -327,7 +323,7 @@ class Desk:
         content = self._write(Taken(session.id, message.first_step, work.steps, told, token))
         session.commit(work, packed, content)
         self._metrics.steps.inc(work.steps)
-        self._changed(session)
+        self._table.count(session)
         # Whoever has attached meanwhile learns nothing that it has not asked for.
         for place, stream in enumerate(self._askers(session, work)):
             stream.answer(session, content, repeated=place > 0)
@@ -370,7 +366,7 @@ class Desk:
         *,
         half: bool = False,
     ) -> bytes:
-        stepper = self._stepper(session)
+        stepper = self.stepper(session)
         head = tokens.TokenHead(
             model=session.model,
             version=session.version,
@@ -385,18 +381,6 @@ class Desk:
         )
         state = session.packed if packed is None else packed
         return tokens.seal_state(self._ring, head, state, stepper.origin.layout)
-
-    def _stepper(self, session: Session) -> Stepper:
-        return self._models.stepper(session.model, session.version)
-
-    def _changed(self, session: Session) -> None:
-        self._table.count(session)
-        self._metrics.size_bytes.set(self._table.total_bytes)
-
-    def _measure(self) -> None:
-        self._metrics.attached.set(len(self._streams))
-        self._metrics.idle.set(len(self._table) - len(self._streams))
-        self._metrics.size_bytes.set(self._table.total_bytes)
 
 
 def _check_same(wanted: Opening, model: str, version: str) -> None:

@@ -79,11 +79,11 @@ class SessionTable:
         Raises:
             SessionNotFound, SessionExpired, SessionEvicted: there is none any more.
         """
-        session = self._sessions.get(session_id)
+        session, now = self._sessions.get(session_id), self._now()
         if session is not None and session.owner == owner:
-            if self._is_over(session, self._now()):  # `expired` gives it to who ends it
+            if self._is_over(session, now):  # `expired` gives it to who ends it
                 raise SessionExpired("the session has expired")
-            session.used_at = self._now()
+            session.used_at = now
             self._sessions.move_to_end(session_id)
             return session
         raise self._why_not(owner, session_id)

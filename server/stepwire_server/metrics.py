@@ -117,6 +117,7 @@ class Metrics:
         self.parked = gauge("stepwire_parked", "Prompts whose reader is too far behind.")
         self.cancelled = counter("stepwire_cancelled", "Jobs whose caller left.", "stage")
         self.dropped = counter("stepwire_deadline_dropped", "Jobs whose deadline passed queued.")
+        self.resumed = counter("stepwire_resumes", "Sequences that went on from a resume token.")
         self.encode_seconds = histogram(
             "stepwire_encode_seconds", "Time of one batched run of an encoder.", STEP_BUCKETS
         )
@@ -185,6 +186,7 @@ class ModelMetrics:
         self.cancelled_running = metrics.cancelled.labels(*labels, "running")
         self.cancelled_parked = metrics.cancelled.labels(*labels, "parked")
         self.dropped = metrics.dropped.labels(*labels)
+        self.resumed = metrics.resumed.labels(*labels)
         self.sources_read = metrics.sources.labels(*labels, "encoded")
         self.sources_kept = metrics.sources.labels(*labels, "kept")
         self.sources_shared = metrics.sources.labels(*labels, "shared")

@@ -270,3 +270,18 @@ async def test_a_slow_reader_loses_nothing_where_sequences_are_saved(replicas):
     token, before = heard.tokens_of[-1]
     [rest] = (await generated(replicas[1], resuming("tiny", token))).values()
     assert heard.text[: before[0]] + rest.text == plain.text
+
+
+async def test_sequences_that_went_on_are_counted(config_of_one):
+    async with App(config_of_one).running() as app:
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{app.grpc_port}")
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        await generated(stub, resuming("tiny", await a_token(stub)))
+        labels = {"model": "tiny", "version": "1"}
+        assert app._metrics.registry.get_sample_value("stepwire_resumes_total", labels) == 1
+        await channel.close()
+
+
+@pytest.fixture
+def config_of_one(repository):
+    return server_config(repository)

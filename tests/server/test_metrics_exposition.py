@@ -60,6 +60,7 @@ FAMILIES = {
     "stepwire_encode_rows": ("histogram", OF_MODEL),
     "stepwire_encode_queue_seconds": ("histogram", OF_MODEL),
     "stepwire_encode_waiting": ("gauge", OF_MODEL),
+    "stepwire_resumes": ("counter", OF_MODEL),
     "stepwire_sources": ("counter", OF_MODEL | {"how"}),
     "stepwire_source_cache_bytes": ("gauge", OF_MODEL),
     "stepwire_sessions": ("gauge", {"state"}),

@@ -135,6 +135,7 @@ class GenerationModel(ScoringModel):
             saved.options.check_against(self.limits)
             jobs.append(resumed_job(saved, saved.tokens, stream, index, deadline, save_every))
         self._engine.submit(sorted(jobs, key=lambda job: job.index))
+        self._metrics.resumed.inc(len(resumed))
         call = _Call(self._tokenizer, self._engine, jobs, self._end, resumed)
         try:
             yield self._rounds(call, stream)

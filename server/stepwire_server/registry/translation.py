@@ -144,6 +144,7 @@ class TranslationModel(ScoringModel):
         readings = self._reader.read([plan.tokens for plan in plans], deadline)
         try:
             self._engine.promise([_width(plan) for plan in plans])
+            self._metrics.resumed.inc(sum(bool(plan.rows) for plan in plans))
             for index, (plan, reading) in enumerate(zip(plans, readings, strict=True)):
                 call.add(self._task(index, plan, reading, save_every), reading, deadline)
             yield self._rounds(call, stream)

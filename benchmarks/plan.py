@@ -31,6 +31,7 @@ class Plan:
     clients: tuple[int, ...] = (1, 64)  # each translates one sentence after the other
     translate_sentences: int = 192  # of one measured run; a sixth of it for a lone client
     live_sessions: tuple[int, ...] = (1, 128)
+    gateway_streams: int = 2  # of a caller that looks after all of them
     step_s: float = 2.0  # of one measured run
     idle_sessions: int = 100_000
     woken_sessions: int = 300

@@ -87,6 +87,14 @@ def _steps(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
             floor = ours._replace(subject="echo + bare step")
             found[f"step_vs_floor_{sessions}"] = ledger.ratio(ours, floor, "step_p50_ms")
             found[f"step_vs_echo_{sessions}"] = ledger.ratio(ours, floor, "steps_per_s")
+            together = ours._replace(load=f"{sessions} together")
+            if ledger.has(together):
+                better = ledger.better(
+                    [ours._replace(subject=naive) for naive in NAIVE], "steps_per_s", highest=True
+                )
+                for name, theirs in (("echo", floor), ("naive", better)):
+                    ratio = ledger.ratio(together, theirs, "steps_per_s")
+                    found[f"step_together_vs_{name}_{sessions}"] = ratio
     names = {f"{n} sessions": f"step_vs_naive_{n}" for n in plan.live_sessions}
     found |= _against_naive(ledger, "step", "steps_per_s", names, faster=True)
     idle = Case("idle", f"{plan.idle_sessions} sessions", OURS)

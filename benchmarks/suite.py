@@ -15,7 +15,7 @@ from benchmarks.ledger import Case, Ledger, percentile
 from benchmarks.load.echoing import KINDS, bidi_for, echo_for
 from benchmarks.load.generation import run_streams
 from benchmarks.load.labeling import classify_for
-from benchmarks.load.stepping import open_many, step_for, wake
+from benchmarks.load.stepping import open_many, step_for, step_together_for, wake
 from benchmarks.load.translation import translate_all
 from benchmarks.plan import Plan
 from benchmarks.searching import WIDTH, Encoder, EngineSearch, RawSearch
@@ -204,6 +204,9 @@ async def measure_step(plan: Plan, ledger: Ledger, tell: Progress) -> None:
                 for server in _in_turn(wanted, number):
                     values = await _step(plan, server, sessions=sessions)
                     ledger.add(Case("step", f"{sessions} sessions", server.name), values)
+                    if server.name == servers.OURS and sessions > 1:
+                        values = await _step(plan, server, sessions=sessions, together=True)
+                        ledger.add(Case("step", f"{sessions} together", server.name), values)
                 rate, latencies_s = await bidi_for(
                     echo.address, calls=sessions, duration_s=plan.step_s
                 )
@@ -212,9 +215,17 @@ async def measure_step(plan: Plan, ledger: Ledger, tell: Progress) -> None:
                 ledger.add(Case("step", f"{sessions} sessions", "echo + bare step"), floor)
 
 
-async def _step(plan: Plan, server: Server, *, sessions: int) -> dict[str, float]:
-    timed = _Cpu(server)
-    run = await step_for(server.address, plan.generator, sessions=sessions, duration_s=plan.step_s)
+async def _step(
+    plan: Plan, server: Server, *, sessions: int, together: bool = False
+) -> dict[str, float]:
+    timed, address, model = _Cpu(server), server.address, plan.generator
+    if together:
+        streams = plan.gateway_streams
+        run = await step_together_for(
+            address, model, sessions=sessions, streams=streams, duration_s=plan.step_s
+        )
+    else:
+        run = await step_for(address, model, sessions=sessions, duration_s=plan.step_s)
     return {**run.values(), **timed.values(len(run.latencies_s) / 1000, "1000_steps")}
 
 

@@ -47,6 +47,23 @@ async def step_for(address: str, model: str, *, sessions: int, duration_s: float
     return run
 
 
+async def step_together_for(
+    address: str, model: str, *, sessions: int, streams: int, duration_s: float
+) -> StepRun:
+    """The same by a caller that looks after many: a stream carries what is ready of its share."""
+    run = StepRun()
+    async with connections(address, streams) as channels:
+        shares = [_Share(channel, sessions // streams) for channel in channels]
+        await asyncio.gather(*(share.begin(model) for share in shares))
+        began = time.perf_counter()
+        ends_at = began + duration_s
+        await asyncio.gather(*(share.step_until(ends_at, run.latencies_s) for share in shares))
+        run.took_s = time.perf_counter() - began
+        for share in shares:
+            share.end()
+    return run
+
+
 async def open_many(address: str, model: str, count: int) -> list[str]:
     """Opens sessions and leaves them alone; gives their ids.
 
@@ -143,6 +160,70 @@ class _Live:
         if not isinstance(answer, bytes):
             raise RuntimeError(f"the stream ended: {await self._call.code()}")
         return answer
+
+
+class _Share:
+    """Some sessions on one stream."""
+
+    def __init__(self, channel: grpc.aio.Channel, count: int) -> None:
+        self._open = _opening(channel)
+        self._call = channel.stream_stream(
+            STEP,
+            request_serializer=streaming_pb2.StepRequest.SerializeToString,
+            response_deserializer=streaming_pb2.StepResponse.FromString,
+        )(timeout=TIMEOUT_S)
+        self._count = count
+        self._requests: dict[str, streaming_pb2.StepRequest] = {}
+
+    async def begin(self, model: str) -> None:
+        """Opens and attaches the sessions."""
+        for _ in range(self._count):
+            request = sessions_pb2.OpenSessionRequest(model=model)
+            opened = await self._open(request, timeout=TIMEOUT_S)
+            attach = streaming_pb2.StepRequest(
+                session_id=opened.session.id, attach=streaming_pb2.Attach()
+            )
+            await self._call.write(attach)
+            answer = await self._call.read()
+            step = streaming_pb2.StepRequest(session_id=opened.session.id)
+            step.inputs.epoch = answer.attached.epoch
+            step.inputs.tokens.ids.append(0)
+            self._requests[opened.session.id] = step
+
+    async def step_until(self, ends_at: float, latencies_s: list[float]) -> None:
+        """Sends the next step of every session that was answered, all of them in one message."""
+        ready, sent_at = list(self._requests), dict.fromkeys(self._requests, 0.0)
+        waiting = 0
+        while ready or waiting:
+            now = time.perf_counter()
+            if now < ends_at and ready:
+                await self._send(ready)
+                sent_at |= dict.fromkeys(ready, now)
+                waiting += len(ready)
+            elif not waiting:
+                return
+            answer = await self._call.read()
+            if not isinstance(answer, streaming_pb2.StepResponse):
+                raise RuntimeError(f"the stream ended: {await self._call.code()}")
+            now = time.perf_counter()
+            ready = [answer.session_id, *(each.session_id for each in answer.more)]
+            waiting -= len(ready)
+            latencies_s += [now - sent_at[session_id] for session_id in ready]
+            for session_id in ready:
+                inputs = self._requests[session_id].inputs
+                inputs.first_step += 1
+                inputs.tokens.ids[0] = inputs.first_step % TOKENS
+
+    async def _send(self, ready: list[str]) -> None:
+        first, *others = (self._requests[session_id] for session_id in ready)
+        message = streaming_pb2.StepRequest()
+        message.CopyFrom(first)
+        message.more.extend(others)
+        await self._call.write(message)
+
+    def end(self) -> None:
+        """Leaves the sessions."""
+        self._call.cancel()
 
 
 def _opening(channel: grpc.aio.Channel) -> grpc.aio.UnaryUnaryMultiCallable:

@@ -73,6 +73,7 @@ def test_the_promised_ratios_are_there(plan, ledger):
     found = ratios(plan, ledger)
     promised = {"engine_vs_raw_32", "engine_vs_raw_128"}
     promised |= {"step_vs_floor_1", "step_vs_echo_128", "step_vs_naive_128", "idle_session_bytes"}
+    promised |= {"step_together_vs_echo_128", "step_together_vs_naive_128"}
     promised |= {"translate_engine_vs_raw_32", "translate_vs_naive_64"}
     promised |= {"generate_vs_naive_128", "classify_vs_naive_64", "single_stream_vs_naive"}
     assert promised <= found.keys()

@@ -516,3 +516,75 @@ async def test_steps_share_the_batch_with_generation(desk, stub, generation):
     assert_close(found, plainly(range(20)))
     text = ["".join(p.text for m in each for p in m.pieces) for each in (alone, together)]
     assert text[0] == text[1]
+
+
+def together(*requests):
+    """Messages in one."""
+    message = streaming.StepRequest()
+    message.CopyFrom(requests[0])
+    message.more.extend(requests[1:])
+    return message
+
+
+def a_step(session_id, epoch, first, tokens):
+    inputs = streaming.Inputs(epoch=epoch, first_step=first)
+    inputs.tokens.ids.extend(tokens)
+    inputs.outputs.logits = True
+    return streaming.StepRequest(session_id=session_id, inputs=inputs)
+
+
+async def answers_of(call, count):
+    """So many answers, however they are put together, by session."""
+    found = []
+    while len(found) < count:
+        answer = await call.read()
+        found += [answer, *answer.more]
+    assert len(found) == count
+    return found
+
+
+async def test_messages_that_come_together_are_taken_as_if_each_had_come_alone(desk, stub):
+    ids = [(await opened(desk)).id for _ in range(40)]
+    call = stub.Step()
+    attach = streaming.Attach()
+    await call.write(together(*(streaming.StepRequest(session_id=i, attach=attach) for i in ids)))
+    epochs = {a.session_id: a.attached.epoch for a in await answers_of(call, 40)}
+    assert epochs.keys() == set(ids)
+    for step in range(3):
+        requests = [a_step(i, epochs[i], step, [n % 20 + step]) for n, i in enumerate(ids)]
+        await call.write(together(*requests))
+        found = {a.session_id: list(a.taken.outputs[0].logits) for a in await answers_of(call, 40)}
+        for n, session_id in enumerate(ids):
+            assert_close(found[session_id], plainly([n % 20 + s for s in range(step + 1)])[-1])
+    call.cancel()
+
+
+async def test_what_is_wrong_with_one_of_them_leaves_the_others_alone(desk, stub):
+    ids = [(await opened(desk)).id for _ in range(3)]
+    call = stub.Step()
+    attach = streaming.Attach()
+    await call.write(together(*(streaming.StepRequest(session_id=i, attach=attach) for i in ids)))
+    epochs = {a.session_id: a.attached.epoch for a in await answers_of(call, 3)}
+    requests = [
+        a_step(i, epochs[i], 0, [tokens]) for i, tokens in zip(ids, (3, 9999, 4), strict=True)
+    ]
+    await call.write(together(*requests))
+    found = {a.session_id: a.WhichOneof("result") for a in await answers_of(call, 3)}
+    assert [found[i] for i in ids] == ["taken", "error", "taken"]
+    call.cancel()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ([streaming.StepRequest()] * 1024, "more must have at most 1023 messages"),
+        ([streaming.StepRequest(more=[streaming.StepRequest()])], r"more\[0\].more must be empty"),
+    ],
+)
+async def test_too_many_together_or_nested_ones_end_the_call(desk, stub, more, message):
+    session = await opened(desk)
+    call = stub.Step()
+    request = streaming.StepRequest(session_id=session.id, attach=streaming.Attach())
+    await call.write(together(request, *more))
+    with pytest.raises(grpc.aio.AioRpcError, match=message):
+        await call.read()

@@ -1,5 +1,6 @@
 """Between the wire messages of sessions and domain values."""
 
+from collections import deque
 from hashlib import blake2b
 from typing import Any
 
@@ -17,6 +18,9 @@ from stepwire_server.sessions.session import Session, check_window
 CALLER = "x-stepwire-caller"  # metadata in which a caller says who it is
 _MOST_CALLER_CHARACTERS = 256
 _DIGEST_BYTES = 16
+_MOST_TOGETHER = 1024  # messages in one
+_MOST_TOGETHER_BYTES = 1 << 20  # from here on no further answer is put into a message
+_MORE = bytes([streaming_pb2.StepResponse.MORE_FIELD_NUMBER << 3 | 2])  # its tag on the wire
 
 _REPEATED = streaming_pb2.StepResponse(
     taken=streaming_pb2.StepsTaken(repeated_answer=True)
@@ -142,6 +146,40 @@ def write_taken(taken: Taken) -> bytes:
             state_token=taken.token,
         ),
     ).SerializeToString()
+
+
+def check_more(request: streaming_pb2.StepRequest) -> None:
+    """Raises InvalidRequest where messages that come together are too many, or nested."""
+    if len(request.more) > _MOST_TOGETHER - 1:
+        allowed = f"have at most {_MOST_TOGETHER - 1} messages"
+        raise InvalidRequest.of("more", allowed, len(request.more))
+    for place, each in enumerate(request.more):
+        if each.more:
+            raise InvalidRequest.of(f"more[{place}].more", "be empty", "some")
+
+
+def join(answers: deque[streaming_pb2.StepResponse | bytes]) -> bytes:
+    """Takes the answers that wait, or as many as one message may hold, and puts them together."""
+    parts = [_content(answers.popleft())]
+    size = len(parts[0])
+    while answers and len(parts) < _MOST_TOGETHER and size < _MOST_TOGETHER_BYTES:
+        content = _content(answers.popleft())
+        parts.append(_MORE + _varint(len(content)) + content)
+        size += len(content)
+    return b"".join(parts)
+
+
+def _content(answer: streaming_pb2.StepResponse | bytes) -> bytes:
+    return answer if isinstance(answer, bytes) else answer.SerializeToString()
+
+
+def _varint(number: int) -> bytes:
+    """A length as protobuf writes it."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*written, number])
 
 
 def repeated_content(content: bytes) -> bytes:

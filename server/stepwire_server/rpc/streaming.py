@@ -10,7 +10,9 @@ from stepwire.v1 import streaming_pb2 as pb
 from stepwire.v1 import streaming_pb2_grpc as pb_grpc
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.rpc.session_messages import (
+    check_more,
     error_message,
+    join,
     owner,
     read_inputs,
     repeated_content,
@@ -56,6 +58,7 @@ class _Stream:
         self._changed = asyncio.Event()  # an answer came, or the stream may be over
         self._room = asyncio.Event()  # few enough answers wait
         self._room.set()
+        self._joins = False  # the caller takes answers together
         self._all_read = False
         self._ended = False
         self._error: Exception | None = None
@@ -65,7 +68,11 @@ class _Stream:
         try:
             async for request in requests:
                 await self._room.wait()
-                await self._carry_out(request)
+                if request.more:
+                    self._joins = True
+                    check_more(request)
+                for each in (request, *request.more):
+                    await self._carry_out(each)
         except Exception as error:
             self._error = error
         finally:
@@ -76,7 +83,7 @@ class _Stream:
         """The answers, until all that was sent is answered; raises what ended the reading."""
         while True:
             while self._answers:
-                answer = self._answers.popleft()
+                answer = join(self._answers) if self._joins else self._answers.popleft()
                 if len(self._answers) < _MOST_WAITING:
                     self._room.set()
                 yield answer

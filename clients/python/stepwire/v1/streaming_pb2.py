@@ -27,7 +27,7 @@ from stepwire.v1 import labeling_pb2 as stepwire_dot_v1_dot_labeling__pb2
 from stepwire.v1 import sessions_pb2 as stepwire_dot_v1_dot_sessions__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstepwire/v1/streaming.proto\x12\x0bstepwire.v1\x1a\x1cstepwire/v1/generation.proto\x1a\x1astepwire/v1/labeling.proto\x1a\x1astepwire/v1/sessions.proto\"y\n\x0bStepRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x06\x61ttach\x18\x02 \x01(\x0b\x32\x13.stepwire.v1.AttachH\x00\x12%\n\x06inputs\x18\x03 \x01(\x0b\x32\x13.stepwire.v1.InputsH\x00\x42\x08\n\x06\x61\x63tion\"\x08\n\x06\x41ttach\"\xe8\x01\n\x06Inputs\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nfirst_step\x18\x02 \x01(\x04\x12\'\n\x06tokens\x18\x03 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12)\n\x08\x66\x65\x61tures\x18\x05 \x01(\x0b\x32\x15.stepwire.v1.FeaturesH\x00\x12%\n\x07outputs\x18\x06 \x01(\x0b\x32\x14.stepwire.v1.Outputs\x12\x10\n\x08snapshot\x18\x07 \x01(\x08\x12\x14\n\x0c\x65xport_state\x18\x08 \x01(\x08\x42\x08\n\x06values\"\x1a\n\x08\x46\x65\x61tures\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x96\x01\n\x07Outputs\x12\x12\n\nevery_step\x18\x01 \x01(\x08\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x0e\n\x06logits\x18\x03 \x01(\x08\x12\x0f\n\x07\x65ntropy\x18\x04 \x01(\x08\x12\x0e\n\x06labels\x18\x05 \x01(\x08\x12\x0e\n\x06values\x18\x06 \x01(\x08\x12\x14\n\x0chidden_units\x18\x07 \x03(\r\x12\x11\n\tattention\x18\x08 \x01(\x08\"\xd7\x01\n\x0cStepResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x08\x61ttached\x18\x02 \x01(\x0b\x32\x14.stepwire.v1.SessionH\x00\x12(\n\x05taken\x18\x03 \x01(\x0b\x32\x17.stepwire.v1.StepsTakenH\x00\x12\'\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x16.stepwire.v1.StepErrorH\x00\x12,\n\x06\x65nding\x18\x05 \x01(\x0b\x32\x1a.stepwire.v1.SessionEndingH\x00\x42\x08\n\x06result\"\x88\x01\n\nStepsTaken\x12\x12\n\nfirst_step\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x03(\x0b\x32\x18.stepwire.v1.StepOutputs\x12\x13\n\x0bstate_token\x18\x04 \x01(\x0c\x12\x17\n\x0frepeated_answer\x18\x05 \x01(\x08\"\xd8\x01\n\x0bStepOutputs\x12)\n\x06tokens\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.TokenLogprob\x12(\n\x06labels\x18\x02 \x03(\x0b\x32\x18.stepwire.v1.ScoredLabel\x12\x0e\n\x06logits\x18\x03 \x03(\x02\x12\x0f\n\x07\x65ntropy\x18\x04 \x01(\x01\x12\x0e\n\x06values\x18\x05 \x03(\x02\x12\x0e\n\x06spread\x18\x06 \x03(\x02\x12\x10\n\x08surprise\x18\x07 \x01(\x01\x12\x0e\n\x06hidden\x18\x08 \x03(\x02\x12\x11\n\tattention\x18\t \x03(\x02\"\xb7\x01\n\tStepError\x12\x12\n\nfirst_step\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x36\n\x08metadata\x18\x05 \x03(\x0b\x32$.stepwire.v1.StepError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\rSessionEnding\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x13\n\x0bstate_token\x18\x02 \x01(\x0c\x32S\n\x10StreamingService\x12?\n\x04Step\x12\x18.stepwire.v1.StepRequest\x1a\x19.stepwire.v1.StepResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstepwire/v1/streaming.proto\x12\x0bstepwire.v1\x1a\x1cstepwire/v1/generation.proto\x1a\x1astepwire/v1/labeling.proto\x1a\x1astepwire/v1/sessions.proto\"\xa1\x01\n\x0bStepRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x06\x61ttach\x18\x02 \x01(\x0b\x32\x13.stepwire.v1.AttachH\x00\x12%\n\x06inputs\x18\x03 \x01(\x0b\x32\x13.stepwire.v1.InputsH\x00\x12&\n\x04more\x18\x04 \x03(\x0b\x32\x18.stepwire.v1.StepRequestB\x08\n\x06\x61\x63tion\"\x08\n\x06\x41ttach\"\xe8\x01\n\x06Inputs\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nfirst_step\x18\x02 \x01(\x04\x12\'\n\x06tokens\x18\x03 \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x00\x12\x0e\n\x04text\x18\x04 \x01(\tH\x00\x12)\n\x08\x66\x65\x61tures\x18\x05 \x01(\x0b\x32\x15.stepwire.v1.FeaturesH\x00\x12%\n\x07outputs\x18\x06 \x01(\x0b\x32\x14.stepwire.v1.Outputs\x12\x10\n\x08snapshot\x18\x07 \x01(\x08\x12\x14\n\x0c\x65xport_state\x18\x08 \x01(\x08\x42\x08\n\x06values\"\x1a\n\x08\x46\x65\x61tures\x12\x0e\n\x06values\x18\x01 \x03(\x02\"\x96\x01\n\x07Outputs\x12\x12\n\nevery_step\x18\x01 \x01(\x08\x12\r\n\x05top_k\x18\x02 \x01(\r\x12\x0e\n\x06logits\x18\x03 \x01(\x08\x12\x0f\n\x07\x65ntropy\x18\x04 \x01(\x08\x12\x0e\n\x06labels\x18\x05 \x01(\x08\x12\x0e\n\x06values\x18\x06 \x01(\x08\x12\x14\n\x0chidden_units\x18\x07 \x03(\r\x12\x11\n\tattention\x18\x08 \x01(\x08\"\x80\x02\n\x0cStepResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x08\x61ttached\x18\x02 \x01(\x0b\x32\x14.stepwire.v1.SessionH\x00\x12(\n\x05taken\x18\x03 \x01(\x0b\x32\x17.stepwire.v1.StepsTakenH\x00\x12\'\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x16.stepwire.v1.StepErrorH\x00\x12,\n\x06\x65nding\x18\x05 \x01(\x0b\x32\x1a.stepwire.v1.SessionEndingH\x00\x12\'\n\x04more\x18\x06 \x03(\x0b\x32\x19.stepwire.v1.StepResponseB\x08\n\x06result\"\x88\x01\n\nStepsTaken\x12\x12\n\nfirst_step\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12)\n\x07outputs\x18\x03 \x03(\x0b\x32\x18.stepwire.v1.StepOutputs\x12\x13\n\x0bstate_token\x18\x04 \x01(\x0c\x12\x17\n\x0frepeated_answer\x18\x05 \x01(\x08\"\xd8\x01\n\x0bStepOutputs\x12)\n\x06tokens\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.TokenLogprob\x12(\n\x06labels\x18\x02 \x03(\x0b\x32\x18.stepwire.v1.ScoredLabel\x12\x0e\n\x06logits\x18\x03 \x03(\x02\x12\x0f\n\x07\x65ntropy\x18\x04 \x01(\x01\x12\x0e\n\x06values\x18\x05 \x03(\x02\x12\x0e\n\x06spread\x18\x06 \x03(\x02\x12\x10\n\x08surprise\x18\x07 \x01(\x01\x12\x0e\n\x06hidden\x18\x08 \x03(\x02\x12\x11\n\tattention\x18\t \x03(\x02\"\xb7\x01\n\tStepError\x12\x12\n\nfirst_step\x18\x01 \x01(\x04\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x36\n\x08metadata\x18\x05 \x03(\x0b\x32$.stepwire.v1.StepError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"4\n\rSessionEnding\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x13\n\x0bstate_token\x18\x02 \x01(\x0c\x32S\n\x10StreamingService\x12?\n\x04Step\x12\x18.stepwire.v1.StepRequest\x1a\x19.stepwire.v1.StepResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,28 +36,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STEPERROR_METADATAENTRY']._loaded_options = None
   _globals['_STEPERROR_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_STEPREQUEST']._serialized_start=130
-  _globals['_STEPREQUEST']._serialized_end=251
-  _globals['_ATTACH']._serialized_start=253
-  _globals['_ATTACH']._serialized_end=261
-  _globals['_INPUTS']._serialized_start=264
-  _globals['_INPUTS']._serialized_end=496
-  _globals['_FEATURES']._serialized_start=498
-  _globals['_FEATURES']._serialized_end=524
-  _globals['_OUTPUTS']._serialized_start=527
-  _globals['_OUTPUTS']._serialized_end=677
-  _globals['_STEPRESPONSE']._serialized_start=680
-  _globals['_STEPRESPONSE']._serialized_end=895
-  _globals['_STEPSTAKEN']._serialized_start=898
-  _globals['_STEPSTAKEN']._serialized_end=1034
-  _globals['_STEPOUTPUTS']._serialized_start=1037
-  _globals['_STEPOUTPUTS']._serialized_end=1253
-  _globals['_STEPERROR']._serialized_start=1256
-  _globals['_STEPERROR']._serialized_end=1439
-  _globals['_STEPERROR_METADATAENTRY']._serialized_start=1392
-  _globals['_STEPERROR_METADATAENTRY']._serialized_end=1439
-  _globals['_SESSIONENDING']._serialized_start=1441
-  _globals['_SESSIONENDING']._serialized_end=1493
-  _globals['_STREAMINGSERVICE']._serialized_start=1495
-  _globals['_STREAMINGSERVICE']._serialized_end=1578
+  _globals['_STEPREQUEST']._serialized_start=131
+  _globals['_STEPREQUEST']._serialized_end=292
+  _globals['_ATTACH']._serialized_start=294
+  _globals['_ATTACH']._serialized_end=302
+  _globals['_INPUTS']._serialized_start=305
+  _globals['_INPUTS']._serialized_end=537
+  _globals['_FEATURES']._serialized_start=539
+  _globals['_FEATURES']._serialized_end=565
+  _globals['_OUTPUTS']._serialized_start=568
+  _globals['_OUTPUTS']._serialized_end=718
+  _globals['_STEPRESPONSE']._serialized_start=721
+  _globals['_STEPRESPONSE']._serialized_end=977
+  _globals['_STEPSTAKEN']._serialized_start=980
+  _globals['_STEPSTAKEN']._serialized_end=1116
+  _globals['_STEPOUTPUTS']._serialized_start=1119
+  _globals['_STEPOUTPUTS']._serialized_end=1335
+  _globals['_STEPERROR']._serialized_start=1338
+  _globals['_STEPERROR']._serialized_end=1521
+  _globals['_STEPERROR_METADATAENTRY']._serialized_start=1474
+  _globals['_STEPERROR_METADATAENTRY']._serialized_end=1521
+  _globals['_SESSIONENDING']._serialized_start=1523
+  _globals['_SESSIONENDING']._serialized_end=1575
+  _globals['_STREAMINGSERVICE']._serialized_start=1577
+  _globals['_STREAMINGSERVICE']._serialized_end=1660
 # @@protoc_insertion_point(module_scope)

@@ -10,14 +10,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class StepRequest(_message.Message):
-    __slots__ = ("session_id", "attach", "inputs")
+    __slots__ = ("session_id", "attach", "inputs", "more")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ATTACH_FIELD_NUMBER: _ClassVar[int]
     INPUTS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     attach: Attach
     inputs: Inputs
-    def __init__(self, session_id: _Optional[str] = ..., attach: _Optional[_Union[Attach, _Mapping]] = ..., inputs: _Optional[_Union[Inputs, _Mapping]] = ...) -> None: ...
+    more: _containers.RepeatedCompositeFieldContainer[StepRequest]
+    def __init__(self, session_id: _Optional[str] = ..., attach: _Optional[_Union[Attach, _Mapping]] = ..., inputs: _Optional[_Union[Inputs, _Mapping]] = ..., more: _Optional[_Iterable[_Union[StepRequest, _Mapping]]] = ...) -> None: ...
 
 class Attach(_message.Message):
     __slots__ = ()
@@ -70,18 +72,20 @@ class Outputs(_message.Message):
     def __init__(self, every_step: _Optional[bool] = ..., top_k: _Optional[int] = ..., logits: _Optional[bool] = ..., entropy: _Optional[bool] = ..., labels: _Optional[bool] = ..., values: _Optional[bool] = ..., hidden_units: _Optional[_Iterable[int]] = ..., attention: _Optional[bool] = ...) -> None: ...
 
 class StepResponse(_message.Message):
-    __slots__ = ("session_id", "attached", "taken", "error", "ending")
+    __slots__ = ("session_id", "attached", "taken", "error", "ending", "more")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     ATTACHED_FIELD_NUMBER: _ClassVar[int]
     TAKEN_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ENDING_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     attached: _sessions_pb2.Session
     taken: StepsTaken
     error: StepError
     ending: SessionEnding
-    def __init__(self, session_id: _Optional[str] = ..., attached: _Optional[_Union[_sessions_pb2.Session, _Mapping]] = ..., taken: _Optional[_Union[StepsTaken, _Mapping]] = ..., error: _Optional[_Union[StepError, _Mapping]] = ..., ending: _Optional[_Union[SessionEnding, _Mapping]] = ...) -> None: ...
+    more: _containers.RepeatedCompositeFieldContainer[StepResponse]
+    def __init__(self, session_id: _Optional[str] = ..., attached: _Optional[_Union[_sessions_pb2.Session, _Mapping]] = ..., taken: _Optional[_Union[StepsTaken, _Mapping]] = ..., error: _Optional[_Union[StepError, _Mapping]] = ..., ending: _Optional[_Union[SessionEnding, _Mapping]] = ..., more: _Optional[_Iterable[_Union[StepResponse, _Mapping]]] = ...) -> None: ...
 
 class StepsTaken(_message.Message):
     __slots__ = ("first_step", "count", "outputs", "state_token", "repeated_answer")

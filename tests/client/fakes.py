@@ -2,8 +2,8 @@
 
 Models: "echo" sends its prompt letter by letter, shouts its sources, the last one first, scores
 a text by its length, and labels it by its first letter, "sea" and "level" say that a series
-rises by one with each row, "endless" never stops, "cut" ends
-without a summary. A `refusals` list is worked off first,
+rises by one with each row, "endless" never stops, "cut" and "breaks" end
+without a summary, "breaks" and "lost" with UNAVAILABLE. A `refusals` list is worked off first,
 an answer each call.
 """
 
@@ -96,8 +96,8 @@ class FakeServer(
             while not self.left.wait(0.005):
                 yield response([generation_pb2.GeneratedPiece(text="la")])
             return
-        yield from echo(request, finish=request.model != "cut")
-        if request.model == "breaks":
+        yield from echo(request, finish=request.model not in ("cut", "breaks"))
+        if request.model in ("breaks", "lost"):
             UNAVAILABLE.abort(context)
 
     def Translate(self, request, context):
@@ -108,8 +108,8 @@ class FakeServer(
                 update = generation_pb2.TranslationUpdate(text="la", tail=" la")
                 yield generation_pb2.TranslateResponse(updates=[update])
             return
-        yield from shout(request, finish=request.model != "cut")
-        if request.model == "breaks":
+        yield from shout(request, finish=request.model not in ("cut", "breaks"))
+        if request.model in ("breaks", "lost"):
             UNAVAILABLE.abort(context)
 
     def Score(self, request, context):

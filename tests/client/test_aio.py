@@ -31,6 +31,10 @@ async def test_a_stream_cut_short_does_not_look_whole(aclient):
         [text async for text in aclient.generate("cut", "la")]
 
 
+async def test_a_server_that_is_lost_behind_the_last_piece_took_nothing_along(aclient):
+    assert [text async for text in aclient.generate("lost", "la")] == ["l", "a"]
+
+
 async def test_leaving_the_block_frees_the_server(aclient, service):
     async with aclient.generate("endless", "la") as stream:
         await anext(stream)

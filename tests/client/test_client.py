@@ -37,6 +37,11 @@ def test_a_stream_cut_short_does_not_look_whole(client):
         list(client.generate("cut", "la"))
 
 
+def test_a_server_that_is_lost_behind_the_last_piece_took_nothing_along(client):
+    assert list(client.generate("lost", "la")) == ["l", "a"]
+    assert [each.text for each in client.translate("lost", ["la"])] == ["LA"]
+
+
 def test_leaving_the_block_frees_the_server(client, service):
     with client.generate("endless", "la") as stream:
         next(stream)

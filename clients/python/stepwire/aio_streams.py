@@ -85,6 +85,8 @@ class Stream(AsyncIterator[ItemT], Generic[ResponseT, ItemT]):
             raise StopAsyncIteration
 
     async def _begin_again(self, cause: grpc.RpcError) -> None:
+        if self._inbox.is_whole:  # only the end of the call was lost
+            raise StopAsyncIteration
         error = from_rpc(cause)
         if self._inbox.is_bound or await set_within(
             self._closed, self._attempts.pause_after(error)

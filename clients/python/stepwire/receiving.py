@@ -52,6 +52,11 @@ class Inbox(Generic[ResponseT, ItemT]):
         """Whether another attempt would repeat text."""
         return self._started and not (self._journal and self._journal.outlives)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every sequence has come to its end."""
+        return self._unfinished <= 0
+
     def add(self, response: ResponseT) -> None:
         """Takes a message in."""
         self._started = True

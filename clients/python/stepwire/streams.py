@@ -82,6 +82,8 @@ class Stream(Iterator[ItemT], Generic[ResponseT, ItemT]):
             self._begin_again(cause)
 
     def _begin_again(self, cause: grpc.RpcError) -> None:
+        if self._inbox.is_whole:  # only the end of the call was lost
+            raise StopIteration
         error = from_rpc(cause)
         if self._inbox.is_bound or self._closed.wait(self._attempts.pause_after(error)):
             raise error

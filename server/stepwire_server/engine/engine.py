@@ -65,6 +65,7 @@ class Engine:
         self._scheduler = Scheduler(config)
         self._orders: list[Callable[[], None]] = []
         self._stopping = False
+        self._held = False  # jobs are coming that may begin together
         metrics.slots.set(config.max_rows)
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -74,6 +75,17 @@ class Engine:
             for job in jobs:
                 job.arrived_at = time.monotonic()
             self._scheduler.submit(jobs)
+            if not self._held:
+                self._wake.notify()
+
+    def hold(self) -> None:
+        """Lets what is submitted from now on wait for company; call it on one thread only."""
+        self._held = True
+
+    def let_go(self) -> None:
+        """Begins with what has been submitted meanwhile."""
+        self._held = False
+        with self._wake:
             self._wake.notify()
 
     def go_on(self, job: Job) -> None:

@@ -144,6 +144,14 @@ class Stepper:
         """Of one message."""
         return self._spec.limits.max_input_tokens
 
+    def hold(self) -> None:
+        """Lets steps that begin from now on wait for each other."""
+        self._engine.hold()
+
+    def let_go(self) -> None:
+        """Takes the steps that have begun meanwhile."""
+        self._engine.let_go()
+
     async def read_source(self, source: Prompt | None) -> tuple[int, ...]:
         """Turns what a session is to look at into tokens; raises InvalidRequest."""
         if self._sources is None:

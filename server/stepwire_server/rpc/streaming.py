@@ -69,10 +69,9 @@ class _Stream:
             async for request in requests:
                 await self._room.wait()
                 if request.more:
-                    self._joins = True
-                    check_more(request)
-                for each in (request, *request.more):
-                    await self._carry_out(each)
+                    await self._carry_out_all(request)
+                else:
+                    await self._carry_out(request)
         except Exception as error:
             self._error = error
         finally:
@@ -93,6 +92,19 @@ class _Stream:
                 return
             self._changed.clear()
             await self._changed.wait()
+
+    async def _carry_out_all(self, request: pb.StepRequest) -> None:
+        """Carries out messages that came together: their steps begin together."""
+        self._joins = True
+        check_more(request)
+        self._desk.gather()
+        try:
+            for each in (request, *request.more):
+                if each.inputs.text:  # takes a while, and nobody else must wait for it
+                    self._desk.scatter()
+                await self._carry_out(each)
+        finally:
+            self._desk.scatter()
 
     async def _carry_out(self, request: pb.StepRequest) -> None:
         if not request.session_id:

@@ -129,6 +129,7 @@ class Desk:
         self._metrics = metrics
         self._write = write
         self._streams: dict[str, Stream] = {}  # by session
+        self._gathered: set[Stepper] | None = None  # models whose steps wait for each other
         self.limits = table.limits
         metrics.attached.set_function(lambda: len(self._streams))
         metrics.idle.set_function(lambda: len(table) - len(self._streams))
@@ -267,6 +268,16 @@ class Desk:
         elif session.pending[0] is work:
             self._begin(session, work)
 
+    def gather(self) -> None:
+        """Lets steps wait for each other until `scatter`; do not await in between."""
+        self._gathered = set()
+
+    def scatter(self) -> None:
+        """Takes the steps that have waited, in one batch for each model."""
+        gathered, self._gathered = self._gathered or (), None
+        for stepper in gathered:
+            stepper.let_go()
+
     def expire(self) -> None:
         """Ends the sessions whose time is over."""
         for session in self._table.expired():
@@ -303,7 +314,11 @@ class Desk:
 
         message = work.message
         try:
-            work.under_way = self.stepper(session).begin(
+            stepper = self.stepper(session)
+            if self._gathered is not None and stepper not in self._gathered:
+                self._gathered.add(stepper)
+                stepper.hold()
+            work.under_way = stepper.begin(
                 message.inputs,
                 message.wanted,
                 Before(session.packed, session.source),

@@ -3,7 +3,13 @@
 import grpc
 import pytest
 
-from stepwire.v1 import generation_pb2_grpc, labeling_pb2_grpc, models_pb2_grpc
+from stepwire.v1 import (
+    generation_pb2_grpc,
+    labeling_pb2_grpc,
+    models_pb2_grpc,
+    sessions_pb2_grpc,
+    streaming_pb2_grpc,
+)
 from stepwire_server.app import App
 from stepwire_server.config import BatchingConfig, ServerConfig
 from support.tiny import write_classification, write_generation
@@ -56,3 +62,13 @@ def labeling(channel):
 @pytest.fixture
 def models(channel):
     return models_pb2_grpc.ModelServiceStub(channel)
+
+
+@pytest.fixture
+def desk(channel):
+    return sessions_pb2_grpc.SessionServiceStub(channel)
+
+
+@pytest.fixture
+def stub(channel):
+    return streaming_pb2_grpc.StreamingServiceStub(channel)

@@ -11,7 +11,6 @@ import pytest
 from e2e.conftest import server_config
 from e2e.test_sessions import Dialogue, opened, reached, sample
 from stepwire.v1 import sessions_pb2 as sessions
-from stepwire.v1 import sessions_pb2_grpc, streaming_pb2_grpc
 from stepwire.v1 import streaming_pb2 as streaming
 from stepwire_server import app as app_module
 from stepwire_server.config import SessionLimits
@@ -37,16 +36,6 @@ def forecaster(tmp_path):
 def config(tmp_path, forecaster):
     (tmp_path / "keys").write_text(KEY)
     return server_config(tmp_path / "zoo", key_file=tmp_path / "keys")
-
-
-@pytest.fixture
-def desk(channel):
-    return sessions_pb2_grpc.SessionServiceStub(channel)
-
-
-@pytest.fixture
-def stub(channel):
-    return streaming_pb2_grpc.StreamingServiceStub(channel)
 
 
 def rows(*numbers):

@@ -34,16 +34,6 @@ async def reached(config):
             await channel.close()
 
 
-@pytest.fixture
-def desk(channel):
-    return sessions_pb2_grpc.SessionServiceStub(channel)
-
-
-@pytest.fixture
-def stub(channel):
-    return streaming_pb2_grpc.StreamingServiceStub(channel)
-
-
 def plainly(tokens, cell=None):
     """The logits behind each token, one row and one step at a time."""
     cell = cell or TinyCell()

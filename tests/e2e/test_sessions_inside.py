@@ -8,7 +8,7 @@ import stepwire
 from e2e.conftest import server_config
 from e2e.test_sessions import KEY, Dialogue, assert_close, opened, reached
 from stepwire.v1 import generation_pb2 as pb
-from stepwire.v1 import generation_pb2_grpc, models_pb2, sessions_pb2_grpc, streaming_pb2_grpc
+from stepwire.v1 import generation_pb2_grpc, models_pb2
 from stepwire.v1 import sessions_pb2 as sessions
 from stepwire.v1 import streaming_pb2 as streaming
 from support.calls import error_info
@@ -35,16 +35,6 @@ def config(repository, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text(KEY)
     return server_config(repository, key_file=keys)
-
-
-@pytest.fixture
-def desk(channel):
-    return sessions_pb2_grpc.SessionServiceStub(channel)
-
-
-@pytest.fixture
-def stub(channel):
-    return streaming_pb2_grpc.StreamingServiceStub(channel)
 
 
 def plainly(text, targets):

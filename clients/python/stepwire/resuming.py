@@ -14,6 +14,7 @@ from stepwire.v1 import generation_pb2
 
 ItemT = TypeVar("ItemT", Piece, TranslationUpdate)
 HeardT = TypeVar("HeardT")
+RequestT = TypeVar("RequestT", generation_pb2.GenerateRequest, generation_pb2.TranslateRequest)
 
 _SEED_BITS = 64
 
@@ -79,15 +80,11 @@ class _Progress(Generic[ItemT]):
         return replace(item, text=item.text[characters:])
 
 
-class GenerationJournal:
-    """What became of a generation."""
+class _Request(Generic[RequestT]):
+    """What was asked, in a form that can be asked again."""
 
-    def __init__(self, request: generation_pb2.GenerateRequest) -> None:
-        """Takes what is asked; chooses the seed, so that it can be asked for again."""
-        self._asked = request
-        self._progress: dict[tuple[int, int], _Progress[Piece]] = {}
-        # What the prompts of the current attempt stand for: a prompt, and one of its samples.
-        self._places: Sequence[tuple[int, int | None]] = ()
+    def __init__(self, request: RequestT) -> None:
+        self._asked: RequestT = request
         if self.outlives and not request.options.HasField("seed"):
             request.options.seed = secrets.randbits(_SEED_BITS)
 
@@ -95,6 +92,17 @@ class GenerationJournal:
     def outlives(self) -> bool:
         """Whether another attempt can go on where this one ends."""
         return self._asked.resume_every > 0
+
+
+class GenerationJournal(_Request[generation_pb2.GenerateRequest]):
+    """What became of a generation."""
+
+    def __init__(self, request: generation_pb2.GenerateRequest) -> None:
+        """Takes what is asked."""
+        super().__init__(request)
+        self._progress: dict[tuple[int, int], _Progress[Piece]] = {}
+        # What the prompts of the current attempt stand for: a prompt, and one of its samples.
+        self._places: Sequence[tuple[int, int | None]] = ()
 
     def request(self) -> generation_pb2.GenerateRequest:
         """What to ask now."""
@@ -131,21 +139,14 @@ class GenerationJournal:
         )
 
 
-class TranslationJournal:
+class TranslationJournal(_Request[generation_pb2.TranslateRequest]):
     """What became of a translation."""
 
     def __init__(self, request: generation_pb2.TranslateRequest) -> None:
-        """Takes what is asked; chooses the seed, so that it can be asked for again."""
-        self._asked = request
+        """Takes what is asked."""
+        super().__init__(request)
         self._progress: list[_Progress[TranslationUpdate]] = [_Progress() for _ in request.sources]
         self._places: Sequence[int] = ()  # of the current attempt's sources
-        if self.outlives and not request.options.HasField("seed"):
-            request.options.seed = secrets.randbits(_SEED_BITS)
-
-    @property
-    def outlives(self) -> bool:
-        """Whether another attempt can go on where this one ends."""
-        return self._asked.resume_every > 0
 
     def request(self) -> generation_pb2.TranslateRequest:
         """What to ask now."""

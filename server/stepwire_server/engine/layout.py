@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.engine.slots import State
-from stepwire_zoo.manifest import State as StateSpec
 
 
 @dataclass(frozen=True)
@@ -21,11 +20,6 @@ class Layout:
     """Names, shapes and types of a state's parts, in the order of the manifest."""
 
     parts: tuple[tuple[str, tuple[int, ...], np.dtype], ...]
-
-    @classmethod
-    def of(cls, states: Sequence[StateSpec]) -> Self:
-        """The layout of a graph's states."""
-        return cls(tuple((s.input, tuple(s.shape), np.dtype(s.dtype)) for s in states))
 
     @classmethod
     def like(cls, state: State) -> Self:
@@ -39,20 +33,12 @@ class Layout:
 
     def pack(self, state: State) -> bytes:
         """Writes a state, [*] for each name, down; little-endian."""
-        return b"".join(
-            np.ascontiguousarray(state[name], dtype.newbyteorder("<")).tobytes()
-            for name, _, dtype in self.parts
-        )
+        rows = self.pack_rows({name: np.asarray(part)[None] for name, part in state.items()})
+        return rows[0].tobytes()
 
     def unpack(self, packed: bytes) -> State:
-        """Reads a state; its arrays cannot be written to."""
-        state, start = {}, 0
-        for name, shape, dtype in self.parts:
-            count = math.prod(shape)
-            flat = np.frombuffer(packed, dtype.newbyteorder("<"), count, start)
-            state[name] = flat.reshape(shape)
-            start += count * dtype.itemsize
-        return state
+        """Reads a state, [*] for each name."""
+        return {name: rows[0] for name, rows in self.unpack_rows([packed]).items()}
 
     def pack_rows(self, states: State) -> NDArray[np.uint8]:
         """Writes the states of N rows, [N, *] for each name, down at once: [N, size_bytes]."""
@@ -86,20 +72,22 @@ class Layout:
 
     def restored(self, halved: bytes) -> bytes:
         """A packed state from what `halved` made of one."""
-        short = Layout(
+        state = self._short.unpack(halved)
+        return self.pack({name: state[name].astype(dtype) for name, _, dtype in self.parts})
+
+    @property
+    def halved_bytes(self) -> int:
+        """Of what `halved` gives."""
+        return self._short.size_bytes
+
+    @cached_property
+    def _short(self) -> "Layout":
+        """The same with real numbers in half precision."""
+        return Layout(
             tuple(
                 (name, shape, np.dtype("<f2") if dtype.kind == "f" else dtype)
                 for name, shape, dtype in self.parts
             )
-        )
-        state = short.unpack(halved)
-        return self.pack({name: state[name].astype(dtype) for name, _, dtype in self.parts})
-
-    def halved_bytes(self) -> int:
-        """Of what `halved` gives."""
-        return sum(
-            math.prod(shape) * (2 if dtype.kind == "f" else dtype.itemsize)
-            for _, shape, dtype in self.parts
         )
 
     def is_finite(self, packed: bytes) -> bool:

@@ -12,7 +12,7 @@ from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import ScoringModel
 from stepwire_server.registry.translation import TranslationModel
 from stepwire_server.rpc import convert
-from stepwire_server.rpc.session_messages import owner
+from stepwire_server.rpc.caller import owner
 from stepwire_server.sessions.resuming import ResumeTokens
 
 

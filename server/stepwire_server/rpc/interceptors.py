@@ -71,7 +71,7 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         deserialize = _forgiving(handler.request_deserializer)
         if handler.request_streaming:
             return grpc.stream_stream_rpc_method_handler(
-                call.dialogue(handler.stream_stream),
+                call.streaming(handler.stream_stream, dialogue=True),
                 deserialize,
                 _as_it_is(handler.response_serializer),
             )
@@ -132,30 +132,17 @@ class _Method:
 
         return outer
 
-    def streaming(self, inner: Callable[[Any, Any], AsyncIterator[Any]]) -> Callable[..., Any]:
-        async def outer(request: Any, context: Any) -> AsyncIterator[Any]:
-            call = self._begin(context)
-            try:
-                self._check(request)
-                async for response in inner(request, context):
-                    self._sent.inc()
-                    yield response
-                call.code = grpc.StatusCode.OK
-            except Exception as error:
-                await call.abort(error)
-            finally:
-                call.end()
-
-        return outer
-
-    def dialogue(
-        self, inner: Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]
+    def streaming(
+        self, inner: Callable[[Any, Any], AsyncIterator[Any]], *, dialogue: bool = False
     ) -> Callable[..., Any]:
-        async def outer(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        """Wraps a method that answers with a stream; in a dialogue it is asked by one too."""
+
+        async def outer(asked: Any, context: Any) -> AsyncIterator[Any]:
             call = self._begin(context)
             try:
-                self._check(None)
-                async for response in inner(self._checked(requests), context):
+                self._check(None if dialogue else asked)
+                taken = self._checked(asked) if dialogue else asked
+                async for response in inner(taken, context):
                     self._sent.inc()
                     yield response
                 call.code = grpc.StatusCode.OK

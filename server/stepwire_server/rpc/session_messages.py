@@ -15,8 +15,6 @@ from stepwire_server.rpc.status import STATUS_OF
 from stepwire_server.sessions.desk import Desk, Message, Opening, Taken
 from stepwire_server.sessions.session import Session, check_window
 
-CALLER = "x-stepwire-caller"  # metadata in which a caller says who it is
-_MOST_CALLER_CHARACTERS = 256
 _DIGEST_BYTES = 16
 _MOST_TOGETHER = 1024  # messages in one
 _MOST_TOGETHER_BYTES = 1 << 20  # from here on no further answer is put into a message
@@ -25,19 +23,6 @@ _MORE = bytes([streaming_pb2.StepResponse.MORE_FIELD_NUMBER << 3 | 2])  # its ta
 _REPEATED = streaming_pb2.StepResponse(
     taken=streaming_pb2.StepsTaken(repeated_answer=True)
 ).SerializeToString()
-
-
-def owner(context: Any) -> str:
-    """Who makes a call: a digest of what it says, empty if it says nothing.
-
-    Raises:
-        InvalidRequest: it says too much.
-    """
-    told = str(dict(context.invocation_metadata() or ()).get(CALLER, ""))
-    if len(told) > _MOST_CALLER_CHARACTERS:
-        allowed = f"have at most {_MOST_CALLER_CHARACTERS} characters"
-        raise InvalidRequest.of(CALLER, allowed, len(told))
-    return blake2b(told.encode(), digest_size=_DIGEST_BYTES).hexdigest() if told else ""
 
 
 async def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Opening:

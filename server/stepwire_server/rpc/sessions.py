@@ -5,7 +5,8 @@ from typing import Any
 from stepwire.v1 import sessions_pb2 as pb
 from stepwire.v1 import sessions_pb2_grpc as pb_grpc
 from stepwire_server.errors import InvalidRequest
-from stepwire_server.rpc.session_messages import CALLER, opening, owner, session_message
+from stepwire_server.rpc.caller import CALLER, owner
+from stepwire_server.rpc.session_messages import opening, session_message
 from stepwire_server.sessions.desk import Desk
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from stepwire.v1 import streaming_pb2 as pb
 from stepwire.v1 import streaming_pb2_grpc as pb_grpc
 from stepwire_server.errors import InvalidRequest, StepwireError
+from stepwire_server.rpc.caller import owner
 from stepwire_server.rpc.session_messages import (
     check_more,
     error_message,
     join,
-    owner,
     read_inputs,
     repeated_content,
     session_message,

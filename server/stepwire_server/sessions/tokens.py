@@ -130,7 +130,7 @@ def state_of(token: Token, origin: Origin, *, accept_inexact: bool) -> bytes:
     layout, half = origin.layout, token.head.half
     if not token.body and token.head.source and not token.head.next_step:
         return b""  # its source gives it
-    wanted = layout.halved_bytes() if half else layout.size_bytes
+    wanted = layout.halved_bytes if half else layout.size_bytes
     if len(token.body) != wanted:
         raise StateTokenUnreadable(
             f"the state token has {len(token.body)} bytes of state, not {wanted}"

@@ -1,4 +1,4 @@
-from stepwire_training import compare_attention
+from stepwire_training import compare_attention, comparing
 from stepwire_training.interrupt import Interrupt
 
 
@@ -15,4 +15,8 @@ def test_a_row_says_what_a_run_came_to(translator):
 
     assert row[0] == "general"
     assert row[3] == f"{progress.history[-1]['dev_bleu']:.1f}"
-    assert compare_attention.table([row]).splitlines()[0].startswith("attention,parameters")
+    assert (
+        comparing.written(compare_attention.HEADING, [row])
+        .splitlines()[0]
+        .startswith("attention,parameters")
+    )

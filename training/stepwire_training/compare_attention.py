@@ -6,18 +6,14 @@ trains four small translators into German and writes recipes/multi30k_attention.
 that is there already is not made again.
 """
 
-import csv
-import io
-import os
 import sys
 from pathlib import Path
 
-from stepwire_training.card import RECIPES
-from stepwire_training.checkpoint import write_atomically
-from stepwire_training.interrupt import EXIT_CODE, Interrupt
+from stepwire_training.comparing import compare
+from stepwire_training.interrupt import Interrupt
 from stepwire_training.recipe import Recipe
 from stepwire_training.recipes import multi30k
-from stepwire_training.train import Stopped, train
+from stepwire_training.train import train
 
 TABLE = "multi30k_attention.csv"
 HEADING = ("attention", "parameters", "dev loss", "dev BLEU, greedy", "training minutes")
@@ -25,15 +21,12 @@ HEADING = ("attention", "parameters", "dev loss", "dev BLEU, greedy", "training 
 
 def main() -> int:
     """Runs the comparison; the answer is the exit code."""
-    runs = Path(os.environ.get("STEPWIRE_RUNS", "runs"))
-    with Interrupt() as interrupt:
-        try:
-            rows = [measure(name, recipe, runs, interrupt) for name, recipe in compared().items()]
-        except Stopped:
-            sys.stderr.write(f"\nStopped. The same command goes on from {runs}.\n")
-            return EXIT_CODE
-    write_atomically(RECIPES / TABLE, table(rows).encode())
-    return 0
+    return compare(TABLE, HEADING, rows)
+
+
+def rows(runs: Path, interrupt: Interrupt) -> list[tuple[str, ...]]:
+    """Makes the runs; the answer is the table's rows."""
+    return [measure(name, recipe, runs, interrupt) for name, recipe in compared().items()]
 
 
 def compared() -> dict[str, Recipe]:
@@ -57,13 +50,6 @@ def measure(name: str, recipe: Recipe, runs: Path, interrupt: Interrupt) -> tupl
         f"{last['dev_bleu']:.1f}",
         f"{run.progress.seconds / 60:.1f}",
     )
-
-
-def table(rows: list[tuple[str, ...]]) -> str:
-    """The file's text."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([HEADING, *rows])
-    return text.getvalue()
 
 
 if __name__ == "__main__":

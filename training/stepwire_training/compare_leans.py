@@ -6,21 +6,17 @@ trains nsmc-lstm-stream for two passes with each lean and writes recipes/nsmc_le
 docs/training.md shows. A run that is there already is not made again.
 """
 
-import csv
-import io
-import os
 import sys
 from pathlib import Path
 
-from stepwire_training.card import RECIPES
-from stepwire_training.checkpoint import write_atomically
+from stepwire_training.comparing import compare
 from stepwire_training.data.along import QUARTERS, AskedAlong
 from stepwire_training.data.batches import Dataset
 from stepwire_training.evaluate import evaluate
-from stepwire_training.interrupt import EXIT_CODE, Interrupt
+from stepwire_training.interrupt import Interrupt
 from stepwire_training.recipe import Recipe
 from stepwire_training.recipes import nsmc_lstm_stream
-from stepwire_training.train import Stopped, train
+from stepwire_training.train import train
 
 TABLE = "nsmc_leans.csv"
 HEADING = ("weight", *(f"after {share:.0%}".replace("%", " %") for share in QUARTERS), "mean")
@@ -28,23 +24,16 @@ HEADING = ("weight", *(f"after {share:.0%}".replace("%", " %") for share in QUAR
 
 def main() -> int:
     """Runs the comparison; the answer is the exit code."""
-    runs = Path(os.environ.get("STEPWIRE_RUNS", "runs"))
-    dataset = (
-        nsmc_lstm_stream.recipe().data.load()
-    )  # one for all, because they differ in lean alone
-    with Interrupt() as interrupt:
-        try:
-            rows = [
-                (name, *measure(recipe, dataset, runs, interrupt))
-                for name, recipe in compared().items()
-            ]
-        except Stopped:
-            sys.stderr.write(f"\nStopped. The same command goes on from {runs}.\n")
-            return EXIT_CODE
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([HEADING, *rows])
-    write_atomically(RECIPES / TABLE, text.getvalue().encode())
-    return 0
+    return compare(TABLE, HEADING, rows)
+
+
+def rows(runs: Path, interrupt: Interrupt) -> list[tuple[str, ...]]:
+    """Makes the runs; the answer is the table's rows."""
+    # One dataset for all, because they differ in lean alone.
+    dataset = nsmc_lstm_stream.recipe().data.load()
+    return [
+        (name, *measure(recipe, dataset, runs, interrupt)) for name, recipe in compared().items()
+    ]
 
 
 def compared() -> dict[str, Recipe]:

@@ -6,21 +6,17 @@ trains four small classifiers and writes recipes/nsmc_tokens.csv, which the card
 nsmc-bilstm shows. A kind that is there already is not trained again.
 """
 
-import csv
-import io
-import os
 import sys
 from pathlib import Path
 
 import torch
 
-from stepwire_training.card import RECIPES
-from stepwire_training.checkpoint import write_atomically
+from stepwire_training.comparing import compare
 from stepwire_training.data.batches import Dataset, Shard
-from stepwire_training.interrupt import EXIT_CODE, Interrupt
+from stepwire_training.interrupt import Interrupt
 from stepwire_training.recipe import Recipe
 from stepwire_training.recipes import nsmc_bilstm
-from stepwire_training.train import Stopped, train
+from stepwire_training.train import train
 
 TABLE = "nsmc_tokens.csv"
 HEADING = ("tokens", "vocabulary", "tokens in a review", "dev accuracy", "training minutes")
@@ -28,17 +24,12 @@ HEADING = ("tokens", "vocabulary", "tokens in a review", "dev accuracy", "traini
 
 def main() -> int:
     """Runs the comparison; the answer is the exit code."""
-    runs = Path(os.environ.get("STEPWIRE_RUNS", "runs"))
-    with Interrupt() as interrupt:
-        try:
-            rows = [measure(name, recipe, runs, interrupt) for name, recipe in compared().items()]
-        except Stopped:
-            sys.stderr.write(f"\nStopped. The same command goes on from {runs}.\n")
-            return EXIT_CODE
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([HEADING, *rows])
-    write_atomically(RECIPES / TABLE, text.getvalue().encode())
-    return 0
+    return compare(TABLE, HEADING, rows)
+
+
+def rows(runs: Path, interrupt: Interrupt) -> list[tuple[str, ...]]:
+    """Makes the runs; the answer is the table's rows."""
+    return [measure(name, recipe, runs, interrupt) for name, recipe in compared().items()]
 
 
 def compared() -> dict[str, Recipe]:

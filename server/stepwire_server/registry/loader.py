@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +26,7 @@ from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
+from stepwire_server.registry.signature import TensorModel
 from stepwire_server.registry.stepping import Sources, Stepper
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
@@ -57,7 +58,30 @@ class LoadedModel:
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
     origin: Origin | None = None  # of its states, if it has some
     stepper: Stepper | None = None  # of a model that can be stepped
+    tensors: Mapping[str, TensorModel] = field(default_factory=dict)  # by the name of each
     stop: Callable[[], None]  # ends its threads; work that is left fails
+    users: int = 0  # leases that are held
+
+
+class Lease:
+    """Holds a model: it runs on until this is released. Used on the event loop's thread."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self._held = True
+        loaded.users += 1
+
+    def release(self) -> None:
+        """Lets the model go; a second time changes nothing."""
+        if self._held:
+            self._held = False
+            self.loaded.users -= 1
+
+    def __enter__(self) -> LoadedModel:
+        return self.loaded
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,9 @@ from stepwire_server.errors import (
     StartupError,
 )
 from stepwire_server.metrics import Metrics
-from stepwire_server.registry.loader import LoadedModel, Loader
+from stepwire_server.registry.loader import Lease, LoadedModel, Loader
 from stepwire_server.registry.origin import Origin
+from stepwire_server.registry.signature import TensorModel
 from stepwire_server.registry.stepping import Stepper
 from stepwire_zoo.bundle import Bundle, open_bundle
 from stepwire_zoo.errors import BundleError, GoldenMismatch
@@ -121,6 +122,29 @@ class ModelRegistry:
             task = loaded.bundle.manifest.task
             raise InvalidRequest.of("model", "be one that keeps a state", f"{name}, for {task}")
         return loaded.origin
+
+    def lease(self, name: str, version: str = "") -> Lease:
+        """Holds a model that answers requests; raises as `get`."""
+        return Lease(self._loaded(name, version))
+
+    def lease_tensors(self, name: str, version: str = "") -> tuple[Lease, TensorModel]:
+        """Holds a model of named tensors: a model's own name, or one more of its names.
+
+        A model may be there under several names, for example `gru` and `gru.generate`.
+
+        Raises:
+            ModelNotFound, ModelLoading, ModelFailed: it cannot answer.
+        """
+        own = name
+        if all(entry.name != name for entry in self):
+            own = name.rpartition(".")[0] or name
+        lease = self.lease(own, version)
+        try:
+            return lease, lease.loaded.tensors[name]
+        except KeyError:
+            lease.release()
+            known = ", ".join(lease.loaded.tensors)
+            raise ModelNotFound(f"no model {name[:64]!r}; {own} is there as: {known}") from None
 
     def _loaded(self, name: str, version: str) -> LoadedModel:
         entry = self.entry(name, version)

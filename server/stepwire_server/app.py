@@ -36,7 +36,7 @@ from stepwire.v1 import (
     streaming_pb2_grpc,
 )
 from stepwire_server.config import ServerConfig, TlsConfig
-from stepwire_server.engine.graph import check_provider
+from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
 from stepwire_server.metrics import Metrics, SessionMetrics
 from stepwire_server.registry.loader import Loader

@@ -1,37 +1,24 @@
-"""One ONNX graph in ONNX Runtime; the only module that meets it.
+"""The graphs of bundles, by what they are for.
 
 Shapes: N rows, * a tensor's own shape.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
-from stepwire_server.config import PROVIDERS, RuntimeConfig
+from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.batch import Stepped
+from stepwire_server.engine.runtime import OnnxGraph, Port
 from stepwire_server.engine.slots import State as Arrays
 from stepwire_server.engine.sources import Source, View, padded
-from stepwire_server.errors import StartupError
 from stepwire_zoo import manifest
-from stepwire_zoo.errors import FileMismatch, ManifestInvalid, ProviderMissing
-
-RUNTIME = f"ONNX Runtime {onnxruntime.__version__}"
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(uint8)": "uint8",
-    "tensor(int8)": "int8",
-    "tensor(bool)": "bool",
-}
+from stepwire_zoo.errors import ManifestInvalid
 
 
-class Graph:
+class Graph(OnnxGraph):
     """A loaded graph whose inputs and outputs are those that its manifest declares."""
 
     def __init__(self, data: bytes, spec: manifest.Graph, runtime: RuntimeConfig) -> None:
@@ -46,35 +33,8 @@ class Graph:
             FileMismatch: it is no ONNX file, or wants data from outside itself.
             ManifestInvalid: its tensors are not those of the manifest.
         """
-        _refuse_external_data(data, spec.file)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                data, _session_options(runtime), providers=_providers(runtime)
-            )
-        # ONNX Runtime raises a class of its own for each status, all of them Exceptions.
-        except Exception as error:
-            raise FileMismatch(f"{spec.file} cannot be loaded: {error}") from error
-        _check_tensors(self._session, spec)
-        if self.provider != PROVIDERS[runtime.provider]:
-            # ONNX Runtime falls back to the CPU when a driver or a library is missing.
-            raise ProviderMissing(f"{PROVIDERS[runtime.provider]} did not start: see its log")
-
-    @property
-    def provider(self) -> str:
-        """Execution provider that runs it, as ONNX Runtime names it."""
-        return str(self._session.get_providers()[0])
-
-    def run(self, outputs: list[str], feeds: Arrays) -> list[NDArray[Any]]:
-        """Runs the graph once; other threads go on meanwhile.
-
-        Args:
-            outputs: names of the outputs wanted.
-            feeds: every input by name, [N, *], C-contiguous.
-
-        Returns:
-            The outputs, [N, *], in the order of their names.
-        """
-        return list(self._session.run(outputs, feeds))
+        super().__init__(data, spec.file, runtime)
+        _check_tensors(self, spec)
 
 
 class StepGraph:
@@ -205,94 +165,31 @@ def _by_role(spec: manifest.Graph, *roles: str) -> list[str]:
     return [names[role] for role in roles]
 
 
-def check_provider(name: str) -> None:
-    """Raises StartupError if this ONNX Runtime cannot run on a provider, "cpu" or "cuda"."""
-    available = onnxruntime.get_available_providers()
-    if PROVIDERS[name] not in available:
-        raise StartupError(
-            f"provider {name!r} is not there: this ONNX Runtime {onnxruntime.__version__} has "
-            f"{', '.join(available)}" + (CUDA_HINT if name == "cuda" else "")
-        )
-
-
-CUDA_HINT = "; CUDA needs the extra server-gpu (onnxruntime-gpu) instead of server"
-
-
-def _providers(runtime: RuntimeConfig) -> list[str]:
-    wanted = PROVIDERS[runtime.provider]
-    # CUDA leaves the odd operation to the CPU; the CPU leaves nothing to others.
-    return [wanted] if runtime.provider == "cpu" else [wanted, PROVIDERS["cpu"]]
-
-
-def _session_options(runtime: RuntimeConfig) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = runtime.threads_per_run
-    options.inter_op_num_threads = 1
-    # Workers that spin take the cores from the event loop and from other models.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors; what they mean for a bundle is raised
-    return options
-
-
-def _refuse_external_data(data: bytes, file: str) -> None:
-    """A graph could name any file of the machine as its weights."""
-    try:
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's DecodeError, or whatever onnx makes of it
-        raise FileMismatch(f"{file} is not an ONNX file: {error}") from error
-    for tensor in _tensors(model):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise FileMismatch(f"{file} keeps tensor {tensor.name!r} outside itself")
-
-
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    yield from _graph_tensors(model.graph)
-    for function in model.functions:
-        yield from _node_tensors(function.node)
-
-
-def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    yield from _node_tensors(graph.node)
-
-
-def _node_tensors(nodes: Any) -> Iterator[onnx.TensorProto]:
-    for attribute in (attribute for node in nodes for attribute in node.attribute):
-        yield from (attribute.t, *attribute.tensors)
-        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
-            yield from (sparse.values, sparse.indices)
-        for graph in (attribute.g, *attribute.graphs):
-            # An attribute without a graph has an empty one.
-            yield from _graph_tensors(graph)
-
-
-def _check_tensors(session: onnxruntime.InferenceSession, spec: manifest.Graph) -> None:
+def _check_tensors(graph: OnnxGraph, spec: manifest.Graph) -> None:
     declared_in = {t.name: (t.dtype, t.shape) for t in spec.inputs}
     declared_in |= {s.input: (s.dtype, s.shape) for s in spec.states}
     declared_out = {t.name: (t.dtype, t.shape) for t in spec.outputs}
     declared_out |= {s.output: (s.dtype, s.shape) for s in spec.states}
-    _check_side("input", declared_in, session.get_inputs(), spec.file)
-    _check_side("output", declared_out, session.get_outputs(), spec.file)
+    _check_side("input", declared_in, graph.inputs, spec.file)
+    _check_side("output", declared_out, graph.outputs, spec.file)
 
 
-def _check_side(side: str, declared: dict[str, Any], actual: list[Any], file: str) -> None:
-    found = {argument.name: argument for argument in actual}
+def _check_side(side: str, declared: dict[str, Any], actual: tuple[Port, ...], file: str) -> None:
+    found = {port.name: port for port in actual}
     if declared.keys() - found.keys() or (side == "input" and found.keys() - declared.keys()):
         raise ManifestInvalid(f"{file} has {side}s {sorted(found)}, not {sorted(declared)}")
     for name, (dtype, shape) in declared.items():
         batch, *row = found[name].shape or [None]
         if isinstance(batch, int):
             raise ManifestInvalid(f"{file}: {side} {name} is fixed to a batch of {batch}")
-        if not _fits(row, shape) or _DTYPES.get(found[name].type) != dtype:
+        if not _fits(row, shape) or found[name].dtype != dtype:
             raise ManifestInvalid(
-                f"{file}: {side} {name} is {found[name].type} {found[name].shape}, "
+                f"{file}: {side} {name} is {found[name].dtype} {list(found[name].shape)}, "
                 f"the manifest says {dtype} [N, {', '.join(map(str, shape))}]"
             )
 
 
-def _fits(actual: list[int | str | None], declared: tuple[int, ...]) -> bool:
+def _fits(actual: Sequence[int | str | None], declared: tuple[int, ...]) -> bool:
     """Whether shapes agree; a size that is not a number varies and fits any."""
     if len(actual) != len(declared):
         return False

@@ -5,7 +5,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from stepwire_server.engine.graph import RUNTIME, StepGraph
+from stepwire_server.engine.graph import StepGraph
+from stepwire_server.engine.runtime import RUNTIME
 from stepwire_server.engine.sources import Source
 from stepwire_server.registry.proof import beginning
 

@@ -11,8 +11,8 @@ from stepwire_server.engine.graph import (
     Graph,
     SequenceGraph,
     StepGraph,
-    check_provider,
 )
+from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import InvalidRequest, StartupError
 from stepwire_server.registry.proof import prove_encode, prove_sequence, prove_step
 from stepwire_server.registry.text import Tokenizer

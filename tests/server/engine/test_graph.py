@@ -6,7 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from stepwire_server.config import RuntimeConfig
-from stepwire_server.engine.graph import Graph, StepGraph, check_provider
+from stepwire_server.engine.graph import Graph, StepGraph
+from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
 from stepwire_zoo.errors import FileMismatch, ManifestInvalid
 from stepwire_zoo.manifest import State

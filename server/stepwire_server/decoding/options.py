@@ -188,3 +188,17 @@ def defaults(limits: Limits, manifest: Mapping[str, float]) -> dict[str, Any]:
     values.setdefault("max_tokens", min(limits.max_new_tokens, USUAL_TOKENS))
     Options(**values).check_against(limits)
     return values
+
+
+def filled_in(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a request asks for, and where it is silent the model's defaults.
+
+    Defaults that would contradict what the request asks for are left out.
+    """
+    kept = dict(defaults)
+    if given.get("beam_width", 1) > 1:
+        for name in _SAMPLING:
+            kept.pop(name, None)
+    elif given.get("temperature") or given.get("return_alternatives"):
+        kept.pop("beam_width", None)
+    return {**kept, **given}

@@ -6,7 +6,12 @@ from typing import Any
 
 from stepwire.v1 import generation_pb2, labeling_pb2, models_pb2
 from stepwire_server.decoding.logprobs import TokenLogprobs
-from stepwire_server.decoding.options import MOST_ENTRIES, LengthNormalization, Options
+from stepwire_server.decoding.options import (
+    MOST_ENTRIES,
+    LengthNormalization,
+    Options,
+    filled_in,
+)
 from stepwire_server.engine.job import FinishReason
 from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.classification import Classification, ClassificationModel
@@ -56,8 +61,6 @@ _SCALARS = (
 Opened = Callable[[bytes], Saved]  # opens a resume token
 Sealed = Callable[[Saved | None], bytes]  # makes one, if there is something to go on with
 
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
-
 
 def deadline(context: Any) -> float | None:
     """The caller's deadline on the monotonic clock, if it set one."""
@@ -101,27 +104,13 @@ def options(
             "length_normalization", f"be in {known}", asked.length_normalization
         )
     return Options(
-        **{"seed": fresh_seed(), **_without_contradicted(defaults, given, others), **given},
+        **{"seed": fresh_seed(), **filled_in(defaults, {**given, **others})},
         logit_bias=dict(asked.logit_bias),
         stop=tuple(asked.stop),
         stop_token_ids=tuple(asked.stop_token_ids),
         suppress_tokens=tuple(asked.suppress_tokens),
         length_normalization=NORMALIZATIONS[asked.length_normalization],
-        **others,
     )
-
-
-def _without_contradicted(
-    defaults: Mapping[str, Any], given: Mapping[str, Any], others: Mapping[str, bool]
-) -> dict[str, Any]:
-    """A model's defaults, less those that would contradict what the request asks for."""
-    kept = dict(defaults)
-    if given.get("beam_width", 1) > 1:
-        for name in _SAMPLING:
-            kept.pop(name, None)
-    elif given.get("temperature") or others.get("return_alternatives"):
-        kept.pop("beam_width", None)
-    return kept
 
 
 def sources(

@@ -62,7 +62,7 @@ class Advance:
         for row in turn.begun:
             row.first_token_at = now
         if turn.stepping:
-            outcome.taken = self._take(turn.stepping, stepped)
+            outcome.taken = self._take(turn.stepping, stepped, now)
         # Who steps a session waits for this very answer.
         outcome.first_tokens = bool(turn.begun or turn.stepping)
         self._score(turn.scoring, stepped, outcome)
@@ -74,10 +74,10 @@ class Advance:
             outcome.deliveries.extend(self._draw(drawing, now))
         return outcome
 
-    def _take(self, stepping: list[Placed], stepped: Stepped) -> list[StepTaken]:
+    def _take(self, stepping: list[Placed], stepped: Stepped, now: float) -> list[StepTaken]:
         """Says what the step gave sessions."""
         places = [place for _, place in stepping]
-        given = Given(stepped.extras, stepped.states, self._batch.layout, places)
+        given = Given(stepped.extras, stepped.states, self._batch.layout, places, now)
         return [
             StepTaken(row, row.position - 1, given, n, not row.reading)
             for n, (row, _) in enumerate(stepping)

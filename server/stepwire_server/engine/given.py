@@ -20,7 +20,7 @@ class Given:
     """Outputs by role, and the states that follow."""
 
     def __init__(
-        self, outputs: Arrays, states: State, layout: Layout, places: Sequence[int]
+        self, outputs: Arrays, states: State, layout: Layout, places: Sequence[int], at: float
     ) -> None:
         """Takes the rows of a step that belong to sessions.
 
@@ -29,7 +29,10 @@ class Given:
             states: of all rows of the step, by name.
             layout: of a packed state.
             places: [N], which rows they are.
+            at: when the step was over, of the engine's clock.
         """
+        self.at = at
+        self.batch = len(next(iter(outputs.values())))  # rows of the step, all together
         self._layout = layout
         self.states = _some(states, places)  # [N, *] each, those that follow
         self.outputs = _some(outputs, places)  # [N, *] each

@@ -28,6 +28,10 @@ from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
 from stepwire_server.registry.signature import TensorModel
 from stepwire_server.registry.stepping import Sources, Stepper
+from stepwire_server.registry.tensors.attending import AttendingTensors
+from stepwire_server.registry.tensors.labels import LabelTensors, LabelTexts
+from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors
+from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.manifest import Manifest
@@ -122,6 +126,10 @@ class Loader:
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
+        texts = opened.tokenizer.texts()
+        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
+        written = TextTensors(Generating(model), spec, "generate")
+        loaded.tensors = _by_name(steps, ExplicitSteps(steps), written)
         return loaded
 
     def _start_translation(self, bundle: Bundle, opener: Opener) -> LoadedModel:
@@ -152,13 +160,12 @@ class Loader:
         sources = graphs.encode.run(tokens, np.array([bucket]))
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, graphs.step, size, opened.provider, sources)
-        loaded.stepper = Stepper(
-            engine,
-            spec,
-            opened.tokenizer,
-            loaded.origin,
-            Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer),
-        )
+        read = Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer)
+        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin, read)
+        texts = opened.tokenizer.texts()
+        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
+        written = TextTensors(Translating(model), spec, "translate")
+        loaded.tensors = _by_name(AttendingTensors(steps, read), written)
         return loaded
 
     def _engine(
@@ -192,6 +199,8 @@ class Loader:
         loaded = _start(bundle, model, provider, [engine])
         loaded.origin = _origin(bundle, step, 0, provider)
         loaded.stepper = Stepper(engine, spec, None, loaded.origin)
+        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows)
+        loaded.tensors = _by_name(steps, ExplicitSteps(steps))
         return loaded
 
     def _start_along(self, bundle: Bundle, opener: Opener) -> LoadedModel:
@@ -204,6 +213,9 @@ class Loader:
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
+        rows = self.batching.max_rows
+        steps = StepTensors(engine, spec, loaded.origin.layout, rows, spec.labels)
+        loaded.tensors = _by_name(steps, ExplicitSteps(steps), LabelTexts(model, spec, rows))
         return loaded
 
     def _start_classification(self, bundle: Bundle, opener: Opener) -> LoadedModel:
@@ -221,7 +233,14 @@ class Loader:
         )
         model = ClassificationModel(batcher, opened.tokenizer, spec)
         workers = [batcher] * self.runtime.sequence_workers
-        return _start(bundle, model, opened.provider, workers)
+        loaded = _start(bundle, model, opened.provider, workers)
+        rows = self.batching.max_batch
+        loaded.tensors = _by_name(LabelTensors(batcher, spec, rows), LabelTexts(model, spec, rows))
+        return loaded
+
+
+def _by_name(*models: TensorModel) -> dict[str, TensorModel]:
+    return {model.signature.name: model for model in models}
 
 
 def _origin(

@@ -58,6 +58,10 @@ class Tokenizer:
         # Some characters are composed from up to four before they are looked up.
         self._max_characters = max_tokens * max(map(len, vocabulary)) * 4
 
+    def texts(self) -> list[str]:
+        """What each token is by itself, in their order."""
+        return [self.decode([token]) for token in range(self._spec.vocabulary_size)]
+
     async def encode(self, field: str, text: str) -> list[int]:
         """Turns one text into tokens; the rest is as in `encode_all`."""
         [(tokens, _)] = await self.encode_all([field], [text])

@@ -97,6 +97,15 @@ class Teller:
 
     def roles(self, wanted: Wanted) -> frozenset[str]:
         """The outputs that the graph must give beside its first."""
+        if wanted is self.usual:  # as most messages want
+            return self._usual_roles
+        return self._roles_of(wanted)
+
+    @cached_property
+    def _usual_roles(self) -> frozenset[str]:
+        return self._roles_of(self.usual)
+
+    def _roles_of(self, wanted: Wanted) -> frozenset[str]:
         roles = {"values", "spread", "score"} if wanted.values else set()
         roles |= {"hidden"} if wanted.hidden_units else set()
         return frozenset(roles | ({"attention"} if wanted.attention else set()))

@@ -67,6 +67,7 @@ class LoadedModel:
     stop: Callable[[], None]  # ends its threads; work that is left fails
     users: int = 0  # leases that are held
     used_at: float = field(default_factory=time.monotonic)  # for the last time
+    retired: bool = False  # no new caller comes
     unused: Callable[[], None] | None = None  # of a retired one: called when nobody has it
 
     @property
@@ -105,8 +106,15 @@ class LoadedModel:
 
     def retire(self, unused: Callable[[], None]) -> None:
         """Learns that no new caller will come; calls `unused` once the last has gone."""
+        self.retired = True
         self.unused = unused
-        if not self.users:
+        self.check_unused()
+
+    def check_unused(self) -> None:
+        """Tells once if nobody has it any more."""
+        if self.unused and not self.users:
+            # Forgotten before it is called: a model that refers to itself is freed late.
+            unused, self.unused = self.unused, None
             unused()
 
 
@@ -127,8 +135,7 @@ class Lease:
             return
         self._held = False
         self.loaded.users -= 1
-        if self.loaded.unused and not self.loaded.users:
-            self.loaded.unused()
+        self.loaded.check_unused()
 
     def __enter__(self) -> LoadedModel:
         return self.loaded

@@ -29,7 +29,10 @@ class RowStates:
         """Puts the states of all rows together, each with its batch axis where the graph has it."""
         if not self._pairs:
             return {}
-        packed = [state for asked in requests for state in self._packed(asked)]
+        packed: list[bytes] = []
+        for asked in requests:
+            packed.extend(self._packed(asked) if asked.states is None else asked.states)
+        assert {len(state) for state in packed} == {self.layout.size_bytes}
         block = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)  # [N, B]
         return {pair.input.name: _placed(part, pair.input) for pair, part in self._parts(block)}
 
@@ -69,10 +72,10 @@ class RowStates:
         return rows
 
     def _packed(self, asked: Asked) -> Sequence[bytes]:
-        """The state of each row, [n]: kept from before, sent along, or the start."""
-        if asked.states is not None:
-            assert all(len(state) == self.layout.size_bytes for state in asked.states)
-            return asked.states
+        """The state of each row, [n], of a request that brings no packed ones.
+
+        What is not sent along is the start.
+        """
         if all(pair.input.name not in asked.tensors for pair in self._pairs):
             return [self._packed_start] * asked.rows
         rows = {pair.input.name: self._sent(pair.input, asked) for pair in self._pairs}

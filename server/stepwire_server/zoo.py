@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
 from stepwire_server.errors import StartupError
+from stepwire_server.registry.lifecycle import find_models
 from stepwire_server.registry.opening import Opener
-from stepwire_server.registry.registry import find_models
 from stepwire_zoo import schema
 from stepwire_zoo.bundle import Bundle, open_bundle
 from stepwire_zoo.errors import BundleError

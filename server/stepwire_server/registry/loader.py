@@ -17,6 +17,7 @@ from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox, Post
 from stepwire_server.engine.sources import Source
+from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.forecasting import ForecastingModel
@@ -51,7 +52,7 @@ class Worker(Protocol):
         ...
 
 
-@dataclass(kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class LoadedModel:
     """A model that answers, its threads running."""
 
@@ -65,21 +66,69 @@ class LoadedModel:
     tensors: Mapping[str, TensorModel] = field(default_factory=dict)  # by the name of each
     stop: Callable[[], None]  # ends its threads; work that is left fails
     users: int = 0  # leases that are held
+    used_at: float = field(default_factory=time.monotonic)  # for the last time
+    unused: Callable[[], None] | None = None  # of a retired one: called when nobody has it
+
+    @property
+    def task(self) -> str:
+        """What it does."""
+        return self.bundle.manifest.task
+
+    @property
+    def info(self) -> tuple[str, str, str, str, str]:
+        """Name, version, task, provider and build."""
+        spec = self.bundle.manifest
+        return (spec.name, spec.version, spec.task, self.provider, self.bundle.digest[:12])
+
+    @property
+    def needed_stepper(self) -> Stepper:
+        """What steps its sessions; raises InvalidRequest if it has none."""
+        if self.stepper is None:
+            got = f"{self.info[0]}, for {self.task}"
+            raise InvalidRequest.of("model", "be one that can be stepped", got)
+        return self.stepper
+
+    def takes_over(self, other: "LoadedModel") -> bool:
+        """Whether the states of another model mean something to this one.
+
+        They have the same parts, and what is read and told are the same things.
+        """
+        if not self.origin or not other.origin:
+            return False
+        ours, theirs = self.bundle.manifest, other.bundle.manifest
+        return (
+            self.origin.layout == other.origin.layout
+            and ours.task == theirs.task
+            and ours.labels == theirs.labels
+            and ours.tokenizer.vocabulary_size == theirs.tokenizer.vocabulary_size
+        )
+
+    def retire(self, unused: Callable[[], None]) -> None:
+        """Learns that no new caller will come; calls `unused` once the last has gone."""
+        self.unused = unused
+        if not self.users:
+            unused()
 
 
 class Lease:
     """Holds a model: it runs on until this is released. Used on the event loop's thread."""
 
+    __slots__ = ("_held", "loaded")
+
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self._held = True
         loaded.users += 1
+        loaded.used_at = time.monotonic()
 
     def release(self) -> None:
         """Lets the model go; a second time changes nothing."""
-        if self._held:
-            self._held = False
-            self.loaded.users -= 1
+        if not self._held:
+            return
+        self._held = False
+        self.loaded.users -= 1
+        if self.loaded.unused and not self.loaded.users:
+            self.loaded.unused()
 
     def __enter__(self) -> LoadedModel:
         return self.loaded
@@ -124,7 +173,7 @@ class Loader:
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
         loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
-        loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
+        loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
         texts = opened.tokenizer.texts()
         steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
@@ -159,7 +208,8 @@ class Loader:
         tokens = np.arange(bucket)[None] % vocabulary
         sources = graphs.encode.run(tokens, np.array([bucket]))
         size = spec.tokenizer.vocabulary_size
-        loaded.origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        loaded.origin = model.origin = origin
         read = Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer)
         loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin, read)
         texts = opened.tokenizer.texts()

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from stepwire_server.config import SessionLimits
+from stepwire_server.config import PROVIDERS, SessionLimits
 from stepwire_server.errors import InvalidRequest, Unsupported
 from stepwire_server.oip import inference_pb2 as pb
 from stepwire_server.oip import inference_pb2_grpc as pb_grpc
-from stepwire_server.registry.registry import ModelRegistry, ModelState
+from stepwire_server.registry.lifecycle import Lifecycle
+from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.statistics import Statistics
 from stepwire_server.rpc import convert, inference_models
 from stepwire_server.rpc.caller import owner
@@ -40,9 +41,15 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     """Translates between the wire and models of named tensors, and decides nothing itself."""
 
     def __init__(
-        self, models: ModelRegistry, sequences: SequenceTable, limits: SessionLimits
+        self,
+        models: ModelRegistry,
+        lifecycle: Lifecycle,
+        sequences: SequenceTable,
+        limits: SessionLimits,
     ) -> None:
+        self.is_ready = False  # whether the server takes requests
         self._models = models
+        self._lifecycle = lifecycle
         self._limits = limits
         self._statistics = Statistics()
         self._inference = Inference(models, sequences, self._statistics)
@@ -62,10 +69,8 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ServerReady(
         self, request: pb.ServerReadyRequest, context: Any
     ) -> pb.ServerReadyResponse:
-        """Says whether everything is loaded, and something serves."""
-        states = [entry.state for entry in self._models]
-        ready = ModelState.READY in states and ModelState.LOADING not in states
-        return pb.ServerReadyResponse(ready=ready)
+        """Says whether the server takes requests."""
+        return pb.ServerReadyResponse(ready=self.is_ready)
 
     async def ModelReady(
         self, request: pb.ModelReadyRequest, context: Any
@@ -84,6 +89,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelMetadataRequest, context: Any
     ) -> pb.ModelMetadataResponse:
         """Says what a model takes and gives."""
+        await self._models.wake(request.name, request.version)
         lease, model = self._models.lease_tensors(request.name, request.version)
         with lease:
             ready = inference_models.ready(self._models)
@@ -94,9 +100,10 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         self, request: pb.ModelConfigRequest, context: Any
     ) -> pb.ModelConfigResponse:
         """Says how a model is set."""
+        await self._models.wake(request.name, request.version)
         lease, model = self._models.lease_tensors(request.name, request.version)
         with lease as loaded:
-            gpu = loaded.provider.startswith("CUDA")
+            gpu = loaded.provider == PROVIDERS["cuda"]
             told = inference_models.config(model.signature, self._limits, gpu=gpu)
             return pb.ModelConfigResponse(config=told)
 
@@ -116,6 +123,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> bytes:
         """Answers one request; leaving early takes it back."""
         reply, deadline = LoneReply(), convert.deadline(context)
+        await self._models.wake(request.model_name, request.model_version)
         cancel = self._inference.begin(request, _caller(context), deadline, reply)
         try:
             return await reply.found
@@ -156,7 +164,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         for name in request.parameters:
             # Whoever may call must not be able to bring a model of their own.
             raise InvalidRequest.of("parameters", "be left out: files stay where they are", name)
-        await _control(self._models, "load_by_name")(request.model_name)
+        await self._lifecycle.load_by_name(request.model_name)
         return pb.RepositoryModelLoadResponse()
 
     async def RepositoryModelUnload(
@@ -166,7 +174,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
         _check_repository(request.repository_name)
         for name in request.parameters.keys() - {"unload_dependents"}:
             raise InvalidRequest.of("parameters", "hold unload_dependents or nothing", name)
-        await _control(self._models, "unload_by_name")(request.model_name)
+        await self._lifecycle.unload_by_name(request.model_name)
         return pb.RepositoryModelUnloadResponse()
 
     async def TraceSetting(
@@ -233,13 +241,6 @@ def _caller(context: Any) -> str:
 def _check_repository(name: str) -> None:
     if name:
         raise Unsupported("repository_name must be left out: all repositories are one")
-
-
-def _control(models: ModelRegistry, method: str) -> Any:
-    control = getattr(models, method, None)
-    if control is None:
-        raise Unsupported("models are loaded when the server starts, and stay")
-    return control
 
 
 def _no_shared_memory() -> Unsupported:

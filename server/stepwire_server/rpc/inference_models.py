@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from stepwire_server.config import SessionLimits
 from stepwire_server.errors import StepwireError
 from stepwire_server.oip import inference_pb2 as pb
-from stepwire_server.registry.registry import Entry, ModelRegistry
+from stepwire_server.registry.registry import Entry, ModelRegistry, ModelState
 from stepwire_server.registry.signature import (
     TEXT,
     DynamicBatching,
@@ -187,8 +187,12 @@ def index(models: ModelRegistry, *, only_ready: bool) -> pb.RepositoryIndexRespo
         if only_ready and state != "READY":
             continue
         for name in _names(entry):
-            told.models.add(name=name, version=entry.version, state=state, reason=entry.reason)
+            told.models.add(name=name, version=entry.version, state=state, reason=_reason(entry))
     return told
+
+
+def _reason(entry: Entry) -> str:
+    return "unloaded" if entry.state is ModelState.UNLOADED else entry.reason
 
 
 def _names(entry: Entry) -> list[str]:

@@ -77,6 +77,15 @@ class Inference:
         self._statistics = statistics
         self._views: WeakKeyDictionary[TensorModel, _View] = WeakKeyDictionary()
 
+    @property
+    def wakes(self) -> bool:
+        """Whether models are loaded when somebody asks for them."""
+        return self._models.waking is not None
+
+    async def wake(self, message: Any) -> None:
+        """Has the model of a request loaded, if it is not; raises ModelNotFound."""
+        await self._models.wake(message.model_name, message.model_version)
+
     def begin(self, message: Any, caller: str, deadline: float | None, reply: Reply) -> Cancel:
         """Begins what a ModelInferRequest asks for.
 

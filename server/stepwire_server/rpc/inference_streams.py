@@ -49,17 +49,19 @@ class InferenceStream:
                     await self._room.wait()
                 if self._last is not None:
                     return
-                self._begin(message)
+                await self._begin(message)
         except Exception as error:
             self._last = self._last or error
         finally:
             self._all_read = True
             self._changed.set()
 
-    def _begin(self, message: Any) -> None:
+    async def _begin(self, message: Any) -> None:
         reply = _StreamReply(self, message.id)
         self._open.add(reply)
         try:
+            if self._inference.wakes:
+                await self._inference.wake(message)
             reply.cancel = self._inference.begin(message, self._caller, None, reply)
         except StepwireError as error:
             reply.fail(error)

@@ -65,6 +65,9 @@ class OnnxGraph:
         # ONNX Runtime raises a class of its own for each status, all of them Exceptions.
         except Exception as error:
             raise FileMismatch(f"{file} cannot be loaded: {error}") from error
+        self._quietly = onnxruntime.RunOptions()
+        # What a run is refused for is raised; on stderr too, a caller could fill the disk with it.
+        self._quietly.log_severity_level = 4
         self.inputs = _ports(self._session.get_inputs())
         self.outputs = _ports(self._session.get_outputs())
         if self.provider != PROVIDERS[runtime.provider]:
@@ -86,7 +89,7 @@ class OnnxGraph:
         Returns:
             The outputs in the order of their names.
         """
-        return list(self._session.run(outputs, feeds))
+        return list(self._session.run(outputs, feeds, self._quietly))
 
 
 def _ports(arguments: Sequence[Any]) -> tuple[Port, ...]:

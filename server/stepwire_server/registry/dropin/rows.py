@@ -43,7 +43,8 @@ class Rows:
     sizes: dict[Slot, int]  # with which the graph runs, one row at a time
     counted: frozenset[Slot]  # the sizes that count rows
     trials: Trials  # with inputs that the graph takes
-    reasons: dict[str, str] = field(default_factory=dict)  # by tensor; "" for the graph
+    reasons: dict[str, str] = field(default_factory=dict)  # by tensor
+    why_none: str = ""  # where no axis counts rows
     exact: bool = True  # a row changes no other by a single bit
 
     def shapes(self, rows: int, sizes: Mapping[Slot, int] | None = None) -> dict[str, Shape]:
@@ -174,9 +175,8 @@ def _without_rows(trials: Trials, guesses: Sequence[_Guess], why: str) -> Rows:
         trials, sizes = _sizes_that_run(trials, {}, all_slots)
     if not all_slots:
         why = "all its sizes are fixed in the file"
-    reasons = {"": f"no axis counts rows: {why}"}
     axes: Axes = dict.fromkeys(names)
-    return Rows(axes=axes, sizes=sizes, counted=frozenset(), trials=trials, reasons=reasons)
+    return Rows(axes=axes, sizes=sizes, counted=frozenset(), trials=trials, why_none=why)
 
 
 def _counted(ports: Sequence[Port], axes: Axes) -> set[Slot]:

@@ -3,12 +3,14 @@
 Shapes: N rows, * a tensor's own shape.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from stepwire_server.config import PROVIDERS, RuntimeConfig
 from stepwire_server.errors import StartupError
@@ -90,6 +92,28 @@ class OnnxGraph:
             The outputs in the order of their names.
         """
         return list(self._session.run(outputs, feeds, self._quietly))
+
+
+# What a node says of numbers or shapes that it cannot work with. The class alone does not
+# tell: a shape that does not fit is a Fail, and so is memory that has run out.
+_ABOUT_INPUTS = (InvalidArgument, Fail, RuntimeException)
+_ABOUT_THE_MACHINE = re.compile(r"alloc|out of memory|cuda|cudnn|cublas", re.IGNORECASE)
+_WHERE = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : "  # the status
+    r"(Non-zero status code .*? Status Message: )?"  # the node
+    r"(/\S+:\d+ .*? was false\. )?",  # the place in its source
+    re.DOTALL,
+)
+_LONGEST = 160
+
+
+def refusal_of(error: Exception) -> str:
+    """What a run of a graph found wrong with its inputs; empty: they are not to blame."""
+    text = str(error)
+    if not isinstance(error, _ABOUT_INPUTS) or _ABOUT_THE_MACHINE.search(text):
+        return ""
+    said = " ".join(_WHERE.sub("", text, count=1).split()) or "no reason is given"
+    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
 
 
 def _ports(arguments: Sequence[Any]) -> tuple[Port, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 GRAPH = "model.onnx"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_VERSION = re.compile("[1-9][0-9]{0,8}")
+VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, order=True)
@@ -53,7 +53,7 @@ def _versions(model: Path) -> list[Location]:
         return [
             Location(model.name, int(folder.name), folder, _graph(folder))
             for folder in (model.iterdir() if model.is_dir() else ())
-            if _VERSION.fullmatch(folder.name) and folder.is_dir()
+            if VERSION.fullmatch(folder.name) and folder.is_dir()
         ]
     except PermissionError:
         return [Location(model.name, 0, model)]

@@ -4,16 +4,21 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
 from stepwire_server.errors import StartupError
+from stepwire_server.registry.dropin import report
+from stepwire_server.registry.dropin.files import Files
+from stepwire_server.registry.dropin.inspecting import Inspected
+from stepwire_server.registry.dropin.opening import look, prove, wiring_of
+from stepwire_server.registry.dropin.settings import Settings, read_settings, write_settings
 from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.registry import find_models
 from stepwire_zoo import schema
 from stepwire_zoo.bundle import Bundle, open_bundle
-from stepwire_zoo.errors import BundleError
+from stepwire_zoo.errors import BundleError, WiringUnproved
 from stepwire_zoo.index import Location
 
 
@@ -45,7 +50,52 @@ def _parser() -> argparse.ArgumentParser:
     verifying.add_argument("model", nargs="*", help="name, or name/version [all]")
     verifying.add_argument("--provider", default="cpu", choices=list(PROVIDERS))
     verifying.set_defaults(command=_verify)
+    inspecting = commands.add_parser("inspect", help="find out what an ONNX file's tensors mean")
+    inspecting.add_argument("graph", type=Path, help="the file")
+    inspecting.add_argument("--write", action="store_true", help="write stepwire.json beside it")
+    inspecting.add_argument("--json", action="store_true", help="for programs")
+    inspecting.set_defaults(command=_inspect)
     return parser
+
+
+def _inspect(flags: argparse.Namespace) -> int:
+    files = Files.of(flags.graph)
+    given = files.settings()
+    settings = Settings() if given is None else read_settings(given)
+    graph, inspected = look(files, settings, RuntimeConfig())
+    if inspected.questions:
+        _tell_questions(flags, files, inspected)
+        return 1
+    try:
+        proof = prove(graph, inspected, files, BatchingConfig().max_rows)
+    except WiringUnproved:
+        _print_all(report.found(inspected, wiring_of(inspected)))
+        raise
+    if flags.json:
+        print(json.dumps(report.as_json(files.model, proof), ensure_ascii=False, indent=2))
+    else:
+        _print_all([f"{flags.graph}", "", *report.found(inspected, proof.wiring), ""])
+        _print_all([*report.proved(proof.claims), "", *report.served(files.model, proof)])
+    if flags.write:
+        said = {**(json.loads(given) if given else {}), **report.as_settings(proof)}
+        files.settings_path.write_text(write_settings(said), encoding="utf-8")
+        print(f"wrote {files.settings_path}", file=sys.stderr)
+    return 0
+
+
+def _tell_questions(flags: argparse.Namespace, files: Files, inspected: Inspected) -> None:
+    if flags.json:
+        value = report.as_open_json(files.model, inspected)
+        print(json.dumps(value, ensure_ascii=False, indent=2))
+        return
+    found = report.found(inspected, wiring_of(inspected))
+    _print_all([f"{flags.graph}", "", *found, "", *report.asked(inspected)])
+    _print_all([f"  the file is to be {files.settings_path}"])
+
+
+def _print_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)
 
 
 def _list(flags: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stepwire_server.registry.dropin.settings import MAX_SETTINGS_BYTES, SETTINGS
 from stepwire_zoo.errors import FileMismatch
-from stepwire_zoo.index import Location
+from stepwire_zoo.index import GRAPH, VERSION
 
 CONFIG = "config.pbtxt"
 INITIAL_STATE = "initial_state"
@@ -28,17 +28,17 @@ class Files:
     prefix: str = ""  # before the names of those that lie beside a bare file
 
     @classmethod
-    def of(cls, place: Location) -> "Files":
-        """Those of a model in a repository."""
-        path = place.graph or place.folder / "model.onnx"
-        if place.folder == path.parent and path.name == "model.onnx":
-            return cls(path, (place.folder, place.folder.parent))
-        return cls.bare(path)
-
-    @classmethod
-    def bare(cls, path: Path) -> "Files":
-        """Those of an ONNX file somewhere."""
+    def of(cls, path: Path) -> "Files":
+        """Those of an ONNX file, in a version's folder or bare."""
+        if path.name == GRAPH and VERSION.fullmatch(path.absolute().parent.name):
+            folder = path.absolute().parent
+            return cls(path, (folder, folder.parent))
         return cls(path, (path.parent,), f"{path.stem}.")
+
+    @property
+    def model(self) -> str:
+        """The name that requests will use."""
+        return self.path.stem if self.prefix else self.folders[-1].name
 
     @property
     def name(self) -> str:

@@ -50,6 +50,7 @@ class Inspected:
     settings: Settings
     reasons: tuple[Reason, ...]
     questions: tuple[str, ...] = ()  # what has to be said in stepwire.json
+    open_states: tuple[str, ...] = ()  # inputs that they are about
     ranges: dict[str, int] = field(default_factory=dict)  # whole numbers: legal are [0, range)
     baked: dict[str, int] = field(default_factory=dict)  # sizes that do not vary after all
 
@@ -79,7 +80,7 @@ class _Inspection:
     def __init__(self, graph: OnnxGraph, anatomy: Anatomy, settings: Settings) -> None:
         self._graph, self._anatomy, self._settings = graph, anatomy, settings
         self._reasons: list[Reason] = []
-        self._questions: list[str] = []
+        self._questions: dict[str, str] = {}  # by the input that each is about
         self._ranges = {
             port.name: size
             for port in graph.inputs
@@ -105,7 +106,8 @@ class _Inspection:
             candidate=candidate,
             settings=self._settings,
             reasons=tuple(self._reasons),
-            questions=tuple(self._questions),
+            questions=tuple(self._questions.values()),
+            open_states=tuple(self._questions),
             ranges=self._ranges,
             baked=varying.baked,
         )
@@ -258,7 +260,7 @@ class _Inspection:
             return
         for name, outputs in pairing.open.items():
             if look_like_states(pairing):
-                self._questions.append(
+                self._questions[name] = (
                     f"states: does {' or '.join(outputs)} take the place of {name} for the next "
                     "run? Neither their names nor the graph say"
                 )

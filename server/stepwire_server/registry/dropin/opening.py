@@ -45,6 +45,17 @@ class Proved:
     claims: tuple[Claim, ...]
 
 
+def look(files: Files, settings: Settings, runtime: RuntimeConfig) -> tuple[OnnxGraph, Inspected]:
+    """Loads a graph and finds out what its tensors mean; questions may be left.
+
+    Raises:
+        BundleError: why it is refused.
+    """
+    data = files.graph()
+    graph = OnnxGraph(data, files.name, runtime)
+    return graph, inspect(graph, data, settings)
+
+
 def open_graph(files: Files, settings: Settings, runtime: RuntimeConfig, most: int) -> Proved:
     """Loads a graph, finds out what its tensors mean, and proves it.
 
@@ -57,14 +68,17 @@ def open_graph(files: Files, settings: Settings, runtime: RuntimeConfig, most: i
     Raises:
         BundleError: why it is refused.
     """
-    data = files.graph()
-    graph = OnnxGraph(data, files.name, runtime)
-    inspected = inspect(graph, data, settings)
+    graph, inspected = look(files, settings, runtime)
     if inspected.questions:
         raise WiringUnproved(
             f"{'; '.join(inspected.questions)}: say it in stepwire.json (docs/add_a_model.md)"
         )
     return prove(graph, inspected, files, most)
+
+
+def wiring_of(inspected: Inspected) -> Wiring:
+    """What a graph is thought to be, before it is proved."""
+    return _wiring(inspected, {}, merges=False)
 
 
 def prove(graph: OnnxGraph, inspected: Inspected, files: Files, most: int) -> Proved:

@@ -13,6 +13,6 @@ def opened(tmp_path):
     def open_bytes(data, settings=None, most=16):
         path = tmp_path / "model.onnx"
         path.write_bytes(data)
-        return open_graph(Files.bare(path), settings or Settings(), RuntimeConfig(), most)
+        return open_graph(Files.of(path), settings or Settings(), RuntimeConfig(), most)
 
     return open_bytes

@@ -35,6 +35,11 @@ class BatchingConfig:
         if not self.max_delay_s >= 0:
             raise StartupError(f"max_delay_s must be at least 0, got {self.max_delay_s}")
 
+    @property
+    def most_in_a_run(self) -> int:
+        """Rows of one run: those that stay, and as many that come for one step."""
+        return 2 * self.max_rows
+
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeConfig:

@@ -45,14 +45,14 @@ def test_a_step_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name):
     spec = bundle.manifest.graphs["step"]
     step = StepGraph(Graph(bundle.read(spec.file), spec, RuntimeConfig()), spec)
     rng = np.random.default_rng(0)
-    tokens = rng.integers(0, 65, 128)
+    tokens = rng.integers(0, 65, 256)
     states = {
-        state.input: rng.uniform(-1, 1, (128, *state.shape)).astype(np.float32)
+        state.input: rng.uniform(-1, 1, (256, *state.shape)).astype(np.float32)
         for state in spec.states
     }
     together = step.step(tokens, states)
-    for size in (1, 2, 3, 7, 8, 16, 31, 64, 127):
-        first = int(rng.integers(0, 128 - size + 1))
+    for size in (1, 2, 3, 7, 8, 16, 31, 64, 127, 128, 200):
+        first = int(rng.integers(0, 256 - size + 1))
         rows = slice(first, first + size)
         logits, following, _ = step.step(tokens[rows], {n: s[rows] for n, s in states.items()})
         np.testing.assert_array_equal(logits, together[0][rows])

@@ -4,6 +4,7 @@ Shapes: N rows in this step, M rows that choose, V vocabulary, S source length.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ from stepwire_server.engine.job import (
     StepTaken,
 )
 from stepwire_server.engine.searching import Searching
+from stepwire_server.engine.sources import Arrays
 from stepwire_server.metrics import ModelMetrics
 
 
@@ -55,7 +57,7 @@ class Advance:
             self._metrics.input_tokens.inc(turn.tokens_read)
         outcome = Outcome()
         if turn.drawing or turn.scoring or turn.stepping:  # a search sees by itself
-            finite = _finite(stepped.logits)
+            finite = finite_rows(stepped.logits)
             if not finite.all():
                 turn, outcome.broken = _without_broken(turn, finite)
         now = time.monotonic()
@@ -77,7 +79,8 @@ class Advance:
     def _take(self, stepping: list[Placed], stepped: Stepped, now: float) -> list[StepTaken]:
         """Says what the step gave sessions."""
         places = [place for _, place in stepping]
-        given = Given(stepped.extras, stepped.states, self._batch.layout, places, now)
+        outputs, states = _some(stepped.extras, places), _some(stepped.states, places)
+        given = Given(outputs, states, self._batch.layout, now, len(stepped.logits))
         return [
             StepTaken(row, row.position - 1, given, n, not row.reading)
             for n, (row, _) in enumerate(stepping)
@@ -219,7 +222,15 @@ def _scores(rows: list[Row], logits: Logits, tokens: list[int]) -> dict[int, flo
     return dict(zip(asking, (chosen - log_sum_exp(asked)).tolist(), strict=True))
 
 
-def _finite(logits: Logits) -> NDArray[np.bool_]:
+def _some(arrays: Arrays, places: Sequence[int]) -> Arrays:
+    """Some rows of arrays; copies only if it must."""
+    return {
+        name: array if len(places) == len(array) else array[places]
+        for name, array in arrays.items()
+    }
+
+
+def finite_rows(logits: Logits) -> NDArray[np.bool_]:
     """Which rows of [N, V] hold finite numbers only."""
     finite = np.isfinite(np.einsum("nv->n", logits))  # a third of the cost of looking at each
     if finite.all():

@@ -16,6 +16,7 @@ from stepwire_server.engine.job import Job, Kind, Row, SavedRow
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.slots import SlotPool, Slots, State
 from stepwire_server.engine.sources import Arrays, SourceBoard, View
+from stepwire_server.engine.visits import Visit
 
 
 class Stepped(NamedTuple):
@@ -29,6 +30,14 @@ class Stepped(NamedTuple):
     def attention(self) -> Attention | None:
         """[N, S], if it was asked for."""
         return self.extras.get("attention")
+
+    def part(self, rows: slice) -> "Stepped":
+        """What it gave some of the rows; nothing is copied."""
+        return Stepped(
+            self.logits[rows],
+            {name: value[rows] for name, value in self.states.items()},
+            {role: value[rows] for role, value in self.extras.items()},
+        )
 
 
 class StepModel(Protocol):
@@ -86,6 +95,7 @@ class RunningBatch:
         self._sampler = sampler
         self._pool = SlotPool(capacity, model.start)
         self.layout = Layout.like(model.start)
+        self._start = self.layout.pack(model.start)
         self._sources = SourceBoard(capacity)
         # The next token, or the next features, that each row reads.
         shape = (capacity, model.features) if model.features else capacity
@@ -170,13 +180,36 @@ class RunningBatch:
         self._arranged = True
         return True
 
-    def step(self) -> Stepped:
-        """Runs the model once over all rows."""
-        states = self._following or self._pool.gather(self._slots)
-        inputs = self._inputs[self._slots]
-        stepped = self._model.step(inputs, states, self._sources.view, self._wanted)
+    def step(self, visits: Sequence[Visit] = ()) -> tuple[Stepped, Stepped | None]:
+        """Runs the model once over all rows, and over those of visits beside them.
+
+        Returns:
+            What it gave the rows, and what it gave the visits.
+        """
+        if not visits:
+            states = self._following or self._pool.gather(self._slots)
+            inputs = self._inputs[self._slots]
+            stepped = self._model.step(inputs, states, self._sources.view, self._wanted)
+            self._following = stepped.states
+            return stepped, None
+        count = len(self._slots)
+        both = self._step_with(visits)
+        if not count:
+            return both.part(slice(0, 0)), both
+        stepped = both.part(slice(0, count))
         self._following = stepped.states
-        return stepped
+        return stepped, both.part(slice(count, None))
+
+    def _step_with(self, visits: Sequence[Visit]) -> Stepped:
+        """Runs the model once, the rows first."""
+        wanted = self._wanted.union(*{visit.wanted for visit in visits})
+        states = self.layout.unpack_rows([visit.packed or self._start for visit in visits])
+        inputs = np.array([visit.reads for visit in visits], self._inputs.dtype)
+        if len(self._slots):
+            ours = self._following or self._pool.gather(self._slots)
+            states = {name: np.concatenate([ours[name], states[name]]) for name in ours}
+            inputs = np.concatenate([self._inputs[self._slots], inputs])
+        return self._model.step(inputs, states, None, wanted)
 
     def read_on(self) -> Turn:
         """Moves the rows that read a prompt, and finds the rows that choose now.

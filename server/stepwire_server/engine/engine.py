@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from stepwire_server.config import BatchingConfig
-from stepwire_server.engine.advance import Advance, Outcome
-from stepwire_server.engine.batch import RunningBatch
+from stepwire_server.engine.advance import Advance, Outcome, finite_rows
+from stepwire_server.engine.batch import RunningBatch, Stepped
+from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Job, Row
+from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.scheduler import Scheduler
+from stepwire_server.engine.visits import Visit, Waiting, see_off
 from stepwire_server.errors import (
     DeadlineExceeded,
     InternalError,
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 # What one message costs the event loop, roughly: sending each of N streams a message more
 # often than every N times this only lengthens the loop's queue.
 MESSAGE_COST_S = 80e-6
+_NO_SOURCE = 0  # the bucket of rows that look at nothing
 
 
 class Engine:
@@ -61,8 +65,9 @@ class Engine:
         self._max_parked = config.max_parked
         self._parked: set[Job] = set()
         self._first_tokens = False  # the last step gave a row its first token
-        self._wake = threading.Condition()  # guards the next three
+        self._wake = threading.Condition()  # guards the next four
         self._scheduler = Scheduler(config)
+        self._visits = Waiting(config.max_waiting, config.max_rows)
         self._orders: list[Callable[[], None]] = []
         self._stopping = False
         self._held = False  # jobs are coming that may begin together
@@ -75,6 +80,21 @@ class Engine:
             for job in jobs:
                 job.arrived_at = time.monotonic()
             self._scheduler.submit(jobs)
+            if not self._held:
+                self._wake.notify()
+
+    def visit(self, visits: Sequence[Visit]) -> None:
+        """Queues single steps that bring their states, all or none; raises as `submit` does.
+
+        Only for models that look at no sources.
+        """
+        with self._wake:
+            if self._stopping:
+                raise ShuttingDown("the server is shutting down")
+            now = time.monotonic()
+            for visit in visits:
+                visit.arrived_at = now
+            self._visits.add(visits)
             if not self._held:
                 self._wake.notify()
 
@@ -162,22 +182,44 @@ class Engine:
 
     def step(self) -> bool:
         """Runs one batched step. Returns False when there is nothing to do."""
-        self._obey()
+        visits = self._obey()
         busy = [bucket for bucket, batch in self._batches.items() if len(batch)]
+        if visits and _NO_SOURCE not in busy:
+            busy.append(_NO_SOURCE)
         for bucket in busy:
-            self._step(self._batches[bucket], self._advances[bucket])
+            self._step(bucket, visits if bucket == _NO_SOURCE else ())
         return bool(busy)
 
-    def _step(self, batch: RunningBatch, advance: Advance) -> None:
-        self._metrics.step_rows.observe(len(batch))
+    def _step(self, bucket: int, visits: Sequence[Visit]) -> None:
+        batch, rows = self._batches[bucket], len(self._batches[bucket])
+        self._metrics.step_rows.observe(rows + len(visits))
         try:
             began = time.perf_counter()
-            stepped = batch.step()
+            stepped, visited = batch.step(visits)
             self._metrics.step_seconds.observe(time.perf_counter() - began)
-            self._follow(advance.take(stepped))
+            if rows:
+                self._follow(self._advances[bucket].take(stepped))
+            if visited:
+                self._see_off(visits, visited, batch.layout, rows + len(visits))
         except Exception:
-            log.exception("step failed", extra={"rows": len(batch)})
-            self._fail_all(batch.jobs, InternalError("the model could not be run"))
+            log.exception("step failed", extra={"rows": rows})
+            error = InternalError("the model could not be run")
+            self._fail_all(batch.jobs, error)
+            self._fail_visits(visits, error)
+
+    def _see_off(
+        self, visits: Sequence[Visit], stepped: Stepped, layout: Layout, rows: int
+    ) -> None:
+        """Hands what a step gave to those who came for it."""
+        self._first_tokens = True  # who steps a session waits for this very answer
+        self._metrics.input_tokens.inc(len(visits))
+        finite = finite_rows(stepped.logits).tolist()
+        given = Given(stepped.extras, stepped.states, layout, time.monotonic(), rows)
+        self._outbox.add(see_off, visits, given, finite)
+
+    def _fail_visits(self, visits: Sequence[Visit], error: StepwireError) -> None:
+        for visit in visits:
+            self._outbox.add(visit.failed, error)
 
     def _follow(self, outcome: Outcome) -> None:
         """Ends what has ended, and tells the callers."""
@@ -207,7 +249,9 @@ class Engine:
         self._outbox.flush()
         with self._wake:
             self._wake.wait_for(
-                lambda: self._orders or self._scheduler.waiting_count or self._stopping
+                lambda: (
+                    self._orders or self._visits or self._scheduler.waiting_count or self._stopping
+                )
             )
 
     def _order(self, *orders: Callable[[], None]) -> None:
@@ -215,16 +259,31 @@ class Engine:
             self._orders += orders
             self._wake.notify()
 
-    def _obey(self) -> None:
-        """Carries out what callers ordered, then lets waiting jobs in."""
+    def _obey(self) -> list[Visit]:
+        """Carries out what callers ordered, lets waiting jobs in, and gives who comes by."""
         now = time.monotonic()
         with self._wake:
             busy = self._orders or self._scheduler.waiting_count
             admitted = self._carry_out(now) if busy else []
+            visits = self._visits.take() if self._visits else []
         for job in admitted:
             self._start(job, now)
         if any([batch.arrange() for batch in self._batches.values()]):
             self._metrics.slots_in_use.set(self._rows)
+        return [visit for visit in visits if self._is_wanted(visit, now)]
+
+    def _is_wanted(self, visit: Visit, now: float) -> bool:
+        if visit.left:
+            self._metrics.cancelled_waiting.inc()
+            return False
+        if visit.deadline is not None and visit.deadline <= now:
+            self._metrics.dropped.inc()
+            late = DeadlineExceeded("the deadline passed before the work began")
+            self._fail_visits([visit], late)
+            return False
+        visit.started_at = now
+        self._metrics.queue_seconds.observe(now - visit.arrived_at)
+        return True
 
     def _carry_out(self, now: float) -> list[Job]:
         """Clears the desk, with the lock held; returns the jobs that may begin."""
@@ -319,6 +378,9 @@ class Engine:
     def _fail_everything(self, error: StepwireError) -> None:
         scheduler = self._scheduler
         self._fail_all([*scheduler.running, *scheduler.waiting, *self._parked], error)
+        with self._wake:
+            while visits := self._visits.take():
+                self._fail_visits(visits, error)
 
 
 def _hand_out(outcome: Outcome) -> None:

@@ -4,7 +4,6 @@ What callers make of it is made for all rows at once, and only if somebody asks.
 N rows, V vocabulary or labels, * what else a tensor has.
 """
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -20,22 +19,22 @@ class Given:
     """Outputs by role, and the states that follow."""
 
     def __init__(
-        self, outputs: Arrays, states: State, layout: Layout, places: Sequence[int], at: float
+        self, outputs: Arrays, states: State, layout: Layout, at: float, batch: int
     ) -> None:
         """Takes the rows of a step that belong to sessions.
 
         Args:
-            outputs: of all rows of the step, by role, [*, ...]; not written to later.
-            states: of all rows of the step, by name.
+            outputs: by role, [N, *] each; not written to later.
+            states: that follow, by name, [N, *] each.
             layout: of a packed state.
-            places: [N], which rows they are.
             at: when the step was over, of the engine's clock.
+            batch: rows of the run, those of others with them.
         """
+        self.outputs = outputs
+        self.states = states
         self.at = at
-        self.batch = len(next(iter(outputs.values())))  # rows of the step, all together
+        self.batch = batch
         self._layout = layout
-        self.states = _some(states, places)  # [N, *] each, those that follow
-        self.outputs = _some(outputs, places)  # [N, *] each
 
     @cached_property
     def logprobs(self) -> NDArray[np.float64]:
@@ -64,11 +63,3 @@ class Given:
     @cached_property
     def _packed(self) -> NDArray[np.uint8]:
         return self._layout.pack_rows(self.states)
-
-
-def _some(arrays: Arrays, places: Sequence[int]) -> Arrays:
-    """Some rows of arrays; copies only if it must."""
-    return {
-        name: array if len(places) == len(array) else array[places]
-        for name, array in arrays.items()
-    }

@@ -78,7 +78,7 @@ class Opener:
         """Opens the bundle of a generator."""
         check_generation(bundle.manifest, self.limits_of(bundle.manifest))
         opened, case = self._open(bundle, "step", StepGraph)
-        prove_step(opened.graph, case, opened.spec.golden, self.batching.max_rows)
+        prove_step(opened.graph, case, opened.spec.golden, self.batching.most_in_a_run)
         return opened
 
     def open_sequence(self, bundle: Bundle) -> Opened[SequenceGraph]:
@@ -93,7 +93,7 @@ class Opener:
         """Opens the bundle of a classifier that judges texts while they are read."""
         _check_width(bundle.manifest, "step", len(bundle.manifest.labels), "labels")
         opened, case = self._open(bundle, "step", StepGraph)
-        prove_step(opened.graph, case, opened.spec.golden, self.batching.max_rows)
+        prove_step(opened.graph, case, opened.spec.golden, self.batching.most_in_a_run)
         return opened
 
     def open_forecaster(self, bundle: Bundle) -> Forecaster:
@@ -102,7 +102,7 @@ class Opener:
         graph = Graph(files[described.file], described, self._runtime_for(bundle.manifest))
         step = StepGraph(graph, described)
         case = golden.unpack(files[bundle.manifest.golden.file]).get("step", golden.GoldenCase())
-        prove_step(step, case, bundle.manifest.golden, self.batching.max_rows)
+        prove_step(step, case, bundle.manifest.golden, self.batching.most_in_a_run)
         return Forecaster(bundle.manifest, step, graph.provider)
 
     def open_translator(self, bundle: Bundle) -> Opened[Translator]:

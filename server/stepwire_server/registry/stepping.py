@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.sources import Source
+from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
 from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import Reading, SourceReader
@@ -62,6 +64,7 @@ class Steps:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._job: Job | None = None
+        self._visit: Visit | None = None
         self._reading: Reading | None = None
         self._cancelled = False
 
@@ -85,9 +88,16 @@ class Steps:
         self._engine.submit([job])
         self._job = job
 
+    def visit(self, visit: Visit) -> None:
+        """Begins a single step; raises as `Engine.visit`."""
+        self._engine.visit([visit])
+        self._visit = visit
+
     def cancel(self) -> None:
         """Takes no further step."""
         self._cancelled = True
+        if self._visit:
+            self._visit.left = True
         if self._reading:
             self._reading.leave()
         if self._job:
@@ -221,6 +231,10 @@ class Stepper:
         Raises:
             Overloaded, ShuttingDown: nothing was begun.
         """
+        steps = Steps(self._engine)
+        if inputs.count == 1 and self._sources is None:
+            steps.visit(self._visit(inputs, wanted, before, done, failed))
+            return steps
         taking = _Taking(self.teller, wanted, done, failed)
 
         def job(source: Source | None = None) -> Job:
@@ -235,13 +249,28 @@ class Stepper:
                 source=source,
             )
 
-        steps = Steps(self._engine)
         if self._sources is None:
             steps.start(job())
         else:
             [reading] = self._sources.reader.read([before.source], None)
             steps.wait(reading, job, failed)
         return steps
+
+    def _visit(
+        self, inputs: Inputs, wanted: Wanted, before: Before, done: Done, failed: Failed
+    ) -> Visit:
+        """A single step, as most messages bring."""
+
+        def taken(given: Given, place: int) -> None:
+            done([self.teller.tell(given, place, wanted)], given.packed(place))
+
+        return Visit(
+            reads=inputs.tokens[0] if inputs.features is None else inputs.features[0],
+            packed=before.packed,
+            wanted=self.teller.roles(wanted),
+            taken=taken,
+            failed=failed,
+        )
 
 
 class _Taking:
@@ -258,7 +287,9 @@ class _Taking:
         """Takes what one step gave."""
         try:
             if self._wanted.every_step or taken.last:
-                self._told.append(self._teller.tell(taken, self._wanted))
+                source = taken.row.job.source
+                told = self._teller.tell(taken.given, taken.place, self._wanted, source)
+                self._told.append(told)
             packed = taken.packed if taken.last else None
         except Exception:
             self._failed(InternalError("the outputs of a step could not be told"))

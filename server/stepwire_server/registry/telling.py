@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.engine.given import Given
-from stepwire_server.engine.job import StepTaken
-from stepwire_server.engine.sources import Arrays
+from stepwire_server.engine.sources import Arrays, Source
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.text import Tokenizer
 from stepwire_zoo.manifest import Manifest
@@ -98,6 +97,15 @@ class Teller:
 
     def roles(self, wanted: Wanted) -> frozenset[str]:
         """The outputs that the graph must give beside its first."""
+        if wanted is self.usual:  # as most messages want
+            return self._usual_roles
+        return self._roles_of(wanted)
+
+    @cached_property
+    def _usual_roles(self) -> frozenset[str]:
+        return self._roles_of(self.usual)
+
+    def _roles_of(self, wanted: Wanted) -> frozenset[str]:
         roles = {"values", "spread", "score"} if wanted.values else set()
         roles |= {"hidden"} if wanted.hidden_units else set()
         return frozenset(roles | ({"attention"} if wanted.attention else set()))
@@ -106,10 +114,16 @@ class Teller:
     def _choices(self) -> int:
         return self._roles["logits"].shape[-1] if "logits" in self._roles else 0
 
-    def tell(self, taken: StepTaken, wanted: Wanted) -> Told:
-        """Says of one step what is wanted of it."""
+    def tell(self, given: Given, place: int, wanted: Wanted, source: Source | None = None) -> Told:
+        """Says of one step what is wanted of it.
+
+        Args:
+            given: by the run.
+            place: of the step's row in it.
+            wanted: what to tell.
+            source: what the row looks at.
+        """
         told: dict[str, Any] = {}
-        given, place = taken.given, taken.place
         outputs = given.outputs
         if wanted.labels or (wanted.top_k and self._labels):
             told["labels"] = self._judged(given.logprobs[place])[: wanted.top_k or None]
@@ -122,7 +136,7 @@ class Teller:
         if wanted.values:
             told |= self._predicted(outputs, place)
         if wanted.hidden_units or wanted.attention:
-            told |= _inside(taken, wanted)
+            told |= _inside(given, place, wanted, source)
         return Told(**told)
 
     def _judged(self, logprobs: NDArray[np.float64]) -> list[tuple[str, float]]:
@@ -152,10 +166,9 @@ class Teller:
         return self._texts.get(token, "")
 
 
-def _inside(taken: StepTaken, wanted: Wanted) -> dict[str, Any]:
+def _inside(given: Given, place: int, wanted: Wanted, source: Source | None) -> dict[str, Any]:
     """What can be seen of the model itself."""
     told: dict[str, Any] = {}
-    given, place, source = taken.given, taken.place, taken.row.job.source
     if wanted.hidden_units:
         hidden = given.outputs.get("hidden")
         shown = given.states[_HIDDEN] if hidden is None else hidden

@@ -75,8 +75,10 @@ def session_message(session: Session, desk: Desk) -> sessions_pb2.Session:
 
 def step_message(inputs: streaming_pb2.Inputs, read: Inputs, stepper: Stepper) -> Message:
     """Inputs, which were read, as the desk takes them; raises InvalidRequest."""
-    wanted = _wanted(inputs.outputs) if inputs.HasField("outputs") else stepper.teller.usual
-    stepper.teller.check(wanted)
+    wanted = stepper.teller.usual
+    if inputs.HasField("outputs"):
+        wanted = _wanted(inputs.outputs)
+        stepper.teller.check(wanted)
     return Message(
         epoch=inputs.epoch,
         first_step=inputs.first_step,

@@ -4,6 +4,7 @@ Shapes: N rows, T steps of a request, F features, * an output's own shape.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, Tensors, Timing
+from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
 from stepwire_server.registry import signature
 from stepwire_server.registry.signature import Signature, TensorSpec
@@ -55,9 +58,32 @@ class StepTensors:
     def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
         """Queues the steps of a request; raises as `AnsweringModel.begin`."""
         self.check(asked)
+        if asked.tensors[self._input.name].shape[1] == 1:
+            return self._visit(asked, done, failed)
         jobs = self.jobs(asked, self.taking(asked, done, failed))
         self.engine.submit(jobs)
         return lambda: self.engine.cancel(jobs)
+
+    def _visit(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
+        """Single steps, as most requests bring."""
+        steps = asked.tensors[self._input.name][:, 0]
+        reads = steps if self._input.role == "features" else steps.tolist()
+        visitors = _Visitors([(name, self._roles[name]) for name in asked.wanted], done, failed)
+        roles = frozenset(self._roles[name] for name in asked.wanted)
+        visits = [
+            Visit(
+                reads=each,
+                packed=asked.states[row] if asked.states else b"",
+                wanted=roles,
+                taken=partial(visitors.taken, row),
+                failed=visitors.fail,
+                deadline=asked.deadline,
+            )
+            for row, each in enumerate(reads)
+        ]
+        visitors.visits = visits
+        self.engine.visit(visits)
+        return visitors.leave
 
     def taking(self, asked: Asked, done: Done, failed: Failed) -> "Taking":
         """What collects the steps of a request."""
@@ -97,6 +123,47 @@ class StepTensors:
             place = np.argwhere((inputs < 0) | (inputs >= self._choices))[0].tolist()
             allowed = f"be in [0, {self._choices - 1}]"
             raise InvalidRequest.of(f"{name}{place}", allowed, int(inputs[tuple(place)]))
+
+
+class _Visitors:
+    """Collects what a single step gives each row of a request."""
+
+    def __init__(self, wanted: Sequence[tuple[str, str]], done: Done, failed: Failed) -> None:
+        self.visits: Sequence[Visit] = ()
+        self._wanted = wanted  # names of outputs, with their roles
+        self._done = done
+        self._failed = failed
+        self._found: dict[int, tuple[Given, int]] = {}
+        self._over = False
+
+    def taken(self, row: int, given: Given, place: int) -> None:
+        """Takes what the step gave one row."""
+        self._found[row] = (given, place)
+        if len(self._found) == len(self.visits):
+            found = [self._found[row] for row in range(len(self.visits))]
+            tensors = {
+                name: np.stack([given.outputs[role][place] for given, place in found])[:, None]
+                for name, role in self._wanted
+            }
+            visit = self.visits[row]
+            timing = Timing(
+                queue_s=visit.started_at - visit.arrived_at,
+                infer_s=given.at - visit.started_at,
+                batch=given.batch,
+            )
+            self._done(Answer(tensors, [g.packed(place) for g, place in found], timing))
+
+    def fail(self, error: StepwireError) -> None:
+        """Learns that a row cannot be stepped; its companions are forgotten."""
+        if not self._over:
+            self.leave()
+            self._failed(error)
+
+    def leave(self) -> None:
+        """Takes no step that has not begun."""
+        self._over = True
+        for visit in self.visits:
+            visit.left = True
 
 
 class Taking:
@@ -139,8 +206,6 @@ class Taking:
 
     def _all(self, role: str) -> NDArray[Any]:
         """What all steps gave of one role, [N, T, *]."""
-        if len(self._told) == 1 and len(self._told[0]) == 1:  # as most requests
-            return self._told[0][0][role][None, None]
         rows = [np.stack([step[role] for step in steps]) for steps in self._told]
         return np.stack(_equally_wide(rows) if role == _ATTENTION else rows)
 

@@ -68,7 +68,8 @@ class Files:
         return _read_if_there(self.folders[-1] / CONFIG, MAX_SETTINGS_BYTES)
 
     def beside(self, name: str) -> bytes:
-        """Reads a file that stepwire.json names; raises FileMismatch."""
+        """Reads a file that a settings file names; raises FileMismatch."""
+        _check_plain(name)
         data = self._optional(name, _MAX_SIDE_BYTES)
         if data is None:
             raise FileMismatch(f"{name} is not there: it belongs beside {self.name}")
@@ -76,8 +77,7 @@ class Files:
 
     def initial_state(self, name: str) -> bytes:
         """Reads a file that config.pbtxt names; raises FileMismatch."""
-        if Path(name).name != name or name in (".", ".."):
-            raise FileMismatch(f"data_file must be a plain name, got {name[:64]!r}")
+        _check_plain(name)
         return _read(self.folders[-1] / INITIAL_STATE / name, _MAX_SIDE_BYTES)
 
     def _optional(self, name: str, limit_bytes: int) -> bytes | None:
@@ -86,6 +86,12 @@ class Files:
             if data is not None:
                 return data
         return None
+
+
+def _check_plain(name: str) -> None:
+    """A name with a path in it could be of any file of the machine."""
+    if Path(name).name != name or name in (".", ".."):
+        raise FileMismatch(f"a file beside the graph must have a plain name, got {name[:64]!r}")
 
 
 def _read_if_there(path: Path, limit_bytes: int) -> bytes | None:

@@ -1,7 +1,8 @@
 """From someone's ONNX file to what its tensors mean, with a reason for every decision."""
 
+import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -48,6 +49,8 @@ class Inspected:
 
     candidate: Candidate
     settings: Settings
+    digest: str  # SHA-256 of the file
+    size_bytes: int  # of the file
     reasons: tuple[Reason, ...]
     questions: tuple[str, ...] = ()  # what has to be said in stepwire.json
     open_states: tuple[str, ...] = ()  # inputs that they are about
@@ -55,13 +58,16 @@ class Inspected:
     baked: dict[str, int] = field(default_factory=dict)  # sizes that do not vary after all
 
 
-def inspect(graph: OnnxGraph, data: bytes, settings: Settings) -> Inspected:
+def inspect(
+    graph: OnnxGraph, data: bytes, settings: Settings, held: Mapping[str, float] | None = None
+) -> Inspected:
     """Finds out what a graph's tensors mean.
 
     Args:
         graph: the file, loaded.
         data: the file.
         settings: what is said of it; it is taken as given, and proved like the rest.
+        held: inputs that the server fills in, and what they mostly hold.
 
     Raises:
         FileMismatch: it has tensors that cannot be served, or does not run.
@@ -71,14 +77,18 @@ def inspect(graph: OnnxGraph, data: bytes, settings: Settings) -> Inspected:
     _check_kinds(graph)
     inputs = {port.name for port in graph.inputs}
     settings.check_names(inputs, {port.name for port in graph.outputs})
-    return _Inspection(graph, Anatomy(data), settings).result()
+    return _Inspection(graph, data, settings, held or {}).result()
 
 
 class _Inspection:
     """One look at one graph; fills in what it finds, and why."""
 
-    def __init__(self, graph: OnnxGraph, anatomy: Anatomy, settings: Settings) -> None:
-        self._graph, self._anatomy, self._settings = graph, anatomy, settings
+    def __init__(
+        self, graph: OnnxGraph, data: bytes, settings: Settings, held: Mapping[str, float]
+    ) -> None:
+        self._graph, self._data, self._settings = graph, data, settings
+        self._anatomy = anatomy = Anatomy(data)
+        self._held = held
         self._reasons: list[Reason] = []
         self._questions: dict[str, str] = {}  # by the input that each is about
         self._ranges = {
@@ -105,6 +115,8 @@ class _Inspection:
         return Inspected(
             candidate=candidate,
             settings=self._settings,
+            digest=hashlib.sha256(self._data).hexdigest(),
+            size_bytes=len(self._data),
             reasons=tuple(self._reasons),
             questions=tuple(self._questions.values()),
             open_states=tuple(self._questions),
@@ -126,7 +138,7 @@ class _Inspection:
     # Rows
 
     def _find_rows(self, lengths: str | None) -> Rows:
-        trials = Trials(graph=self._graph, ranges=self._ranges, lengths=lengths)
+        trials = Trials(graph=self._graph, ranges=self._ranges, lengths=lengths, held=self._held)
         given = self._settings.batch_axes
         try:
             rows = find_rows(trials, self._anatomy, given)
@@ -167,7 +179,7 @@ class _Inspection:
 
     def _found(self, bare: Candidate, times: Sequence[Times]) -> Candidate:
         """With the states that can be found."""
-        taken = [bare.lengths] if bare.lengths else []
+        taken = [*self._held, *([bare.lengths] if bare.lengths else [])]
         pairing = find_pairs(bare.rows, self._anatomy, taken)
         for pair in pairing.growing:
             self._say(
@@ -296,7 +308,7 @@ class _Inspection:
         if said is not None:
             self._say(said, f"says how much of each row counts: {_SAID}")
             return said
-        for port in self._graph.inputs:
+        for port in (port for port in self._graph.inputs if port.name not in self._held):
             whole = port.dtype.lstrip("u").startswith("int") and len(port.shape) == 1
             operator = self._anatomy.reads_lengths(port.name) if whole else ""
             if operator or (whole and sounds_like_lengths(port.name)):

@@ -1,15 +1,14 @@
 """From a file to a graph whose wiring is proved."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.config import RuntimeConfig
-from stepwire_server.engine.runtime import Arrays, OnnxGraph, Port
-from stepwire_server.engine.wiring import StatePair, Wire, Wiring
+from stepwire_server.engine.runtime import OnnxGraph
+from stepwire_server.engine.wiring import Wiring
+from stepwire_server.registry.dropin.connecting import wiring_of
 from stepwire_server.registry.dropin.files import Files
 from stepwire_server.registry.dropin.inspecting import Inspected, inspect
 from stepwire_server.registry.dropin.proving import (
@@ -23,14 +22,21 @@ from stepwire_server.registry.dropin.proving import (
     prove_state_matters,
     prove_steps,
 )
-from stepwire_server.registry.dropin.settings import Settings, read_golden, read_start
-from stepwire_server.registry.dropin.times import grown
+from stepwire_server.registry.dropin.settings import (
+    Settings,
+    read_golden,
+    read_settings,
+    read_start,
+)
 from stepwire_server.registry.dropin.trials import (
-    Shape,
     TrialFailed,
     largest_difference,
     shortened,
-    slot,
+)
+from stepwire_server.registry.dropin.triton_config import (
+    TritonConfig,
+    check_tensors,
+    read_config,
 )
 from stepwire_zoo.errors import GoldenMismatch, ManifestInvalid, WiringUnproved
 
@@ -45,7 +51,44 @@ class Proved:
     claims: tuple[Claim, ...]
 
 
-def look(files: Files, settings: Settings, runtime: RuntimeConfig) -> tuple[OnnxGraph, Inspected]:
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What the files beside a graph say of it."""
+
+    settings: Settings = field(default_factory=Settings)
+    config: TritonConfig | None = None
+
+    @property
+    def held(self) -> dict[str, float]:
+        """Inputs that the server fills in, and what they hold in the middle of a sequence."""
+        controls = self.config.controls if self.config else {}
+        return {name: c.false if c.starts else c.true for name, c in controls.items()}
+
+
+def said_of(files: Files) -> Said:
+    """Reads stepwire.json and config.pbtxt; where both say something, stepwire.json does.
+
+    Raises:
+        BundleError: one of them is wrong.
+    """
+    given, text = files.settings(), files.config()
+    settings = Settings() if given is None else read_settings(given)
+    if text is None:
+        return Said(settings=settings)
+    config = read_config(text, files)
+    settings = replace(
+        settings,
+        states=config.states if settings.states is None else settings.states,
+        max_batch_size=(
+            config.max_batch_size if settings.max_batch_size is None else settings.max_batch_size
+        ),
+        labels={**config.labels, **settings.labels},
+        sequence_idle_s=settings.sequence_idle_s or config.max_idle_s,
+    )
+    return Said(settings=settings, config=config)
+
+
+def look(files: Files, said: Said, runtime: RuntimeConfig) -> tuple[OnnxGraph, Inspected]:
     """Loads a graph and finds out what its tensors mean; questions may be left.
 
     Raises:
@@ -53,50 +96,55 @@ def look(files: Files, settings: Settings, runtime: RuntimeConfig) -> tuple[Onnx
     """
     data = files.graph()
     graph = OnnxGraph(data, files.name, runtime)
-    return graph, inspect(graph, data, settings)
+    if said.config:
+        check_tensors(said.config.text.encode(), graph)
+    return graph, inspect(graph, data, said.settings, said.held)
 
 
-def open_graph(files: Files, settings: Settings, runtime: RuntimeConfig, most: int) -> Proved:
+def open_graph(files: Files, said: Said, runtime: RuntimeConfig, most: int) -> Proved:
     """Loads a graph, finds out what its tensors mean, and proves it.
 
     Args:
         files: the graph's file, and those beside it.
-        settings: what is said of it.
+        said: what is said of it.
         runtime: provider and threads.
         most: rows that will share a run.
 
     Raises:
         BundleError: why it is refused.
     """
-    graph, inspected = look(files, settings, runtime)
+    graph, inspected = look(files, said, runtime)
     if inspected.questions:
         raise WiringUnproved(
-            f"{'; '.join(inspected.questions)}: say it in stepwire.json (docs/add_a_model.md)"
+            f"{'; '.join(inspected.questions)}: say it in {files.settings_path.name} "
+            "(docs/add_a_model.md)"
         )
-    return prove(graph, inspected, files, most)
+    return prove(graph, inspected, files, said, most)
 
 
-def wiring_of(inspected: Inspected) -> Wiring:
-    """What a graph is thought to be, before it is proved."""
-    return _wiring(inspected, {}, merges=False)
-
-
-def prove(graph: OnnxGraph, inspected: Inspected, files: Files, most: int) -> Proved:
+def prove(graph: OnnxGraph, inspected: Inspected, files: Files, said: Said, most: int) -> Proved:
     """Proves what a graph is thought to be.
 
     Raises:
         BundleError: it is not so.
     """
-    settings = inspected.settings
+    settings = said.settings
     try:
-        claims, apart = _claims(inspected.candidate, max(1, settings.max_batch_size or most))
+        claims, apart = _claims(inspected.candidate, settings.max_batch_size or most)
     except TrialFailed as error:
         raise WiringUnproved(f"it cannot be proved: {error}") from error
     for claim in claims:
         if not claim.held:
             raise WiringUnproved(f"it is not so that {claim.words}: {claim.about}")
-    starts = {state.input: _start(state.start, files) for state in settings.states or ()}
-    wiring = _wiring(inspected, starts, merges=_merges(settings, apart))
+    starts: dict[str, Any] = {
+        **(said.config.starts if said.config else {}),
+        **{
+            state.input: _start(state.start, files)
+            for state in settings.states or ()
+            if state.start != "zeros"
+        },
+    }
+    wiring = wiring_of(inspected, starts, merges=_merges(settings, apart))
     if settings.golden:
         claims.append(_replay(graph, files, settings))
     return Proved(graph=graph, wiring=wiring, inspected=inspected, claims=tuple(claims))
@@ -127,103 +175,10 @@ def _merges(settings: Settings, apart: float) -> bool:
     return apart == 0.0 or (settings.merge == "always" and apart <= RELATED)
 
 
-def _wiring(inspected: Inspected, starts: dict[str, Any], merges: bool) -> Wiring:
-    candidate = inspected.candidate
-    wires = _wires(inspected)
-    graph = candidate.rows.trials.graph
-    inputs = {pair.input for pair in candidate.pairs}
-    outputs = {pair.output for pair in candidate.pairs}
-    return Wiring(
-        inputs=tuple(wires[p.name] for p in graph.inputs if p.name not in inputs),
-        outputs=tuple(wires[p.name] for p in graph.outputs if p.name not in outputs),
-        states=tuple(
-            StatePair(
-                input=wires[pair.input],
-                output=wires[pair.output],
-                start=_shaped_start(wires[pair.input], starts.get(pair.input)),
-            )
-            for pair in candidate.pairs
-        ),
-        lengths=candidate.lengths,
-        merges=merges,
-    )
-
-
-def _wires(inspected: Inspected) -> dict[str, Wire]:
-    """Every input and output; a size varies if it was seen to, whatever the file says."""
-    candidate = inspected.candidate
-    graph = candidate.rows.trials.graph
-    seen = [{**feeds, **candidate.run(feeds)} for feeds in _different(candidate)]
-    times = candidate.time.axes if candidate.time else {}
-    wires = {}
-    for port in (*graph.inputs, *graph.outputs):
-        fixed = [_is_fixed(inspected, port, axis) for axis in range(len(port.shape))]
-        shapes = [arrays[port.name].shape for arrays in seen]
-        shape = _varying(shapes, fixed)
-        for axis in (candidate.rows.axes[port.name], times.get(port.name)):
-            if axis is not None:
-                shape[axis] = -1
-        wires[port.name] = Wire(
-            name=port.name,
-            dtype=port.dtype,
-            shape=tuple(shape),
-            batch_axis=candidate.rows.axes[port.name],
-            time_axis=times.get(port.name),
-        )
-    return wires
-
-
-def _different(candidate: Candidate) -> list[Arrays]:
-    """Inputs of different sizes."""
-    if candidate.time is None:
-        return [candidate.feeds(rows, seed=1) for rows in (2, 3)]
-    longer = max(grown(candidate.rows, candidate.time.slots).values())
-    return [candidate.feeds(2, seed=1), candidate.feeds(3, seed=1, steps=longer)]
-
-
-def _varying(shapes: Sequence[Shape], fixed: Sequence[bool]) -> list[int]:
-    """One shape for several: -1 where they differ, or where they are free to."""
-    if len({len(shape) for shape in shapes}) > 1:
-        raise WiringUnproved("an output's rank changes from run to run")
-    known = [*fixed, *[True] * len(shapes[0])]
-    return [
-        sizes[0] if held and len({*sizes}) == 1 else -1
-        for held, sizes in zip(known, zip(*shapes, strict=True), strict=False)
-    ]
-
-
-def _is_fixed(inspected: Inspected, port: Port, axis: int) -> bool:
-    """Whether nobody may send another size."""
-    size = port.shape[axis]
-    fixed = {name for pair in inspected.candidate.pairs for name in pair}
-    return isinstance(size, int) or port.name in fixed or slot(port, axis) in inspected.baked
-
-
-def _start(said: str | float, files: Files) -> NDArray[Any] | float | None:
-    if said == "zeros":
-        return None
+def _start(said: str | float, files: Files) -> NDArray[Any] | float:
     if isinstance(said, str):
         return read_start(files.beside(said), said)
     return said
-
-
-def _shaped_start(wire: Wire, start: Any) -> NDArray[Any] | None:
-    """A start of one row, the batch axis left out.
-
-    Raises:
-        ManifestInvalid: it has another shape or type than the state.
-    """
-    if start is None:
-        return None
-    shape = tuple(s for axis, s in enumerate(wire.shape) if axis != wire.batch_axis)
-    if not isinstance(start, np.ndarray):
-        return np.full(shape, start, wire.dtype)
-    if (start.shape, str(start.dtype)) != (shape, wire.dtype):
-        raise ManifestInvalid(
-            f"start of {wire.name} must be {wire.dtype} {list(shape)}, "
-            f"got {start.dtype} {list(start.shape)}"
-        )
-    return start
 
 
 def _replay(graph: OnnxGraph, files: Files, settings: Settings) -> Claim:

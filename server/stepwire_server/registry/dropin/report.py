@@ -51,7 +51,7 @@ def served(name: str, proof: Proved) -> Iterator[str]:
     elif wiring.merges:
         yield "  rows of different callers share runs, and come out as they do alone"
     elif settings.merge == "never" or settings.max_batch_size in (0, 1):
-        yield "  each request runs alone, as stepwire.json wants it"
+        yield "  each request runs alone, as the files beside it want it"
     else:
         yield "  each request runs alone: rows that share a run come out slightly otherwise"
         yield '  ("merge": "always" in stepwire.json lets them share it all the same)'

@@ -32,6 +32,7 @@ class Trials:
     graph: OnnxGraph
     ranges: Mapping[str, int] = field(default_factory=dict)  # whole numbers: [0, range)
     lengths: str | None = None  # filled with as many as there are steps
+    held: Mapping[str, float] = field(default_factory=dict)  # inputs that always hold a value
     fill: str = "normal"
     legal: int = _LEGAL[0]  # of whole numbers that `ranges` does not know
 
@@ -64,6 +65,8 @@ class Trials:
         if dtype == "bytes":
             words = np.array(["a", "stone", "rolls"], object)
             return np.asarray(rng.choice(words, shape), object)
+        if name in self.held:
+            return np.full(shape, self.held[name], dtype)
         if name == self.lengths:
             return np.full(shape, steps, dtype)
         if dtype == "bool":

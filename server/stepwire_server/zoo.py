@@ -1,23 +1,26 @@
-"""`stepwire-zoo`: looks into repositories of bundles, and proves what it finds."""
+"""`stepwire-zoo`: looks into repositories of models, and proves what it finds."""
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
 from stepwire_server.errors import StartupError
 from stepwire_server.registry.dropin import report
+from stepwire_server.registry.dropin.connecting import wiring_of
 from stepwire_server.registry.dropin.files import Files
 from stepwire_server.registry.dropin.inspecting import Inspected
-from stepwire_server.registry.dropin.opening import look, prove, wiring_of
-from stepwire_server.registry.dropin.settings import Settings, read_settings, write_settings
+from stepwire_server.registry.dropin.opening import look, prove, said_of
+from stepwire_server.registry.dropin.serving import open_dropin
+from stepwire_server.registry.dropin.settings import write_settings
+from stepwire_server.registry.loader import TENSORS
 from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.registry import find_models
 from stepwire_zoo import schema
-from stepwire_zoo.bundle import Bundle, open_bundle
+from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.errors import BundleError, WiringUnproved
 from stepwire_zoo.index import Location
 
@@ -41,9 +44,9 @@ def _parser() -> argparse.ArgumentParser:
         help="folder of bundles; may be given more than once [model_zoo/bundles]",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="every bundle, a line each")
+    listing = commands.add_parser("list", help="every model, a line each")
     listing.set_defaults(command=_list)
-    showing = commands.add_parser("show", help="one bundle's manifest, as JSON")
+    showing = commands.add_parser("show", help="a manifest, or what was found of a file, as JSON")
     showing.add_argument("model", help="name, or name/version")
     showing.set_defaults(command=_show)
     verifying = commands.add_parser("verify", help="check digests and replay golden cases")
@@ -60,14 +63,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _inspect(flags: argparse.Namespace) -> int:
     files = Files.of(flags.graph)
-    given = files.settings()
-    settings = Settings() if given is None else read_settings(given)
-    graph, inspected = look(files, settings, RuntimeConfig())
+    said = said_of(files)
+    graph, inspected = look(files, said, RuntimeConfig())
     if inspected.questions:
         _tell_questions(flags, files, inspected)
         return 1
     try:
-        proof = prove(graph, inspected, files, BatchingConfig().max_rows)
+        proof = prove(graph, inspected, files, said, BatchingConfig().max_rows)
     except WiringUnproved:
         _print_all(report.found(inspected, wiring_of(inspected)))
         raise
@@ -77,8 +79,9 @@ def _inspect(flags: argparse.Namespace) -> int:
         _print_all([f"{flags.graph}", "", *report.found(inspected, proof.wiring), ""])
         _print_all([*report.proved(proof.claims), "", *report.served(files.model, proof)])
     if flags.write:
-        said = {**(json.loads(given) if given else {}), **report.as_settings(proof)}
-        files.settings_path.write_text(write_settings(said), encoding="utf-8")
+        kept = json.loads(files.settings() or "{}")
+        text = write_settings({**kept, **report.as_settings(proof)})
+        files.settings_path.write_text(text, encoding="utf-8")
         print(f"wrote {files.settings_path}", file=sys.stderr)
     return 0
 
@@ -101,6 +104,10 @@ def _print_all(lines: Iterable[str]) -> None:
 def _list(flags: argparse.Namespace) -> int:
     refused = 0
     for place in _places(flags):
+        if place.graph is not None:
+            size = f"{place.graph.stat().st_size / 2**20:.1f} MiB"
+            print(f"{place.name}/{place.version}\t{TENSORS}\t{size}\tan ONNX file, no manifest")
+            continue
         try:
             spec = open_bundle(place.folder).manifest
         except BundleError as error:
@@ -113,8 +120,13 @@ def _list(flags: argparse.Namespace) -> int:
 
 
 def _show(flags: argparse.Namespace) -> int:
-    for bundle in _chosen(flags, [flags.model]):
-        value = {**schema.write(bundle.manifest), "digest": bundle.digest}
+    for place in _matching(flags, [flags.model]):
+        if place.graph is not None:
+            proof, _ = open_dropin(place, RuntimeConfig(), BatchingConfig().max_rows)
+            value = {**report.as_json(place.name, proof), "digest": proof.inspected.digest}
+        else:
+            bundle = open_bundle(place.folder)
+            value = {**schema.write(bundle.manifest), "digest": bundle.digest}
         print(json.dumps(value, ensure_ascii=False, indent=2))
     return 0
 
@@ -125,7 +137,7 @@ def _verify(flags: argparse.Namespace) -> int:
     for place in _matching(flags, flags.model):
         name, began = f"{place.name}/{place.version}", time.monotonic()
         try:
-            opener.open(open_bundle(place.folder))
+            _open(place, opener)
         except BundleError as error:
             failed += 1
             print(f"{name}\trefused\t{type(error).__name__}: {error}")
@@ -134,12 +146,15 @@ def _verify(flags: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _open(place: Location, opener: Opener) -> None:
+    if place.graph is not None:
+        open_dropin(place, opener.runtime, opener.batching.max_rows)
+    else:
+        opener.open(open_bundle(place.folder))
+
+
 def _places(flags: argparse.Namespace) -> list[Location]:
     return find_models(tuple(flags.model_repository or [Path("model_zoo/bundles")]))
-
-
-def _chosen(flags: argparse.Namespace, wanted: list[str]) -> Iterator[Bundle]:
-    return (open_bundle(place.folder) for place in _matching(flags, wanted))
 
 
 def _matching(flags: argparse.Namespace, wanted: list[str]) -> list[Location]:

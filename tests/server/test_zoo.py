@@ -107,3 +107,23 @@ def test_inspect_writes_nothing_that_was_not_proved(capsys, tmp_path):
     assert code == 1
     assert "do not go on from run to run" in err
     assert said.read_text() == before
+
+
+def test_files_without_a_manifest_are_listed_shown_and_proved(capsys, tmp_path):
+    (tmp_path / "tagger.onnx").write_bytes(dropins.lstm())
+    (tmp_path / "cell/3").mkdir(parents=True)
+    (tmp_path / "cell/3/model.onnx").write_bytes(dropins.step_by_hand())
+    code, out, _ = run(capsys, tmp_path, "list")
+    assert code == 0
+    assert [line.split("\t")[:2] for line in out.splitlines()] == [
+        ["cell/3", "tensors"],
+        ["tagger/1", "tensors"],
+    ]
+    code, out, _ = run(capsys, tmp_path, "show", "tagger")
+    assert code == 0
+    assert [state["input"]["name"] for state in json.loads(out)["states"]] == ["h", "c"]
+    code, out, _ = run(capsys, tmp_path, "verify")
+    assert code == 1
+    cell, tagger = out.splitlines()
+    assert cell.startswith("cell/3\trefused\tWiringUnproved: states: does z or y")
+    assert tagger.startswith("tagger/1\tproved")

@@ -157,7 +157,10 @@ def _refuse_external_data(data: bytes, file: str) -> None:
         raise FileMismatch(f"{file} is not an ONNX file: {error}") from error
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise FileMismatch(f"{file} keeps tensor {tensor.name!r} outside itself")
+            raise FileMismatch(
+                f"{file} keeps tensor {tensor.name!r} outside itself; to put everything into one "
+                f'file: onnx.save(onnx.load("{file}"), "whole.onnx")'
+            )
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

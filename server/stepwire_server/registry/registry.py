@@ -103,24 +103,27 @@ class ModelRegistry:
         """
         loaded = self._loaded(name, version)
         if not isinstance(loaded.model, kind):
-            task = loaded.bundle.manifest.task
-            raise InvalidRequest.of("model", f"be one for {_task_of(kind)}", f"{name}, for {task}")
+            raise InvalidRequest.of(
+                "model", f"be one for {_task_of(kind)}", f"{name}, for {loaded.task}"
+            )
         return loaded.model
 
     def stepper(self, name: str, version: str) -> Stepper:
         """Finds what steps sessions of a model; raises as `get`."""
         loaded = self._loaded(name, version)
         if loaded.stepper is None:
-            task = loaded.bundle.manifest.task
-            raise InvalidRequest.of("model", "be one that can be stepped", f"{name}, for {task}")
+            raise InvalidRequest.of(
+                "model", "be one that can be stepped", f"{name}, for {loaded.task}"
+            )
         return loaded.stepper
 
     def origin(self, name: str, version: str) -> Origin:
         """Where the states of a model come from; raises as `get`."""
         loaded = self._loaded(name, version)
         if loaded.origin is None:
-            task = loaded.bundle.manifest.task
-            raise InvalidRequest.of("model", "be one that keeps a state", f"{name}, for {task}")
+            raise InvalidRequest.of(
+                "model", "be one that keeps a state", f"{name}, for {loaded.task}"
+            )
         return loaded.origin
 
     def lease(self, name: str, version: str = "") -> Lease:
@@ -159,9 +162,7 @@ class ModelRegistry:
         place = entry.location
         fields = {"model": place.name, "version": place.version}
         try:
-            entry.bundle = open_bundle(place.folder)
-            _check_place(entry.bundle, place)
-            entry.loaded = self._loader.load(entry.bundle)
+            entry.loaded = self._load(entry)
         except BundleError as error:
             self._refuse(entry, type(error).__name__, f"{type(error).__name__}: {error}")
             log.error("bundle refused", extra={**fields, "reason": entry.reason})
@@ -173,6 +174,13 @@ class ModelRegistry:
             entry.state = ModelState.READY
             log.info("model ready", extra={**fields, "load_s": round(entry.loaded.load_seconds, 3)})
 
+    def _load(self, entry: Entry) -> LoadedModel:
+        if entry.location.graph is not None:
+            return self._loader.load_graph(entry.location)
+        entry.bundle = open_bundle(entry.location.folder)
+        _check_place(entry.bundle, entry.location)
+        return self._loader.load(entry.bundle)
+
     def _refuse(self, entry: Entry, kind: str, reason: str) -> None:
         entry.reason, entry.state = reason, ModelState.FAILED
         self._metrics.models_refused.labels(kind).inc()
@@ -180,9 +188,8 @@ class ModelRegistry:
             self._metrics.golden_failures.labels(entry.name, entry.version).inc()
 
     def _announce(self, loaded: LoadedModel) -> None:
-        spec = loaded.bundle.manifest
-        labels = (spec.name, spec.version)
-        info = (*labels, spec.task, loaded.provider, loaded.bundle.digest[:12])
+        labels = (loaded.name, loaded.version)
+        info = (*labels, loaded.task, loaded.provider, loaded.digest[:12])
         self._metrics.model_info.labels(*info).set(1)
         self._metrics.model_load_seconds.labels(*labels).set(loaded.load_seconds)
 
@@ -203,13 +210,14 @@ def find_models(repositories: tuple[Path, ...]) -> list[Location]:
             raise StartupError(message) from error
         if not places:
             raise StartupError(
-                f"model repository {repository} holds no bundle: "
-                "expected <name>/<version>/manifest.json"
+                f"model repository {repository} holds no model: expected "
+                "<name>/<version>/manifest.json, <name>/<version>/model.onnx or <name>.onnx"
             )
         for place in places:
             other = found.setdefault((place.name, place.version), place)
             if other is not place:
-                raise StartupError(f"{other.folder} and {place.folder} are the same model version")
+                both = [str(each.graph or each.folder) for each in (other, place)]
+                raise StartupError(f"{both[0]} and {both[1]} are the same model version")
     return list(found.values())
 
 

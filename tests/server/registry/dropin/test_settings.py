@@ -73,8 +73,8 @@ def test_a_state_starts_with_a_number_or_a_file(opened, tmp_path):
     h, c = opened(data, Settings(states=states)).wiring.states
     np.testing.assert_array_equal(h.start, np.full(HIDDEN, 0.25, np.float32))
     np.testing.assert_array_equal(c.start, start)
-    np.save(tmp_path / "c0.npy", start[None])
-    with pytest.raises(ManifestInvalid, match=r"float32 \[24\], got float32 \[1, 24\]"):
+    np.save(tmp_path / "c0.npy", np.stack([start, start]))
+    with pytest.raises(ManifestInvalid, match=r"float32 \[24\], got float32 \[2, 24\]"):
         opened(data, Settings(states=states))
     (tmp_path / "c0.npy").write_bytes(b"no")
     with pytest.raises(ManifestInvalid, match=r"c0.npy is not a NumPy file"):

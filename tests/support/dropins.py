@@ -319,6 +319,28 @@ def lstm_with_lengths():
     )
 
 
+def lstm_by_any_name(names, *, swapped=False):
+    """The operator itself; swapped, its states stand in the file the other way round."""
+    rng = np.random.default_rng(1)
+    weights = {
+        "weights W": rng.normal(size=(1, 4 * HIDDEN, FEATURES)).astype(np.float32),
+        "weights R": 0.3 * rng.normal(size=(1, 4 * HIDDEN, HIDDEN)).astype(np.float32),
+    }
+    x, h, c, *outputs = names
+    states, kind = [h, c], (FLOAT, [1, "N", HIDDEN])
+    given = [*outputs]
+    if swapped:
+        states, given = states[::-1], given[::-1]
+    kinds = {outputs[0]: (FLOAT, ["T", 1, "N", HIDDEN])}
+    feeds = [x, *weights, "", "", h, c]
+    return by_hand(
+        [helper.make_node("LSTM", feeds, outputs, hidden_size=HIDDEN)],
+        {**dict.fromkeys(states, kind), x: (FLOAT, ["T", "N", FEATURES])},
+        {name: kinds.get(name, kind) for name in given},
+        weights,
+    )
+
+
 def lstm_behind_scales():
     """Where states are scaled before they are read, only running tells which is which."""
     rng = np.random.default_rng(4)
@@ -435,3 +457,41 @@ def takes_a_sequence():
     graph = helper.make_graph([node], "graph", [x], [y])
     opset = [helper.make_opsetid("", 17)]
     return helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+
+
+def names_rows_by_number():
+    """Each row looks at another one, whose number is an input."""
+    return by_hand(
+        [helper.make_node("Gather", ["x", "of"], ["y"], axis=0)],
+        {"x": (FLOAT, ["n", 3]), "of": (INT64, ["n"])},
+        {"y": (FLOAT, ["n", 3])},
+    )
+
+
+def divides_by_rows():
+    """Each row is divided by how many rows there are."""
+    return by_hand(
+        [
+            helper.make_node("Shape", ["x"], ["rows"], start=0, end=1),
+            helper.make_node("Cast", ["rows"], ["count"], to=FLOAT),
+            helper.make_node("Div", ["x", "count"], ["y"]),
+        ],
+        {"x": (FLOAT, ["n", 3])},
+        {"y": (FLOAT, ["n", 3])},
+    )
+
+
+def resets_itself():
+    """A sum that begins anew where `start` says so: Triton's users build their resets in."""
+    return by_hand(
+        [
+            helper.make_node("Sub", ["one", "start"], ["goes_on"]),
+            helper.make_node("Mul", ["total", "goes_on"], ["kept"]),
+            helper.make_node("Add", ["kept", "x"], ["sum"]),
+            helper.make_node("Mul", ["sum", "ready"], ["total_out"]),
+            helper.make_node("Identity", ["total_out"], ["y"]),
+        ],
+        {name: (FLOAT, ["n", 1]) for name in ("x", "start", "ready", "total")},
+        {name: (FLOAT, ["n", 1]) for name in ("y", "total_out")},
+        {"one": np.array(1, np.float32)},
+    )

@@ -14,6 +14,7 @@ CARRYING = frozenset(
     }
 )
 _KEEPING_AXES = frozenset({"Identity", "Cast", "Slice", "Split", "Concat", "Dropout"})
+_WIDENING = frozenset({"Cast", "CastLike", "DequantizeLinear", "Identity"})
 RECURRENT = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
 _STATE_PORTS = {5: "h", 6: "c"}  # inputs of a recurrent operator
 _STATE_RESULTS = {1: "h", 2: "c"}  # its outputs
@@ -209,16 +210,18 @@ class Anatomy:
 
     def _table_rows(self, place: Place) -> int | None:
         node = self.nodes[place.node]
-        table = self._constants.get(node.input[0])
-        if table is None:
-            source = self._producer.get(node.input[0])
-            # A quantized table is looked up first and dequantized later, or the reverse.
-            if source and self.nodes[source.node].op_type == "DequantizeLinear":
-                table = self._constants.get(self.nodes[source.node].input[0])
-        if table is None:
-            return None
+        table = self._constant_behind(node.input[0])
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-        return int(table.dims[axis]) if len(table.dims) > axis else None
+        return int(table.dims[axis]) if table is not None and len(table.dims) > axis else None
+
+    def _constant_behind(self, name: str) -> onnx.TensorProto | None:
+        """A constant, perhaps stored in fewer bits than it is used in."""
+        while name not in self._constants:
+            place = self._producer.get(name)
+            if place is None or self.nodes[place.node].op_type not in _WIDENING:
+                return None
+            name = self.nodes[place.node].input[0]
+        return self._constants[name]
 
 
 def _scan_states(node: onnx.NodeProto) -> int:

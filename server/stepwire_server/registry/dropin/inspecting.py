@@ -111,7 +111,7 @@ class _Inspection:
             candidate = self._said(bare, varying.times)
         else:
             candidate = self._found(bare, varying.times)
-        candidate = self._with_lengths(self._with_time(candidate, varying.times))
+        candidate = self._with_time(self._with_lengths(candidate, varying.times), varying.times)
         return Inspected(
             candidate=candidate,
             settings=self._settings,
@@ -284,12 +284,10 @@ class _Inspection:
     # Time and lengths
 
     def _with_time(self, candidate: Candidate, times: Sequence[Times]) -> Candidate:
-        """With an axis of time where none was needed to prove the states."""
+        """With an axis of time where nothing needed one so far."""
         said = {name: axis for name, axis in self._settings.time_axis.items() if axis is not None}
         if candidate.time is None:
-            fixed = {name for pair in candidate.pairs for name in pair}
-            fitting = [time for time in times if not fixed & time.axes.keys()]
-            likely = [t for t in fitting if t.score >= 8 or said or self._measures(candidate, t)]
+            likely = [t for t in self._beside_states(candidate, times) if t.score >= 8 or said]
             candidate = replace(candidate, time=next(iter(likely), None))
         if said and candidate.time is None:
             name, axis = next(iter(said.items()))
@@ -299,9 +297,10 @@ class _Inspection:
             self._say(name, f"time is axis {axis}: {why}")
         return candidate
 
-    def _measures(self, candidate: Candidate, time: Times) -> bool:
-        """Whether lengths make this axis time: what else could they count?"""
-        return bool(candidate.lengths) and bool(time.axes)
+    def _beside_states(self, candidate: Candidate, times: Sequence[Times]) -> list[Times]:
+        """Lengths that no state has."""
+        states = {name for pair in candidate.pairs for name in pair}
+        return [time for time in times if not states & time.axes.keys()]
 
     def _find_lengths(self) -> str | None:
         said = self._settings.lengths
@@ -317,24 +316,26 @@ class _Inspection:
                 return port.name
         return None
 
-    def _with_lengths(self, candidate: Candidate) -> Candidate:
-        """Without lengths that do not hold what they promise."""
+    def _with_lengths(self, candidate: Candidate, times: Sequence[Times]) -> Candidate:
+        """With lengths, and the axis that they measure; without, if they hold not what they say."""
         name = candidate.lengths
         if name is None:
             return candidate
-        why = self._lengths_broken(candidate)
-        if not why:
-            return candidate
+        measured = [candidate.time] if candidate.time else self._beside_states(candidate, times)
+        why = "no length varies"
+        for time in measured:
+            timed = replace(candidate, time=time)
+            why = self._lengths_broken(timed, name)
+            if not why:
+                return timed
         if self._settings.lengths:
             raise WiringUnproved(f"lengths cannot be {name}: {why}")
         self._reasons = [r for r in self._reasons if "of each row counts" not in r.words]
         self._say(name, f"an ordinary input, though it looks like lengths: {why}")
         return replace(candidate, lengths=None)
 
-    def _lengths_broken(self, candidate: Candidate) -> str:
-        if candidate.time is None:
-            return "no length varies"
-        if candidate.rows.axes.get(candidate.lengths or "") != 0:
+    def _lengths_broken(self, candidate: Candidate, name: str) -> str:
+        if candidate.rows.axes.get(name) != 0:
             return "it has not one number for each row"
         try:
             claim = prove_lengths(candidate)

@@ -135,7 +135,7 @@ def prove(graph: OnnxGraph, inspected: Inspected, files: Files, said: Said, most
         raise WiringUnproved(f"it cannot be proved: {error}") from error
     for claim in claims:
         if not claim.held:
-            raise WiringUnproved(f"it is not so that {claim.words}: {claim.about}")
+            raise WiringUnproved(f"it is not so that {claim.words}: {_hint(claim)}")
     starts: dict[str, Any] = {
         **(said.config.starts if said.config else {}),
         **{
@@ -167,6 +167,11 @@ def _claims(candidate: Candidate, most: int) -> tuple[list[Claim], float]:
     if candidate.lengths:
         claims.append(prove_lengths(candidate))
     return claims, apart
+
+
+def _hint(claim: Claim) -> str:
+    hint = "; if there are none, say so in stepwire.json: batch_axis null for every input"
+    return claim.about + (hint if claim.words.startswith("rows") else "")
 
 
 def _merges(settings: Settings, apart: float) -> bool:

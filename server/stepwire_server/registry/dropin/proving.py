@@ -3,17 +3,17 @@
 N rows, T steps, * a tensor's own shape.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.engine.runtime import Arrays
-from stepwire_server.registry.dropin.rows import Rows
+from stepwire_server.registry.dropin.rows import Rows, take_rows
 from stepwire_server.registry.dropin.times import Times
-from stepwire_server.registry.dropin.trials import TrialFailed, largest_difference, same
+from stepwire_server.registry.dropin.trials import FILLS, TrialFailed, largest_difference, same
 
 CLOSE = 1e-5  # of steps and chunks, relative to numbers above 1: they are added up in other orders
 CLOSE_HALF = 3e-3  # the same in half precision
@@ -82,14 +82,14 @@ def prove_rows(candidate: Candidate, most: int) -> tuple[Claim, float]:
     """
     axes = candidate.rows.axes
     pool = candidate.feeds(max(most, _FEW), seed=3)
-    alone = {row: candidate.run(_take(pool, axes, [row])) for row in range(min(_FEW, most))}
+    alone = {row: candidate.run(take_rows(pool, axes, [row])) for row in range(min(_FEW, most))}
     apart = 0.0
     for rows in (rows for rows in _ROWS if rows <= most):
         order = _with_known_rows(rows, max(most, _FEW))
-        together = candidate.run(_take(pool, axes, order))
+        together = candidate.run(take_rows(pool, axes, order))
         for row in alone:
             if row in order:
-                place = _take(together, axes, [order.index(row)])
+                place = take_rows(together, axes, [order.index(row)])
                 apart = max(apart, _apart(place, alone[row]))
     words = f"rows come out as they do alone, among up to {most}"
     if apart == 0.0:
@@ -110,9 +110,9 @@ def prove_order(candidate: Candidate) -> Claim:
     """Whether rows that change places change them in what comes out, and nothing else does."""
     axes, order = candidate.rows.axes, [2, 0, 1]
     feeds = candidate.feeds(_FEW, seed=4)
-    moved = candidate.run(_take(feeds, axes, order))
+    moved = candidate.run(take_rows(feeds, axes, order))
     held = candidate.run(feeds)
-    apart = _apart(moved, _take(held, axes, order))
+    apart = _apart(moved, take_rows(held, axes, order))
     return Claim("rows may stand in any order", apart <= RELATED, _by(apart))
 
 
@@ -132,11 +132,25 @@ def prove_state_changes(candidate: Candidate, pair: Pair) -> Claim:
 
 def prove_state_matters(candidate: Candidate, pair: Pair) -> Claim:
     """Whether another state makes another answer, or another following state."""
+    words = f"another {pair.input} gives another answer"
+    return Claim(words, any(_matters(each, pair) for each in _filled(candidate)))
+
+
+def _matters(candidate: Candidate, pair: Pair) -> bool:
     feeds = candidate.feeds(_FEW, seed=6)
     other = {**feeds, pair.input: candidate.feeds(_FEW, seed=7)[pair.input]}
-    first, second = candidate.run(feeds), candidate.run(other)
-    matters = any(not same(first[name], second[name]) for name in first)
-    return Claim(f"another {pair.input} gives another answer", matters)
+    try:
+        first, second = candidate.run(feeds), candidate.run(other)
+    except TrialFailed:
+        return False
+    return any(not same(first[name], second[name]) for name in first)
+
+
+def _filled(candidate: Candidate) -> Iterator[Candidate]:
+    """The same with numbers of several sizes: some states count only after many steps."""
+    rows = candidate.rows
+    for fill in dict.fromkeys((rows.trials.fill, *FILLS)):
+        yield replace(candidate, rows=replace(rows, trials=replace(rows.trials, fill=fill)))
 
 
 def prove_steps(candidate: Candidate) -> Claim:
@@ -190,20 +204,11 @@ def prove_lengths(candidate: Candidate) -> Claim:
     together = candidate.run({**feeds, lengths: sizes})
     apart = 0.0
     for row, size in enumerate(sizes.tolist()):
-        one = _cut(_take(feeds, candidate.rows.axes, [row]), time.axes, 0, size)
+        one = _cut(take_rows(feeds, candidate.rows.axes, [row]), time.axes, 0, size)
         alone = candidate.run({**one, lengths: sizes[row : row + 1]})
-        padded = _cut(_take(together, candidate.rows.axes, [row]), time.axes, 0, size)
+        padded = _cut(take_rows(together, candidate.rows.axes, [row]), time.axes, 0, size)
         apart = max(apart, _apart(padded, alone))
     return Claim(words, apart <= candidate.close, _by(apart))
-
-
-def _take(arrays: Arrays, axes: Mapping[str, int | None], rows: Sequence[int]) -> Arrays:
-    """Some rows of every tensor; those without rows as they are."""
-    return {
-        name: value if axis is None else np.ascontiguousarray(np.take(value, rows, axis))
-        for name, value in arrays.items()
-        for axis in (axes[name],)
-    }
 
 
 def _cut(arrays: Arrays, axes: Mapping[str, int], start: int, end: int) -> Arrays:

@@ -17,7 +17,7 @@ Slot = str  # a size that varies: its name in the file, or "tensor[axis]" where 
 Sizes = Mapping[Slot, int]
 
 _SEED = 20_240_229
-_FILLS = ("normal", "positive", "small")  # how real numbers are drawn
+FILLS = ("normal", "positive", "small", "wide")  # how real numbers are drawn
 _LEGAL = (8, 2, 1)  # how many whole numbers are legal, where the graph does not say
 
 
@@ -76,8 +76,8 @@ class Trials:
         return self._real(rng, shape).astype(dtype)
 
     def _real(self, rng: np.random.Generator, shape: Shape) -> NDArray[Any]:
-        if self.fill == "normal":
-            return rng.normal(size=shape)
+        if self.fill in ("normal", "wide"):
+            return rng.normal(size=shape, scale=1.0 if self.fill == "normal" else 1000.0)
         return rng.uniform(0.05, 0.95 if self.fill == "positive" else 0.1, shape)
 
     def run(self, feeds: Arrays) -> Arrays:
@@ -102,7 +102,7 @@ class Trials:
         refused: TrialFailed | None = None
         works: Trials | None = None
         for legal in _LEGAL:
-            for fill in _FILLS:
+            for fill in FILLS:
                 tried = replace(self, fill=fill, legal=legal)
                 try:
                     outputs = tried.run(tried.feeds(self.shapes(sizes), steps=steps))

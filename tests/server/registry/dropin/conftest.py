@@ -1,9 +1,15 @@
-import pytest
+import asyncio
 
-from stepwire_server.config import RuntimeConfig
+import pytest
+from prometheus_client import CollectorRegistry
+
+from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.metrics import Metrics
 from stepwire_server.registry.dropin.files import Files
 from stepwire_server.registry.dropin.opening import Said, open_graph
 from stepwire_server.registry.dropin.settings import Settings
+from stepwire_server.registry.loader import Loader
+from stepwire_server.registry.registry import ModelRegistry, find_models
 
 
 @pytest.fixture
@@ -18,3 +24,27 @@ def opened(tmp_path):
         )
 
     return open_bytes
+
+
+@pytest.fixture
+async def served():
+    """Loads every model of a repository, as a server does when it starts."""
+    started = []
+
+    def start(repository):
+        metrics = Metrics(CollectorRegistry())
+        loader = Loader(
+            batching=BatchingConfig(max_rows=8),
+            runtime=RuntimeConfig(),
+            metrics=metrics,
+            post=asyncio.get_running_loop().call_soon_threadsafe,
+        )
+        models = ModelRegistry(find_models((repository,)), loader, metrics)
+        for entry in models:
+            models.load(entry)
+        started.append(models)
+        return models
+
+    yield start
+    for models in started:
+        await asyncio.to_thread(models.stop)

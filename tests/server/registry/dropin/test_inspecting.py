@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stepwire_server.registry.dropin.settings import Settings, StateSettings
 from stepwire_zoo.errors import FileMismatch, ManifestInvalid, WiringUnproved
@@ -168,6 +170,11 @@ def test_rows_that_are_mixed_are_no_rows(opened):
         opened(dropins.mixes_rows(), Settings(batch_axis={"x": 0}))
 
 
+@pytest.mark.parametrize("data", [dropins.names_rows_by_number(), dropins.divides_by_rows()])
+def test_rows_that_know_of_each_other_are_no_rows(opened, data):
+    assert not opened(data).wiring.batched
+
+
 def test_rows_that_are_only_nearly_the_same_do_not_merge_unless_told(opened, tmp_path):
     data = dropins.quantized(tmp_path)
     exact = opened(data)
@@ -208,6 +215,25 @@ def test_what_is_no_onnx_file_is_refused(opened, data):
 def test_what_is_no_tensor_is_refused_by_name(opened):
     with pytest.raises(FileMismatch, match=r"input x must be a tensor of .*, got"):
         opened(dropins.takes_a_sequence())
+
+
+NAMES = st.lists(
+    st.text(st.sampled_from("hcabxyzn01_"), min_size=1, max_size=4),
+    min_size=6,
+    max_size=6,
+    unique=True,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(names=NAMES, swapped=st.booleans())
+def test_no_name_and_no_order_changes_which_state_is_which(opened, names, swapped):
+    x, h, c, y, h_next, c_next = names
+    proved = opened(dropins.lstm_by_any_name(names, swapped=swapped), most=4)
+    assert states_of(proved) == {h: h_next, c: c_next}
+    assert wires_of(proved) == {x: (1, 0), y: (2, 0)}
 
 
 def test_a_found_wiring_steps_as_pytorch_does(opened):

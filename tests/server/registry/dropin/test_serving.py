@@ -7,12 +7,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from prometheus_client import CollectorRegistry
 
-from stepwire_server.config import BatchingConfig, RuntimeConfig
-from stepwire_server.metrics import Metrics
-from stepwire_server.registry.loader import Loader
-from stepwire_server.registry.registry import ModelRegistry, ModelState, find_models
+from stepwire_server.registry.registry import ModelState
 from stepwire_server.registry.signature import Kind
 from support import dropins
 from support.asking import ask
@@ -20,27 +16,8 @@ from support.dropins import FEATURES, HIDDEN
 
 
 @pytest.fixture
-async def serve(tmp_path):
-    """Loads every model of a repository, as a server does when it starts."""
-    started = []
-
-    def start():
-        metrics = Metrics(CollectorRegistry())
-        loader = Loader(
-            batching=BatchingConfig(max_rows=8),
-            runtime=RuntimeConfig(),
-            metrics=metrics,
-            post=asyncio.get_running_loop().call_soon_threadsafe,
-        )
-        models = ModelRegistry(find_models((tmp_path,)), loader, metrics)
-        for entry in models:
-            models.load(entry)
-        started.append(models)
-        return models
-
-    yield start
-    for models in started:
-        await asyncio.to_thread(models.stop)
+def serve(served, tmp_path):
+    return lambda: served(tmp_path)
 
 
 def put(path, data):

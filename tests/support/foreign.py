@@ -151,3 +151,44 @@ def classifier():
 
 def counter():
     return tensor_graph(counter_file(), counter_wiring())
+
+
+def mixed():
+    """States of many types, packed at odd places: flags [N, 3], a count [N], a sum [1, N]."""
+    nodes = [
+        helper.make_node("Not", ["flags"], ["flags_next"]),
+        helper.make_node("Add", ["count", "one"], ["count_next"]),
+        helper.make_node("Add", ["sum", "x"], ["sum_next"]),
+        helper.make_node("Identity", ["count_next"], ["y"]),
+    ]
+    kinds = {
+        "flags": (TensorProto.BOOL, ["N", 3]),
+        "count": (INT64, ["N"]),
+        "sum": (TensorProto.DOUBLE, [1, "N"]),
+    }
+    x = {"x": (TensorProto.DOUBLE, [1, "N"])}
+    following = {f"{name}_next": kind for name, kind in kinds.items()}
+    file = onnx_file(
+        nodes,
+        {"one": np.array(1, np.int64)},
+        {**x, **kinds},
+        {"y": kinds["count"], **following},
+    )
+    shapes = {"flags": ("bool", (-1, 3), 0), "count": ("int64", (-1,), 0)}
+    shapes["sum"] = ("float64", (1, -1), 1)
+    starts = {"flags": np.array([True, False, True]), "count": np.array(40)}
+
+    def wire(name, end=""):
+        dtype, shape, axis = shapes[name]
+        return Wire(name=name + end, dtype=dtype, shape=shape, batch_axis=axis)
+
+    pairs = tuple(
+        StatePair(input=wire(name), output=wire(name, "_next"), start=starts.get(name))
+        for name in shapes
+    )
+    wiring = Wiring(
+        inputs=(Wire(name="x", dtype="float64", shape=(1, -1), batch_axis=1),),
+        outputs=(Wire(name="y", dtype="int64", shape=(-1,)),),
+        states=pairs,
+    )
+    return tensor_graph(file, wiring)

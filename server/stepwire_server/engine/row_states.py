@@ -4,7 +4,7 @@ Shapes: N rows of a run, n of one request, B bytes of a packed state, * a state'
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,21 +29,31 @@ class RowStates:
         """Puts the states of all rows together, each with its batch axis where the graph has it."""
         if not self._pairs:
             return {}
-        packed = [state for asked in requests for state in self._packed(asked)]
-        rows = self.layout.unpack_rows(packed)  # [N, *]
-        return {pair.input.name: _placed(rows[pair.input.name], pair.input) for pair in self._pairs}
+        packed: list[bytes] = []
+        for asked in requests:
+            packed.extend(self._packed(asked) if asked.states is None else asked.states)
+        assert {len(state) for state in packed} == {self.layout.size_bytes}
+        block = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)  # [N, B]
+        return {pair.input.name: _placed(part, pair.input) for pair, part in self._parts(block)}
 
-    def pack(self, outputs: dict[str, NDArray[Any]]) -> list[bytes]:
-        """Packs the states that follow, one for each row."""
-        name_of = {pair.output.name: pair.input.name for pair in self._pairs}
-        block = self.layout.pack_rows(
-            {
-                name_of[pair.output.name]: _rows_first(outputs[pair.output.name], pair.output)
-                for pair in self._pairs
-            }
-        ).tobytes()  # [N, B]
-        size = self.layout.size_bytes
-        return [block[start : start + size] for start in range(0, len(block), size)]
+    def pack(self, outputs: dict[str, NDArray[Any]], rows: int) -> list[bytes]:
+        """Packs the states that follow, one for each of N rows."""
+        block = np.empty((rows, self.layout.size_bytes), np.uint8)  # [N, B]
+        for pair, part in self._parts(block):
+            part[...] = _rows_first(outputs[pair.output.name], pair.output)
+        return [row.tobytes() for row in block]
+
+    def _parts(self, block: NDArray[np.uint8]) -> Iterator[tuple[StatePair, NDArray[Any]]]:
+        """Each part of the states, [N, *], where it lies in packed rows, [N, B].
+
+        So every number is copied once between rows and tensors, whatever its batch axis is.
+        """
+        start = 0
+        for pair, (_, shape, dtype) in zip(self._pairs, self.layout.parts, strict=True):
+            end = start + math.prod(shape) * dtype.itemsize
+            numbers = block[:, start:end].view(dtype.newbyteorder("<"))
+            yield pair, numbers.reshape(len(block), *shape)
+            start = end
 
     def spoiled(self, outputs: dict[str, NDArray[Any]]) -> set[int]:
         """The rows whose next state has a number that is not finite.
@@ -62,10 +72,10 @@ class RowStates:
         return rows
 
     def _packed(self, asked: Asked) -> Sequence[bytes]:
-        """The state of each row, [n]: kept from before, sent along, or the start."""
-        if asked.states is not None:
-            assert all(len(state) == self.layout.size_bytes for state in asked.states)
-            return asked.states
+        """The state of each row, [n], of a request that brings no packed ones.
+
+        What is not sent along is the start.
+        """
         if all(pair.input.name not in asked.tensors for pair in self._pairs):
             return [self._packed_start] * asked.rows
         rows = {pair.input.name: self._sent(pair.input, asked) for pair in self._pairs}
@@ -97,5 +107,5 @@ def _rows_first(tensor: NDArray[Any], wire: Wire) -> NDArray[Any]:
 def _placed(rows: NDArray[Any], wire: Wire) -> NDArray[Any]:
     """A state, [N, *], as the graph has it."""
     if wire.batch_axis is None:
-        return rows[0]
-    return np.ascontiguousarray(np.moveaxis(rows, 0, wire.batch_axis))
+        return np.require(rows[0], requirements=["C", "A"])
+    return np.require(np.moveaxis(rows, 0, wire.batch_axis), requirements=["C", "A"])

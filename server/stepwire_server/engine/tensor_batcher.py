@@ -166,17 +166,7 @@ class TensorBatcher:
                 self._answer(batch[middle:], taken_at)
                 return
             given, timing = [_failure(error)], Timing()
-        self._tell(
-            [
-                (
-                    ticket,
-                    one
-                    if isinstance(one, StepwireError)
-                    else Answer(*one, timing._replace(queue_s=taken_at - ticket.arrived_at)),
-                )
-                for ticket, one in zip(batch, given, strict=True)
-            ]
-        )
+        self._tell(list(zip(batch, _answers(batch, given, timing, taken_at), strict=True)))
 
     def _run(self, works: Sequence[Work]) -> tuple[list[Given], Timing]:
         began = time.perf_counter()
@@ -219,6 +209,19 @@ def _deliver(told: Sequence[tuple[Ticket[Call], Answer | StepwireError]]) -> Non
                 ticket.work.done(one)
         except Exception:  # the others of the batch wait for theirs
             log.exception("an answer could not be taken")
+
+
+def _answers(
+    batch: Tickets, given: Sequence[Given], timing: Timing, taken_at: float
+) -> list[Answer | StepwireError]:
+    """What each caller is told: all shared the run, but each has waited by himself."""
+    ran = timing[1:]
+    return [
+        one
+        if isinstance(one, StepwireError)
+        else Answer(one[0], one[1], Timing(taken_at - ticket.arrived_at, *ran))
+        for ticket, one in zip(batch, given, strict=True)
+    ]
 
 
 def _too_late(ticket: Ticket[Call], now: float) -> StepwireError:

@@ -137,7 +137,7 @@ class TensorGraph:
 
     def _kept(self, inputs: Inputs, outputs: Tensors) -> tuple[list[bytes], set[int]]:
         if self._following and any(work.keeps for work in inputs.works):
-            return self._states.pack(outputs), self._states.spoiled(outputs)
+            return self._states.pack(outputs, inputs.rows), self._states.spoiled(outputs)
         return [], set()
 
     def _given(

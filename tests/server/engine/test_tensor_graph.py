@@ -138,6 +138,19 @@ def test_a_state_that_is_left_out_is_the_start():
     assert (told["y"] == expected["y"]).all()
 
 
+def test_states_of_any_type_are_packed_and_read_again():
+    graph, names = foreign.mixed(), ("flags_next", "sum_next", "y")
+    two, one = (np.array([values], np.float64) for values in ([0.5, 1.5], [9.0]))
+    [(told, states)] = run(graph, asked({"x": two}, 2, names))
+    assert told["flags_next"].tolist() == [[False, True, False]] * 2
+    new, old = run(graph, asked({"x": one}, 1, names), asked({"x": two}, 2, names, states=states))
+    assert old[0]["flags_next"].tolist() == [[True, False, True]] * 2
+    assert old[0]["sum_next"].tolist() == [[1.0, 3.0]]
+    assert old[0]["y"].tolist() == [42, 42]
+    assert (new[0]["sum_next"].tolist(), new[0]["y"].tolist()) == ([[9.0]], [41])
+    assert {len(state) for state in (*states, *new[1])} == {3 + 8 + 8}
+
+
 def group_of(graph, tensors):
     rows = len(next(iter(tensors.values())))
     return graph.prepare(asked(tensors, rows), keeps=False).group

@@ -130,6 +130,21 @@ async def test_both_faces_share_runs(serve):
         assert (answer.tensors["y"] == alone.tensors["y"]).all()
 
 
+async def test_under_load_every_answer_is_the_one_alone(serve):
+    models = serve(foreign.lstm(lengths=True), max_rows=16)
+    rng = np.random.default_rng(4)
+    asked = [numbers(n, rng.integers(1, 4), rng.integers(1, 30), FEATURES) for n in range(200)]
+    lone = serve(foreign.lstm(lengths=True), name="lone")["lone"]
+    alone = [await ask(lone, {"x": x}) for x in asked]
+    assert {answer.timing.batch for answer in alone} == {1, 2, 3}
+    answers = await asyncio.gather(*(ask(models["m"], {"x": x}) for x in asked))
+    assert max(answer.timing.batch for answer in answers) > 8
+    for one, other in zip(answers, alone, strict=True):
+        assert (one.tensors["y"] == other.tensors["y"]).all()
+        assert one.tensors["y"].shape == other.tensors["y"].shape
+        assert list(one.states) == list(other.states)
+
+
 async def test_a_sequence_that_begins_again_has_forgotten_everything(serve):
     model = serve(foreign.lstm())["m"]
     x = numbers(3, 1, 2, FEATURES)

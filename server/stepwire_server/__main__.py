@@ -14,8 +14,10 @@ from typing import Any
 
 from stepwire_server import app, logs
 from stepwire_server.config import (
+    CONTROL_MODES,
     PROVIDERS,
     BatchingConfig,
+    ModelControl,
     RuntimeConfig,
     ServerConfig,
     SessionLimits,
@@ -26,6 +28,7 @@ from stepwire_server.errors import StartupError
 log = logging.getLogger(__name__)
 
 REPOSITORIES = "STEPWIRE_MODEL_REPOSITORY"
+LOAD_MODEL = "STEPWIRE_LOAD_MODEL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +66,29 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help="folder of bundles; may be given more than once "
         f"[{REPOSITORIES}, folders separated by {os.pathsep!r}]",
+    )
+    control = ModelControl()
+    parser.flag(
+        "--model-control-mode",
+        control.mode,
+        "load all models at the start, follow their folders, or load on request",
+        choices=list(CONTROL_MODES),
+    )
+    parser.flag(
+        "--repository-poll-secs", control.poll_s, "between two looks at the folders", type=float
+    )
+    parser.add_argument(
+        "--load-model",
+        action="append",
+        help="model to load at the start, or '*' for all, with --model-control-mode explicit; "
+        f"may be given more than once [{LOAD_MODEL}, separated by commas]",
+    )
+    parser.flag("--version-policy", control.versions, "all, latest:N or specific:N,N")
+    parser.flag(
+        "--lazy-load", control.lazy, "load a model when it is first asked for", action="store_true"
+    )
+    parser.flag(
+        "--max-loaded-models", control.max_loaded, "at once, with --lazy-load; 0: any", type=int
     )
     parser.flag("--grpc-address", "127.0.0.1", "address to listen on")
     parser.flag("--grpc-port", 8001, "port to listen on; 0 picks one", type=int)
@@ -144,6 +170,10 @@ def _repositories() -> list[Path]:
     return [Path(folder) for folder in folders if folder]
 
 
+def _names(variable: str) -> list[str]:
+    return [name for name in os.environ.get(variable, "").split(",") if name]
+
+
 def _config(flags: argparse.Namespace) -> ServerConfig:
     return ServerConfig(
         model_repositories=tuple(flags.model_repository or _repositories()),
@@ -171,6 +201,14 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
             max_waiting=flags.max_waiting,
             max_waiting_sequences=flags.max_waiting_texts,
             max_delay_s=flags.max_delay_ms / 1000,
+        ),
+        control=ModelControl(
+            mode=flags.model_control_mode,
+            poll_s=flags.repository_poll_secs,
+            load_at_start=tuple(flags.load_model or _names(LOAD_MODEL)),
+            versions=flags.version_policy,
+            lazy=flags.lazy_load,
+            max_loaded=flags.max_loaded_models,
         ),
         key_file=flags.key_file,
         sessions=SessionLimits(

@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -39,8 +40,9 @@ from stepwire_server.config import ServerConfig, TlsConfig
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
 from stepwire_server.metrics import Metrics, SessionMetrics
+from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.loader import Loader
-from stepwire_server.registry.registry import ModelRegistry, ModelState, find_models
+from stepwire_server.registry.registry import ModelRegistry, ModelState
 from stepwire_server.rpc.forecasting import ForecastingServicer
 from stepwire_server.rpc.generation import GenerationServicer
 from stepwire_server.rpc.interceptors import Calls
@@ -87,7 +89,6 @@ class App:
         """
         self._config = config
         check_provider(config.runtime.provider)
-        locations = find_models(config.model_repositories)
         self._metrics = Metrics(_metrics_registry())
         loader = Loader(
             batching=config.batching,
@@ -95,7 +96,10 @@ class App:
             metrics=self._metrics,
             post=asyncio.get_running_loop().call_soon_threadsafe,
         )
-        self.models = ModelRegistry(locations, loader, self._metrics)
+        self.models = ModelRegistry(loader, self._metrics)
+        self.lifecycle = Lifecycle(
+            self.models, config.model_repositories, config.control, self._set_health
+        )
         self._calls = Calls(self._metrics)
         ring = KeyRing.read(config.key_file) if config.key_file else KeyRing.fresh()
         if config.key_file is None:
@@ -104,6 +108,8 @@ class App:
         table = SessionTable(ring, config.sessions)
         self.desk = Desk(self.models, table, ring, SessionMetrics(self._metrics), write_taken)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
+        self._begun = False  # what is to be there from the start has been loaded
+        self._named: set[str] = set()  # models that were ever there
         self.grpc_port = 0
         self.metrics_port = 0
 
@@ -120,20 +126,23 @@ class App:
         server = self._make_server()
         await self._set_health()
         stop_metrics = self._start_metrics()
-        expiring = asyncio.create_task(self._expire_sessions())
+        tending = [asyncio.create_task(self._tend_sessions())]
         try:
             await server.start()
             await self._load_models(stop or asyncio.Event())
+            tending.append(asyncio.create_task(self.lifecycle.watch()))
             yield self
         finally:
             await self._drain(server)
-            expiring.cancel()
+            for task in tending:
+                task.cancel()
             stop_metrics()
 
-    async def _expire_sessions(self) -> None:
+    async def _tend_sessions(self) -> None:
         while True:
             await asyncio.sleep(_EXPIRY_INTERVAL_S)
             self.desk.expire()
+            self.desk.move_on()
 
     def _make_server(self) -> grpc.aio.Server:
         config = self._config
@@ -166,7 +175,9 @@ class App:
         streaming_pb2_grpc.add_StreamingServiceServicer_to_server(
             StreamingServicer(self.desk), server
         )
-        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(self.models, most), server)
+        models_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelServicer(self.models, self.lifecycle, most), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
@@ -175,14 +186,15 @@ class App:
 
     async def _load_models(self, stop: asyncio.Event) -> None:
         began = time.monotonic()
-        for entry in self.models:
-            if stop.is_set():
-                return
-            await asyncio.to_thread(self.models.load, entry)
-            await self._set_health()
+        await self.lifecycle.begin(stop)
+        if stop.is_set():
+            return
+        self._begun = True
+        await self._set_health()
         entries = list(self.models)
         ready = [entry for entry in entries if entry.state is ModelState.READY]
-        if self._config.exit_on_error and len(ready) < len(entries):
+        refused = [entry for entry in entries if entry.state is ModelState.FAILED]
+        if self._config.exit_on_error and refused:
             raise StartupError("a model could not be loaded, and exit-on-error is set")
         log.info(
             "server ready",
@@ -190,7 +202,7 @@ class App:
                 "grpc_port": self.grpc_port,
                 "metrics_port": self.metrics_port,
                 "models": len(ready),
-                "refused": len(entries) - len(ready),
+                "refused": len(refused),
                 "took_s": round(time.monotonic() - began, 3),
             },
         )
@@ -198,17 +210,20 @@ class App:
     async def _set_health(self) -> None:
         """Says it of each model by its name, then of each service and of the whole server.
 
-        A model serves when one of its versions does; the server, when all is loaded and
-        something serves.
+        A model serves when one of its versions does, or will when it is asked; the server, when
+        all that is there from the start is loaded and something serves or may come.
         """
-        entries = list(self.models)
-        ready = {entry.name for entry in entries if entry.state is ModelState.READY}
-        loading = any(entry.state is ModelState.LOADING for entry in entries)
-        for name in {entry.name for entry in entries}:
+        control, by_state = self._config.control, Counter(entry.state for entry in self.models)
+        for state in ModelState:
+            self._metrics.models.labels(state.value).set(by_state[state])
+        serving = {ModelState.READY, ModelState.UNLOADED} if control.lazy else {ModelState.READY}
+        ready = {entry.name for entry in self.models if entry.state in serving}
+        self._named |= {entry.name for entry in self.models}
+        for name in self._named:
             await self._health.set(name, _SERVING if name in ready else _NOT_SERVING)
+        up = self._begun and (ready or control.mode != "none")
         for name in ("", *SERVICES):
-            serving = ready and not loading
-            await self._health.set(name, _SERVING if serving else _NOT_SERVING)
+            await self._health.set(name, _SERVING if up else _NOT_SERVING)
 
     def _start_metrics(self) -> Callable[[], None]:
         if not self._config.metrics:

@@ -79,6 +79,35 @@ class SessionLimits:
                 raise StartupError(f"{name} must be above 0, got {value}")
 
 
+CONTROL_MODES = ("none", "poll", "explicit")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelControl:
+    """Which models are loaded, and when."""
+
+    mode: str = "none"  # one of CONTROL_MODES: all at the start, as folders change, on request
+    poll_s: float = 15.0  # between two looks at the repositories
+    load_at_start: tuple[str, ...] = ()  # names, or "*"; where models are loaded on request
+    versions: str = "all"  # or latest:N, or specific:N,N; see registry/policy.py
+    lazy: bool = False  # loads a model when it is first asked for
+    max_loaded: int = 0  # models loaded at once, if they are loaded lazily; 0: any number
+
+    def __post_init__(self) -> None:
+        if self.mode not in CONTROL_MODES:
+            known = ", ".join(CONTROL_MODES)
+            raise StartupError(f"model-control-mode must be one of {known}, got {self.mode!r}")
+        if not self.poll_s > 0:
+            raise StartupError(f"repository-poll-secs must be above 0, got {self.poll_s}")
+        if self.load_at_start and self.mode != "explicit":
+            raise StartupError("load-model needs --model-control-mode explicit")
+        if self.lazy and self.mode == "explicit":
+            raise StartupError("lazy-load does not go with --model-control-mode explicit")
+        if self.max_loaded and not self.lazy:
+            raise StartupError("max-loaded-models needs --lazy-load")
+        _at_least("max-loaded-models", self.max_loaded, 0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TlsConfig:
     """Certificates, as PEM files. Nothing set: plain text."""
@@ -113,6 +142,7 @@ class ServerConfig:
     batching: BatchingConfig = field(default_factory=BatchingConfig)
     sessions: SessionLimits = field(default_factory=SessionLimits)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+    control: ModelControl = field(default_factory=ModelControl)
 
     def __post_init__(self) -> None:
         if not self.model_repositories:

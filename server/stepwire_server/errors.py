@@ -5,6 +5,7 @@ StepwireError
 ├── ModelNotFound       no such model or version
 ├── ModelLoading        it is being loaded and proved
 ├── ModelFailed         it could not be loaded, or did not reproduce its golden case
+├── ModelControlDisabled models are not loaded or unloaded on request
 ├── SessionNotFound     no such session, or somebody else's
 ├── SessionExpired      it was not used for too long, or lived too long
 ├── SessionEvicted      the server needed its room
@@ -65,6 +66,12 @@ class ModelFailed(StepwireError):
     """The model could not be loaded, or did not reproduce its golden case."""
 
     reason = "MODEL_FAILED"
+
+
+class ModelControlDisabled(StepwireError):
+    """Models are not loaded or unloaded on request here."""
+
+    reason = "MODEL_CONTROL_DISABLED"
 
 
 class SessionNotFound(StepwireError):

@@ -74,6 +74,15 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.model_loads = Counter(
+            "stepwire_model_loads", "Loads of models, by result.", ["result"], registry=registry
+        )
+        self.model_unloads = Counter(
+            "stepwire_model_unloads", "Models taken away.", registry=registry
+        )
+        self.models = Gauge(
+            "stepwire_models", "Model versions, by state.", ["state"], registry=registry
+        )
         self.golden_failures = Counter(
             "stepwire_golden_failures",
             "Golden cases that did not reproduce.",

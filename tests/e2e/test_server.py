@@ -197,7 +197,7 @@ async def test_a_mistake_of_ours_leaves_as_an_id_and_nothing_else(app, generatio
     def break_(*_):
         raise RuntimeError("the secret inner state")
 
-    monkeypatch.setattr(app.models, "get", break_)
+    monkeypatch.setattr(app.models, "use", break_)
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await generate(generation, a_request("a"), metadata=(("x-request-id", "call-8"),))
     assert raised.value.code() is grpc.StatusCode.INTERNAL

@@ -13,6 +13,7 @@ from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SavedSearch, SearchUpdate
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import ModelMetrics
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.saved import Saved, SavedDrawn
 from stepwire_server.registry.scoring import (
     Score,
@@ -62,6 +63,8 @@ class Piece:
 
 class GenerationModel(ScoringModel):
     """Tokenises prompts, hands them to the engine, and turns tokens back into text."""
+
+    origin: Origin  # of its states
 
     def __init__(
         self,

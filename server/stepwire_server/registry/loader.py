@@ -17,6 +17,7 @@ from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox, Post
 from stepwire_server.engine.sources import Source
+from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
@@ -55,7 +56,7 @@ class Worker(Protocol):
         ...
 
 
-@dataclass(kw_only=True)
+@dataclass(eq=False, kw_only=True)
 class LoadedModel:
     """A model that answers, its threads running."""
 
@@ -70,46 +71,80 @@ class LoadedModel:
     tensors: Mapping[str, TensorModel] = field(default_factory=dict)  # by the name of each
     stop: Callable[[], None]  # ends its threads; work that is left fails
     users: int = 0  # leases that are held
-
-    @property
-    def name(self) -> str:
-        """Name that requests use."""
-        return self.bundle.manifest.name if self.bundle else self._dropped.name
-
-    @property
-    def version(self) -> str:
-        """Version that requests use."""
-        return self.bundle.manifest.version if self.bundle else self._dropped.version
+    used_at: float = field(default_factory=time.monotonic)  # for the last time
+    retired: bool = False  # no new caller comes
+    unused: Callable[[], None] | None = None  # of a retired one: called when nobody has it
 
     @property
     def task(self) -> str:
-        """What it is for; "tensors" where nobody says."""
-        return self.bundle.manifest.task if self.bundle else TENSORS
+        """What it does; "tensors" where nobody says."""
+        return self.info[2]
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of its manifest, or of its file."""
-        return self.bundle.digest if self.bundle else self._dropped.proved.inspected.digest
-
-    @property
-    def _dropped(self) -> DropIn:
+    def info(self) -> tuple[str, str, str, str, str]:
+        """Name, version, task, provider and build."""
+        if self.bundle:
+            spec, digest = self.bundle.manifest, self.bundle.digest
+            return (spec.name, spec.version, spec.task, self.provider, digest[:12])
         assert self.dropin is not None
-        return self.dropin
+        digest = self.dropin.proved.inspected.digest
+        return (self.dropin.name, self.dropin.version, TENSORS, self.provider, digest[:12])
+
+    @property
+    def needed_stepper(self) -> Stepper:
+        """What steps its sessions; raises InvalidRequest if it has none."""
+        if self.stepper is None:
+            got = f"{self.info[0]}, for {self.task}"
+            raise InvalidRequest.of("model", "be one that can be stepped", got)
+        return self.stepper
+
+    def takes_over(self, other: "LoadedModel") -> bool:
+        """Whether the states of another model mean something to this one.
+
+        They have the same parts, and what is read and told are the same things.
+        """
+        if not (self.origin and other.origin and self.bundle and other.bundle):
+            return False
+        ours, theirs = self.bundle.manifest, other.bundle.manifest
+        return (
+            self.origin.layout == other.origin.layout
+            and ours.task == theirs.task
+            and ours.labels == theirs.labels
+            and ours.tokenizer.vocabulary_size == theirs.tokenizer.vocabulary_size
+        )
+
+    def retire(self, unused: Callable[[], None]) -> None:
+        """Learns that no new caller will come; calls `unused` once the last has gone."""
+        self.retired = True
+        self.unused = unused
+        self.check_unused()
+
+    def check_unused(self) -> None:
+        """Tells once if nobody has it any more."""
+        if self.unused and not self.users:
+            # Forgotten before it is called: a model that refers to itself is freed late.
+            unused, self.unused = self.unused, None
+            unused()
 
 
 class Lease:
     """Holds a model: it runs on until this is released. Used on the event loop's thread."""
 
+    __slots__ = ("_held", "loaded")
+
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
         self._held = True
         loaded.users += 1
+        loaded.used_at = time.monotonic()
 
     def release(self) -> None:
         """Lets the model go; a second time changes nothing."""
-        if self._held:
-            self._held = False
-            self.loaded.users -= 1
+        if not self._held:
+            return
+        self._held = False
+        self.loaded.users -= 1
+        self.loaded.check_unused()
 
     def __enter__(self) -> LoadedModel:
         return self.loaded
@@ -172,7 +207,7 @@ class Loader:
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
         loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
-        loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
+        loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
         texts = opened.tokenizer.texts()
         steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
@@ -207,7 +242,8 @@ class Loader:
         tokens = np.arange(bucket)[None] % vocabulary
         sources = graphs.encode.run(tokens, np.array([bucket]))
         size = spec.tokenizer.vocabulary_size
-        loaded.origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        loaded.origin = model.origin = origin
         read = Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer)
         loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin, read)
         texts = opened.tokenizer.texts()

@@ -20,6 +20,7 @@ from stepwire_server.engine.job import (
 from stepwire_server.engine.sources import Source
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.metrics import ModelMetrics
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import Reading, SourceReader
 from stepwire_server.registry.saved import Saved, SavedDrawn
 from stepwire_server.registry.scoring import (
@@ -87,6 +88,8 @@ class TranslationParts:
 
 class TranslationModel(ScoringModel):
     """Tokenises sources, has them encoded and decoded, and turns tokens back into text."""
+
+    origin: Origin  # of its states
 
     def __init__(
         self, parts: TranslationParts, spec: Manifest, limits: Limits, buffer_tokens: int

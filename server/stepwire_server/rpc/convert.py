@@ -41,6 +41,7 @@ MODEL_STATES = {
     ModelState.LOADING: models_pb2.MODEL_STATE_LOADING,
     ModelState.READY: models_pb2.MODEL_STATE_READY,
     ModelState.FAILED: models_pb2.MODEL_STATE_FAILED,
+    ModelState.UNLOADED: models_pb2.MODEL_STATE_UNLOADED,
 }
 TASKS = {
     "generation": models_pb2.TASK_GENERATION,

@@ -18,11 +18,11 @@ class ForecastingServicer(pb_grpc.ForecastingServiceServicer):
 
     async def Forecast(self, request: pb.ForecastRequest, context: Any) -> pb.ForecastResponse:
         """Predicts how every series of the call goes on."""
-        model = self._models.get(request.model, request.version, ForecastingModel)
-        asked = forecast_messages.asked(request)
-        forecasts = await model.forecast(
-            forecast_messages.histories(request, self._max_inputs),
-            asked,
-            convert.deadline(context),
-        )
-        return forecast_messages.response(forecasts, asked, model)
+        async with self._models.use(request.model, request.version, ForecastingModel) as model:
+            asked = forecast_messages.asked(request)
+            forecasts = await model.forecast(
+                forecast_messages.histories(request, self._max_inputs),
+                asked,
+                convert.deadline(context),
+            )
+            return forecast_messages.response(forecasts, asked, model)

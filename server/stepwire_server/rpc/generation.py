@@ -7,6 +7,7 @@ from typing import Any
 from stepwire.v1 import generation_pb2 as pb
 from stepwire.v1 import generation_pb2_grpc as pb_grpc
 from stepwire_server.registry.generation import GenerationModel
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import ScoringModel
@@ -28,41 +29,40 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         self, request: pb.GenerateRequest, context: Any
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Streams pieces of text; leaving early gives the slots back."""
-        model = self._models.get(request.model, request.version, GenerationModel)
-        opened, sealed = self._resuming(request, context)
-        call = model.generate(
-            convert.prompts(request, self._max_inputs, opened),
-            convert.samples(request, self._max_inputs),
-            convert.options(request.options, model.defaults),
-            convert.deadline(context),
-            request.resume_every,
-        )
-        async with call as rounds:
-            async for pieces in rounds:
-                yield convert.generate_response(pieces, model, sealed)
+        async with self._models.use(request.model, request.version, GenerationModel) as model:
+            opened, sealed = self._resuming(request, context, model.origin)
+            call = model.generate(
+                convert.prompts(request, self._max_inputs, opened),
+                convert.samples(request, self._max_inputs),
+                convert.options(request.options, model.defaults),
+                convert.deadline(context),
+                request.resume_every,
+            )
+            async with call as rounds:
+                async for pieces in rounds:
+                    yield convert.generate_response(pieces, model, sealed)
 
     async def Translate(
         self, request: pb.TranslateRequest, context: Any
     ) -> AsyncIterator[pb.TranslateResponse]:
         """Streams translations; leaving early gives the slots back."""
-        model = self._models.get(request.model, request.version, TranslationModel)
-        opened, sealed = self._resuming(request, context)
-        call = model.translate(
-            convert.sources(request, self._max_inputs, opened),
-            convert.translation_options(request, model.defaults),
-            convert.deadline(context),
-            request.resume_every,
-        )
-        async with call as rounds:
-            async for news in rounds:
-                yield convert.translate_response(news, model, sealed)
+        async with self._models.use(request.model, request.version, TranslationModel) as model:
+            opened, sealed = self._resuming(request, context, model.origin)
+            call = model.translate(
+                convert.sources(request, self._max_inputs, opened),
+                convert.translation_options(request, model.defaults),
+                convert.deadline(context),
+                request.resume_every,
+            )
+            async with call as rounds:
+                async for news in rounds:
+                    yield convert.translate_response(news, model, sealed)
 
     def _resuming(
-        self, request: pb.GenerateRequest | pb.TranslateRequest, context: Any
+        self, request: pb.GenerateRequest | pb.TranslateRequest, context: Any, origin: Origin
     ) -> tuple[convert.Opened, convert.Sealed]:
         """How this call opens resume tokens, and how it makes them."""
         caller = owner(context)
-        origin = self._models.origin(request.model, request.version)
 
         def opened(token: bytes) -> Saved:
             return self._tokens.open(caller, origin, token, accept_inexact=request.accept_inexact)
@@ -76,8 +76,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         self, request: pb.ScoreRequest, context: Any
     ) -> AsyncIterator[pb.ScoreResponse]:
         """Streams scores as they are ready."""
-        model = self._models.get(request.model, request.version, ScoringModel)
-        inputs = convert.score_inputs(request, self._max_inputs)
-        async with aclosing(model.score(inputs, convert.deadline(context))) as rounds:
-            async for scores in rounds:
-                yield convert.score_response(scores, model)
+        async with self._models.use(request.model, request.version, ScoringModel) as model:
+            inputs = convert.score_inputs(request, self._max_inputs)
+            async with aclosing(model.score(inputs, convert.deadline(context))) as rounds:
+                async for scores in rounds:
+                    yield convert.score_response(scores, model)

@@ -18,11 +18,11 @@ class LabelingServicer(pb_grpc.LabelingServiceServicer):
 
     async def Classify(self, request: pb.ClassifyRequest, context: Any) -> pb.ClassifyResponse:
         """Labels every text of the call."""
-        model = self._models.get(request.model, request.version, ClassificationModel)
-        results = await model.classify(
-            convert.texts(request, self._max_inputs),
-            convert.top_k(request, model),
-            request.truncate,
-            convert.deadline(context),
-        )
-        return convert.classify_response(results)
+        async with self._models.use(request.model, request.version, ClassificationModel) as model:
+            results = await model.classify(
+                convert.texts(request, self._max_inputs),
+                convert.top_k(request, model),
+                request.truncate,
+                convert.deadline(context),
+            )
+            return convert.classify_response(results)

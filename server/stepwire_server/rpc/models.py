@@ -4,6 +4,7 @@ from typing import Any
 
 from stepwire.v1 import models_pb2 as pb
 from stepwire.v1 import models_pb2_grpc as pb_grpc
+from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.rpc import convert
 
@@ -11,8 +12,9 @@ from stepwire_server.rpc import convert
 class ModelServicer(pb_grpc.ModelServiceServicer):
     """Tells what the registry knows."""
 
-    def __init__(self, models: ModelRegistry, max_inputs: int) -> None:
+    def __init__(self, models: ModelRegistry, lifecycle: Lifecycle, max_inputs: int) -> None:
         self._models = models
+        self._lifecycle = lifecycle
         self._max_inputs = max_inputs
 
     async def ListModels(
@@ -25,3 +27,16 @@ class ModelServicer(pb_grpc.ModelServiceServicer):
         """Describes one model."""
         entry = self._models.entry(request.model, request.version)
         return pb.GetModelResponse(model=convert.model(entry, self._max_inputs))
+
+    async def LoadModel(self, request: pb.LoadModelRequest, context: Any) -> pb.LoadModelResponse:
+        """Loads a model, or loads it again."""
+        await self._lifecycle.load_by_name(request.model)
+        loaded = self._models.of(request.model)
+        return pb.LoadModelResponse(models=[convert.model_summary(entry) for entry in loaded])
+
+    async def UnloadModel(
+        self, request: pb.UnloadModelRequest, context: Any
+    ) -> pb.UnloadModelResponse:
+        """Takes a model away from new callers."""
+        await self._lifecycle.unload_by_name(request.model)
+        return pb.UnloadModelResponse()

@@ -48,6 +48,7 @@ async def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Openi
         version=request.version,
         token=request.state_token if origin == "state_token" else None,
         copied=request.session_id if origin == "session_id" else None,
+        follows=request.follow_reloads,
         accept_inexact=request.accept_inexact,
         max_snapshots=request.max_snapshots,
         window=check_window(request.window, limits.max_window),

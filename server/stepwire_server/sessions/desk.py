@@ -22,6 +22,7 @@ from stepwire_server.errors import (
     StepwireError,
 )
 from stepwire_server.metrics import SessionMetrics
+from stepwire_server.registry.loader import Lease, LoadedModel
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.stepping import Before, Inputs, Stepper, Steps
 from stepwire_server.registry.telling import Told, Wanted
@@ -91,6 +92,7 @@ class Opening:
     max_snapshots: int = 0
     window: int = 1
     source: tuple[int, ...] = ()  # of one that begins at the model's start
+    follows: bool = False
 
 
 class _Work(Pending):
@@ -137,49 +139,73 @@ class Desk:
 
     async def read_source(self, model: str, version: str, source: Prompt | None) -> tuple[int, ...]:
         """What a session that begins is to look at, in tokens; raises InvalidRequest."""
-        return await self._models.stepper(model, version).read_source(source)
+        await self._models.wake(model, version)
+        with self._models.lease(model, version) as loaded:
+            return await loaded.needed_stepper.read_source(source)
 
     def source_texts(self, session: Session) -> list[str]:
         """The texts of the tokens that a session looks at."""
         return self.stepper(session).source_texts(session.source) if session.source else []
 
-    def open(self, owner: str, wanted: Opening) -> Session:
+    async def open(self, owner: str, wanted: Opening) -> Session:
         """Opens a session; raises what OpenSession documents."""
-        begin, origin = self._beginning(owner, wanted)
+        if wanted.token is not None:
+            head = self._unsealed(owner, wanted).head
+            await self._models.wake(head.model, wanted.version or head.version)
+        lease = self._lease(owner, wanted)
         before = self._table.evicted
-        session = self._table.open(owner, begin)
+        try:
+            begin, origin = self._beginning(owner, wanted, lease)
+            session = self._table.open(owner, begin)
+        except BaseException:
+            lease.release()
+            raise
         self._metrics.ended.labels("evicted").inc(self._table.evicted - before)
         self._metrics.opened.labels(origin).inc()
         return session
 
-    def _beginning(self, owner: str, wanted: Opening) -> tuple[Beginning, str]:
-        """What a session begins with, and where that came from."""
+    def _lease(self, owner: str, wanted: Opening) -> Lease:
+        """Holds the model of a session to be."""
         if wanted.copied is not None:
             other = self._table.find(owner, wanted.copied)
             _check_same(wanted, other.model, other.version)
-            state, step, inexact = other.packed, other.next_step, other.inexact
-            source = other.source
-            stepper, origin = self.stepper(other), "session"
-        elif wanted.token is not None:
-            token = tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
-            if wanted.model and wanted.model != token.head.model:
+            return Lease(_model_of(other))
+        if wanted.token is not None:
+            head = self._unsealed(owner, wanted).head
+            if wanted.model and wanted.model != head.model:
                 raise StateTokenOtherModel(
-                    f"the state token is of model {token.head.model}, not of {wanted.model}"
+                    f"the state token is of model {head.model}, not of {wanted.model}"
                 )
-            stepper = self._models.stepper(token.head.model, wanted.version or token.head.version)
+            return self._models.lease(head.model, wanted.version or head.version)
+        return self._models.lease(wanted.model, wanted.version)
+
+    def _unsealed(self, owner: str, wanted: Opening) -> tokens.Token:
+        assert wanted.token is not None
+        return tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
+
+    def _beginning(self, owner: str, wanted: Opening, lease: Lease) -> tuple[Beginning, str]:
+        """What a session begins with, and where that came from."""
+        stepper = lease.loaded.needed_stepper
+        if wanted.copied is not None:
+            other = self._table.find(owner, wanted.copied)
+            state, step, inexact = other.packed, other.next_step, other.inexact
+            source, origin = other.source, "session"
+        elif wanted.token is not None:
+            token = self._unsealed(owner, wanted)
             state = tokens.state_of(token, stepper.origin, accept_inexact=wanted.accept_inexact)
             other_numerics = token.head.numerics != stepper.origin.numerics
             inexact = token.head.half or token.head.inexact or other_numerics
             step, origin = token.head.next_step, "token"
             source = tuple(token.head.source)
         else:
-            stepper = self._models.stepper(wanted.model, wanted.version)
             state, step, inexact, origin = stepper.start, 0, False, "start"
             source = wanted.source
         begin = Beginning(
             model=stepper.name,
             version=stepper.version,
             packed=state,
+            lease=lease,
+            follows=wanted.follows,
             source=source,
             next_step=step,
             window=wanted.window,
@@ -193,8 +219,8 @@ class Desk:
         return self._table.find(owner, session_id)
 
     def stepper(self, session: Session) -> Stepper:
-        """The model of a session; raises as `ModelRegistry.get`."""
-        return self._models.stepper(session.model, session.version)
+        """What steps a session."""
+        return _model_of(session).needed_stepper
 
     def of_owner(self, owner: str) -> list[Session]:
         """The sessions of a caller, oldest first."""
@@ -278,6 +304,13 @@ class Desk:
         for stepper in gathered:
             stepper.let_go()
 
+    def move_on(self) -> None:
+        """Moves idle sessions that follow their models, so that old ones can end."""
+        if self._models.is_any_retired:
+            for session in self._table:
+                if session.follows and not session.pending:
+                    self._follow(session)
+
     def expire(self) -> None:
         """Ends the sessions whose time is over."""
         for session in self._table.expired():
@@ -314,6 +347,8 @@ class Desk:
 
         message = work.message
         try:
+            if session.follows:
+                self._follow(session)
             stepper = self.stepper(session)
             if self._gathered is not None and stepper not in self._gathered:
                 self._gathered.add(stepper)
@@ -327,6 +362,22 @@ class Desk:
             )
         except StepwireError as error:
             self._fail(session, work, error)
+
+    def _follow(self, session: Session) -> None:
+        """Moves a session to what took its model's place, if its state fits there."""
+        before = _model_of(session)
+        if not before.retired:
+            return
+        try:
+            lease = self._models.lease(session.model)
+        except StepwireError:  # there is none that serves: it stays
+            return
+        if not lease.loaded.takes_over(before):
+            lease.release()
+            return
+        assert session.lease is not None
+        session.lease.release()
+        session.lease, session.version = lease, lease.loaded.info[1]
 
     def _commit(self, session: Session, work: _Work, told: Sequence[Told], packed: bytes) -> None:
         if work not in session.pending:
@@ -396,6 +447,11 @@ class Desk:
         )
         state = session.packed if packed is None else packed
         return tokens.seal_state(self._ring, head, state, stepper.origin.layout)
+
+
+def _model_of(session: Session) -> LoadedModel:
+    assert session.lease is not None
+    return session.lease.loaded
 
 
 def _check_same(wanted: Opening, model: str, version: str) -> None:

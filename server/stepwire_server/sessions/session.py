@@ -14,6 +14,7 @@ from stepwire_server.errors import (
     StepSkipped,
     StepTaken,
 )
+from stepwire_server.registry.loader import Lease
 
 _TOKEN_BYTES = 8  # of a source: a reference; most tokens are small numbers that are shared
 
@@ -44,6 +45,8 @@ class Beginning:
     model: str
     version: str
     packed: bytes  # the state after `next_step` steps
+    lease: Lease | None = None  # on the model, until the session ends
+    follows: bool = False  # goes on with what takes the model's place, if the state fits it
     source: tuple[int, ...] = ()  # what a translator looks at
     next_step: int = 0
     window: int = 1  # messages that may be sent ahead of their answers
@@ -63,6 +66,8 @@ class Session:
     next_step: int
     opened_at: float
     used_at: float
+    lease: Lease | None = None
+    follows: bool = False
     source: tuple[int, ...] = ()
     window: int = 1
     max_snapshots: int = 0

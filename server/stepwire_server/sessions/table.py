@@ -47,6 +47,10 @@ class SessionTable:
     def __len__(self) -> int:
         return len(self._sessions)
 
+    def __iter__(self) -> Iterator[Session]:
+        """Goes through all sessions, the least recently used first."""
+        return iter(list(self._sessions.values()))
+
     @property
     def total_bytes(self) -> int:
         """What all sessions take."""
@@ -115,6 +119,8 @@ class SessionTable:
         """Forgets a session; whoever asks for it later is told why."""
         if self._sessions.pop(session.id, None) is None:
             return
+        if session.lease:
+            session.lease.release()
         size = self._sizes.pop(session.id)
         self._total_bytes -= size
         held = self._owners[session.owner]

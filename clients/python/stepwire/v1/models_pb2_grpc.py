@@ -45,6 +45,16 @@ class ModelServiceStub:
                 request_serializer=stepwire_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=stepwire_dot_v1_dot_models__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/stepwire.v1.ModelService/LoadModel',
+                request_serializer=stepwire_dot_v1_dot_models__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=stepwire_dot_v1_dot_models__pb2.LoadModelResponse.FromString,
+                _registered_method=True)
+        self.UnloadModel = channel.unary_unary(
+                '/stepwire.v1.ModelService/UnloadModel',
+                request_serializer=stepwire_dot_v1_dot_models__pb2.UnloadModelRequest.SerializeToString,
+                response_deserializer=stepwire_dot_v1_dot_models__pb2.UnloadModelResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
@@ -70,6 +80,27 @@ class ModelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LoadModel(self, request, context):
+        """LoadModel loads a model from the repositories: every version that is to be served, those that
+        are loaded again. Calls and sessions that are under way end with what they began with.
+
+        Errors: FAILED_PRECONDITION (MODEL_CONTROL_DISABLED: the server does not take it on request;
+        MODEL_FAILED: a version is refused, and what served before still does), NOT_FOUND
+        (MODEL_NOT_FOUND: no repository holds it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnloadModel(self, request, context):
+        """UnloadModel takes a model away from new callers; those that it has are served to their end.
+
+        Errors: FAILED_PRECONDITION (MODEL_CONTROL_DISABLED), NOT_FOUND (MODEL_NOT_FOUND).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -82,6 +113,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=stepwire_dot_v1_dot_models__pb2.GetModelRequest.FromString,
                     response_serializer=stepwire_dot_v1_dot_models__pb2.GetModelResponse.SerializeToString,
+            ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=stepwire_dot_v1_dot_models__pb2.LoadModelRequest.FromString,
+                    response_serializer=stepwire_dot_v1_dot_models__pb2.LoadModelResponse.SerializeToString,
+            ),
+            'UnloadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnloadModel,
+                    request_deserializer=stepwire_dot_v1_dot_models__pb2.UnloadModelRequest.FromString,
+                    response_serializer=stepwire_dot_v1_dot_models__pb2.UnloadModelResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -139,6 +180,60 @@ class ModelService:
             '/stepwire.v1.ModelService/GetModel',
             stepwire_dot_v1_dot_models__pb2.GetModelRequest.SerializeToString,
             stepwire_dot_v1_dot_models__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepwire.v1.ModelService/LoadModel',
+            stepwire_dot_v1_dot_models__pb2.LoadModelRequest.SerializeToString,
+            stepwire_dot_v1_dot_models__pb2.LoadModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnloadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepwire.v1.ModelService/UnloadModel',
+            stepwire_dot_v1_dot_models__pb2.UnloadModelRequest.SerializeToString,
+            stepwire_dot_v1_dot_models__pb2.UnloadModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OpenSessionRequest(_message.Message):
-    __slots__ = ("model", "version", "state_token", "session_id", "accept_inexact", "max_snapshots", "window", "source_text", "source_tokens")
+    __slots__ = ("model", "version", "state_token", "session_id", "accept_inexact", "max_snapshots", "window", "source_text", "source_tokens", "follow_reloads")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STATE_TOKEN_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class OpenSessionRequest(_message.Message):
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     SOURCE_TEXT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_RELOADS_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: str
     state_token: bytes
@@ -27,7 +28,8 @@ class OpenSessionRequest(_message.Message):
     window: int
     source_text: str
     source_tokens: _generation_pb2.TokenIds
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., state_token: _Optional[bytes] = ..., session_id: _Optional[str] = ..., accept_inexact: _Optional[bool] = ..., max_snapshots: _Optional[int] = ..., window: _Optional[int] = ..., source_text: _Optional[str] = ..., source_tokens: _Optional[_Union[_generation_pb2.TokenIds, _Mapping]] = ...) -> None: ...
+    follow_reloads: bool
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[str] = ..., state_token: _Optional[bytes] = ..., session_id: _Optional[str] = ..., accept_inexact: _Optional[bool] = ..., max_snapshots: _Optional[int] = ..., window: _Optional[int] = ..., source_text: _Optional[str] = ..., source_tokens: _Optional[_Union[_generation_pb2.TokenIds, _Mapping]] = ..., follow_reloads: _Optional[bool] = ...) -> None: ...
 
 class OpenSessionResponse(_message.Message):
     __slots__ = ("session",)

@@ -6,6 +6,7 @@ either; or a bare `<name>.onnx` with `<name>.stepwire.json`.
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,22 @@ class Files:
     def name(self) -> str:
         """What to call the graph."""
         return self.path.name
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it lies in no version's folder."""
+        return bool(self.prefix)
+
+    def all_beside(self) -> Iterator[Path]:
+        """Files outside the version's folder whose change changes the model."""
+        if self.is_bare:
+            # Others lie in the same folder: only what has its name belongs to it.
+            yield self.path
+            yield self.settings_path
+            return
+        yield from (path for path in self.folders[-1].iterdir() if path.is_file())
+        initial = self.folders[-1] / INITIAL_STATE
+        yield from initial.iterdir() if initial.is_dir() else ()
 
     def graph(self) -> bytes:
         """Reads the graph; raises FileMismatch."""

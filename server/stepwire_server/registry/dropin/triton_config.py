@@ -20,7 +20,9 @@ from stepwire_server.oip import inference_pb2 as pb
 from stepwire_server.registry.dropin.files import Files
 from stepwire_server.registry.dropin.settings import StateSettings
 from stepwire_server.registry.dropin.triton_queues import dynamic_batching, sequence_queues
-from stepwire_zoo.errors import ManifestInvalid
+from stepwire_server.registry.policy import VersionPolicy
+from stepwire_zoo.errors import FileMismatch, ManifestInvalid
+from stepwire_zoo.index import Location
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +47,6 @@ _START, _READY = (
     pb.ModelSequenceBatching.Control.CONTROL_SEQUENCE_START,
     pb.ModelSequenceBatching.Control.CONTROL_SEQUENCE_READY,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class VersionPolicy:
-    """Which versions are served."""
-
-    latest: int = 1  # so many; 0: no limit
-    specific: tuple[int, ...] = ()  # these, whatever `latest` says; empty: not said
 
 
 class Control(NamedTuple):
@@ -122,10 +116,24 @@ def version_policy(said: pb.ModelConfig) -> VersionPolicy | None:
     if choice is None:
         return None
     if choice == "all":
-        return VersionPolicy(latest=0)
+        return VersionPolicy()
     if choice == "specific":
         return VersionPolicy(specific=tuple(said.version_policy.specific.versions))
     return VersionPolicy(latest=max(1, said.version_policy.latest.num_versions))
+
+
+def policy_beside(place: Location) -> VersionPolicy | None:
+    """Which versions of a model are to be served, if its config.pbtxt can be read and says so.
+
+    One that cannot be read is no reason to serve other versions: loading says what is wrong.
+    """
+    if place.graph is None:
+        return None
+    try:
+        data = Files.of(place.graph).config()
+        return version_policy(parse(data)) if data else None
+    except (ManifestInvalid, FileMismatch):
+        return None
 
 
 def check_tensors(data: bytes, graph: OnnxGraph) -> None:

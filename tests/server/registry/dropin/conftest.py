@@ -8,8 +8,9 @@ from stepwire_server.metrics import Metrics
 from stepwire_server.registry.dropin.files import Files
 from stepwire_server.registry.dropin.opening import Said, open_graph
 from stepwire_server.registry.dropin.settings import Settings
+from stepwire_server.registry.lifecycle import find_models
 from stepwire_server.registry.loader import Loader
-from stepwire_server.registry.registry import ModelRegistry, find_models
+from stepwire_server.registry.registry import ModelRegistry
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def served():
     """Loads every model of a repository, as a server does when it starts."""
     started = []
 
-    def start(repository):
+    async def start(repository):
         metrics = Metrics(CollectorRegistry())
         loader = Loader(
             batching=BatchingConfig(max_rows=8),
@@ -39,10 +40,10 @@ async def served():
             metrics=metrics,
             post=asyncio.get_running_loop().call_soon_threadsafe,
         )
-        models = ModelRegistry(find_models((repository,)), loader, metrics)
-        for entry in models:
-            models.load(entry)
+        models = ModelRegistry(loader, metrics)
         started.append(models)
+        for place in find_models((repository,)):
+            await models.load(models.put(place))
         return models
 
     yield start

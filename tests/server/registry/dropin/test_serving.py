@@ -33,7 +33,7 @@ async def test_both_layouts_are_served_beside_each_other(serve, tmp_path):
     put(tmp_path / "perceptron.onnx", dropins.perceptron())
     put(tmp_path / "tagger/1/model.onnx", dropins.lstm())
     put(tmp_path / "tagger/2/model.onnx", dropins.lstm(layers=2))
-    models = serve()
+    models = await serve()
     assert [(e.name, e.version, e.state) for e in models] == [
         ("perceptron", "1", ModelState.READY),
         ("tagger", "1", ModelState.READY),
@@ -49,7 +49,7 @@ async def test_both_layouts_are_served_beside_each_other(serve, tmp_path):
 
 async def test_a_plain_model_answers_as_pytorch_does(serve, tmp_path):
     put(tmp_path / "perceptron.onnx", dropins.perceptron())
-    _, model = serve().lease_tensors("perceptron")
+    _, model = (await serve()).lease_tensors("perceptron")
     x = numbers(0, 5, FEATURES)
     answers = await asyncio.gather(*(ask(model, {"x": x[i : i + 1]}) for i in range(5)))
     with torch.no_grad():
@@ -61,7 +61,7 @@ async def test_a_plain_model_answers_as_pytorch_does(serve, tmp_path):
 async def test_a_sequence_steps_as_pytorch_reads_it_whole(serve, tmp_path):
     names = ("x", "a", "b", "out", "z", "y")
     put(tmp_path / "tagger.onnx", dropins.lstm(names=names))
-    _, model = serve().lease_tensors("tagger")
+    _, model = (await serve()).lease_tensors("tagger")
     x = numbers(1, 3, 6, FEATURES)
 
     async def sequence(row):
@@ -82,7 +82,7 @@ async def test_a_sequence_steps_as_pytorch_reads_it_whole(serve, tmp_path):
 
 async def test_texts_of_unequal_length_answer_as_they_do_alone(serve, tmp_path):
     put(tmp_path / "judge.onnx", dropins.packed_classifier())
-    _, model = serve().lease_tensors("judge")
+    _, model = (await serve()).lease_tensors("judge")
     rng = np.random.default_rng(2)
     texts = [rng.integers(0, dropins.WORDS, (1, size)) for size in (3, 9, 5, 9, 1)]
     answers = await asyncio.gather(*(ask(model, {"tokens": text}) for text in texts))
@@ -95,7 +95,7 @@ async def test_texts_of_unequal_length_answer_as_they_do_alone(serve, tmp_path):
 
 async def test_a_counter_and_a_buffer_go_on_from_step_to_step(serve, tmp_path):
     put(tmp_path / "ring.onnx", dropins.ring_buffer())
-    models = serve()
+    models = await serve()
     _, kept = models.lease_tensors("ring")
     _, sent = models.lease_tensors("ring.explicit")
     states, own = None, {}
@@ -112,7 +112,7 @@ async def test_a_counter_and_a_buffer_go_on_from_step_to_step(serve, tmp_path):
 
 async def test_a_fixed_batch_is_served_one_request_a_run(serve, tmp_path):
     put(tmp_path / "one.onnx", dropins.fixed_batch_of_one())
-    _, model = serve().lease_tensors("one")
+    _, model = (await serve()).lease_tensors("one")
     assert model.signature.max_rows == 0
     assert model.signature.inputs[0].shape == (1, 1, FEATURES)
     x = numbers(3, 4, 1, 1, FEATURES)
@@ -139,7 +139,7 @@ async def test_settings_beside_the_file_are_read_from_either_folder(serve, tmp_p
     put(tmp_path / "cell/stepwire.json", json.dumps(said))
     put(tmp_path / "bare.onnx", dropins.step_by_hand())
     put(tmp_path / "bare.stepwire.json", json.dumps(said))
-    models = serve()
+    models = await serve()
     for name in ("cell", "bare"):
         _, model = models.lease_tensors(name)
         assert model.signature.max_rows == 4
@@ -165,7 +165,7 @@ async def test_a_file_that_is_refused_says_why_and_the_rest_serves(serve, tmp_pa
     onnx.save(
         outside, tmp_path / "outside/1/model.onnx", save_as_external_data=True, size_threshold=0
     )
-    models = serve()
+    models = await serve()
     reasons = {entry.name: entry.reason for entry in models}
     assert reasons.pop("good") == ""
     assert "does z or y take the place of a" in reasons["asks"]
@@ -178,7 +178,7 @@ async def test_a_file_that_is_refused_says_why_and_the_rest_serves(serve, tmp_pa
 
 async def test_a_wild_index_fails_its_own_request_alone(serve, tmp_path):
     put(tmp_path / "judge.onnx", dropins.classifier())
-    _, model = serve().lease_tensors("judge")
+    _, model = (await serve()).lease_tensors("judge")
     good, wild = np.array([[1, 2, 3]]), np.array([[1, 2**40, 3]])
     alone = await ask(model, {"tokens": good})
     answers = await asyncio.gather(

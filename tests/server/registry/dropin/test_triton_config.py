@@ -6,7 +6,8 @@ import pytest
 from stepwire_server.config import RuntimeConfig
 from stepwire_server.registry.dropin.files import Files
 from stepwire_server.registry.dropin.opening import open_graph, said_of
-from stepwire_server.registry.dropin.triton_config import VersionPolicy, parse, version_policy
+from stepwire_server.registry.dropin.triton_config import parse, version_policy
+from stepwire_server.registry.policy import VersionPolicy
 from stepwire_server.registry.signature import Kind
 from stepwire_zoo.errors import BundleError, FileMismatch, ManifestInvalid
 from support import dropins
@@ -122,7 +123,7 @@ def test_a_batch_size_of_zero_keeps_requests_apart(folder):
     ("text", "policy"),
     [
         ("", None),
-        ("version_policy { all {} }", VersionPolicy(latest=0)),
+        ("version_policy { all {} }", VersionPolicy()),
         ("version_policy { latest { num_versions: 3 } }", VersionPolicy(latest=3)),
         ("version_policy { latest {} }", VersionPolicy(latest=1)),
         ("version_policy { specific { versions: [ 1, 3 ] } }", VersionPolicy(specific=(1, 3))),
@@ -213,7 +214,7 @@ async def test_the_start_of_a_sequence_is_said_to_the_graph(served, folder):
     (folder / "1/model.onnx").write_bytes(dropins.resets_itself())
     (folder / "initial_state/junk").write_bytes(np.array([1000], "<f4").tobytes())
     (folder / "config.pbtxt").write_text(CONTROLLED)
-    models = served(folder.parent)
+    models = await served(folder.parent)
     _, model = models.lease_tensors("cell")
     assert model.signature.kind is Kind.SEQUENCE
     assert [spec.name for spec in model.signature.inputs] == ["x"]

@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
     )
     parser.flag("--max-inputs-per-call", 1024, "prompts or texts in one call", type=int)
-    parser.flag("--max-message-bytes", 16 << 20, "size of one request", type=int)
+    parser.flag("--max-message-bytes", 64 << 20, "size of one request", type=int)
     sessions = SessionLimits()
     parser.flag(
         "--key-file",

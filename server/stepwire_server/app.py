@@ -39,12 +39,14 @@ from stepwire.v1 import (
 from stepwire_server.config import ServerConfig, TlsConfig
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
-from stepwire_server.metrics import Metrics, SessionMetrics
+from stepwire_server.metrics import Metrics, SequenceMetrics, SessionMetrics
+from stepwire_server.oip import inference_pb2, inference_pb2_grpc
 from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState
 from stepwire_server.rpc.forecasting import ForecastingServicer
 from stepwire_server.rpc.generation import GenerationServicer
+from stepwire_server.rpc.inference import InferenceServicer
 from stepwire_server.rpc.interceptors import Calls
 from stepwire_server.rpc.labeling import LabelingServicer
 from stepwire_server.rpc.models import ModelServicer
@@ -54,6 +56,7 @@ from stepwire_server.rpc.streaming import StreamingServicer
 from stepwire_server.sessions.desk import Desk
 from stepwire_server.sessions.keys import KeyRing
 from stepwire_server.sessions.resuming import ResumeTokens
+from stepwire_server.sessions.sequences import SequenceTable
 from stepwire_server.sessions.table import SessionTable
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ SERVICES = tuple(
     for module, name in (
         (forecasting_pb2, "ForecastingService"),
         (generation_pb2, "GenerationService"),
+        (inference_pb2, "GRPCInferenceService"),
         (labeling_pb2, "LabelingService"),
         (models_pb2, "ModelService"),
         (sessions_pb2, "SessionService"),
@@ -107,6 +111,10 @@ class App:
         self._resume_tokens = ResumeTokens(ring, config.sessions.token_s)
         table = SessionTable(ring, config.sessions)
         self.desk = Desk(self.models, table, ring, SessionMetrics(self._metrics), write_taken)
+        self._sequences = SequenceTable(config.sessions, SequenceMetrics(self._metrics))
+        self._inference = InferenceServicer(
+            self.models, self.lifecycle, self._sequences, config.sessions
+        )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
         self._begun = False  # what is to be there from the start has been loaded
         self._named: set[str] = set()  # models that were ever there
@@ -143,6 +151,7 @@ class App:
             await asyncio.sleep(_EXPIRY_INTERVAL_S)
             self.desk.expire()
             self.desk.move_on()
+            self._sequences.expire()
 
     def _make_server(self) -> grpc.aio.Server:
         config = self._config
@@ -175,6 +184,7 @@ class App:
         streaming_pb2_grpc.add_StreamingServiceServicer_to_server(
             StreamingServicer(self.desk), server
         )
+        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self._inference, server)
         models_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelServicer(self.models, self.lifecycle, most), server
         )
@@ -222,6 +232,7 @@ class App:
         for name in self._named:
             await self._health.set(name, _SERVING if name in ready else _NOT_SERVING)
         up = self._begun and (ready or control.mode != "none")
+        self._inference.is_ready = bool(up)
         for name in ("", *SERVICES):
             await self._health.set(name, _SERVING if up else _NOT_SERVING)
 
@@ -252,6 +263,7 @@ class App:
         await asyncio.sleep(_LAST_WORDS_S)
         self._calls.refuse_new()
         self.desk.drain()
+        self._inference.drain()
         await asyncio.sleep(_LAST_WORDS_S)
         stopping = asyncio.create_task(server.stop(timeout_s + _FAREWELL_S + 1))
         await self._calls.ended(timeout_s)

@@ -135,7 +135,7 @@ class ServerConfig:
     metrics: bool = True
     key_file: Path | None = None  # seals sessions and state tokens; None: a key that dies with it
     exit_timeout_s: float = 30.0  # how long a drain waits for running calls
-    max_message_bytes: int = 16 << 20  # of one request
+    max_message_bytes: int = 64 << 20  # of one request
     max_inputs_per_call: int = 1024  # prompts or texts in one call
     exit_on_error: bool = False  # stop when a model cannot be loaded
     tls: TlsConfig = field(default_factory=TlsConfig)

@@ -2,6 +2,7 @@
 
 StepwireError
 ├── InvalidRequest      the caller asked for something this model cannot do
+├── Unsupported         the protocol has it, this server does not
 ├── ModelNotFound       no such model or version
 ├── ModelLoading        it is being loaded and proved
 ├── ModelFailed         it could not be loaded, or did not reproduce its golden case
@@ -48,6 +49,12 @@ class InvalidRequest(StepwireError):
         shown = _shorten(got)
         message = f"{field} must {allowed}, got {shown}"
         return cls(message, field=field, allowed=allowed, got=shown)
+
+
+class Unsupported(StepwireError):
+    """The protocol knows what was asked for, this server does not do it."""
+
+    reason = "UNSUPPORTED"
 
 
 class ModelNotFound(StepwireError):

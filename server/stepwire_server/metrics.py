@@ -174,6 +174,22 @@ class SessionMetrics:
         )
 
 
+class SequenceMetrics:
+    """The metrics of sequences, which callers name themselves."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        registry = metrics.registry
+        self.live = Gauge("stepwire_sequences", "Sequences that are kept.", registry=registry)
+        self.size_bytes = Gauge("stepwire_sequence_bytes", "Their states.", registry=registry)
+        self.begun = Counter("stepwire_sequences_begun", "Sequences begun.", registry=registry)
+        self.restarted = Counter(
+            "stepwire_sequences_restarted", "Live ones that were begun anew.", registry=registry
+        )
+        self.ended = Counter(
+            "stepwire_sequences_ended", "Sequences ended, by reason.", ["reason"], registry=registry
+        )
+
+
 class ModelMetrics:
     """The metrics of one model, its labels filled in."""
 

@@ -18,7 +18,7 @@ from stepwire_server.rpc.status import STATUS_OF, to_status
 
 log = logging.getLogger(__name__)
 
-_OURS = "/stepwire."
+_OURS = ("/stepwire.", "/inference.")
 REQUEST_ID = "x-request-id"  # metadata in which a caller may name its call
 
 
@@ -80,7 +80,9 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
                 call.streaming(handler.unary_stream), deserialize, handler.response_serializer
             )
         return grpc.unary_unary_rpc_method_handler(
-            call.unary(handler.unary_unary), deserialize, handler.response_serializer
+            call.unary(handler.unary_unary),
+            deserialize,
+            _as_it_is(handler.response_serializer),
         )
 
 

@@ -30,6 +30,7 @@ from stepwire_server.errors import (
     StepSkipped,
     StepTaken,
     StepwireError,
+    Unsupported,
 )
 
 MOST_CHARACTERS = 600  # of a message; it travels twice
@@ -37,6 +38,7 @@ DOMAIN = "stepwire.dev"  # of google.rpc.ErrorInfo
 
 STATUS_OF: dict[type[StepwireError], grpc.StatusCode] = {
     InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    Unsupported: grpc.StatusCode.UNIMPLEMENTED,
     ModelNotFound: grpc.StatusCode.NOT_FOUND,
     ModelLoading: grpc.StatusCode.UNAVAILABLE,
     ModelFailed: grpc.StatusCode.FAILED_PRECONDITION,

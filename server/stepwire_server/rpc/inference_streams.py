@@ -1,0 +1,183 @@
+"""One stream of the Open Inference Protocol: requests as they come, answers as they are ready."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from stepwire_server.engine.tensors import Cancel
+from stepwire_server.errors import ShuttingDown, StepwireError
+from stepwire_server.rpc.inference_messages import error_in_stream, in_stream
+from stepwire_server.rpc.inference_requests import Inference
+
+# Requests under way and answers that wait for a slow reader, before no more requests are read.
+_MOST_OPEN = 1024
+# Answers that wait for a slow reader before a model that gives any number of them waits too.
+_MOST_WAITING = 256
+
+
+class InferenceStream:
+    """Its requests are begun as they come; a task for each message would cost more than a step."""
+
+    def __init__(self, inference: Inference, caller: str, *, strict: bool) -> None:
+        """Makes a stream.
+
+        Args:
+            inference: begins requests.
+            caller: whose sequences they mean.
+            strict: the first error ends the stream with its status.
+        """
+        self._inference = inference
+        self._caller = caller
+        self._strict = strict
+        self._open: set[_StreamReply] = set()
+        self._answers: deque[bytes] = deque()
+        self._changed = asyncio.Event()  # an answer came, or the stream may be over
+        self._room = asyncio.Event()  # another request may be read
+        self._reader_follows = asyncio.Event()  # few answers wait
+        self._room.set()
+        self._reader_follows.set()
+        self._all_read = False
+        self._error: Exception | None = None  # ends the stream at once
+        self._last: Exception | None = None  # ends it when what is under way is answered
+
+    async def read(self, requests: AsyncIterator[Any]) -> None:
+        """Begins what the caller sends."""
+        try:
+            async for message in requests:
+                if not self._room.is_set():
+                    await self._room.wait()
+                if self._last is not None:
+                    return
+                await self._begin(message)
+        except Exception as error:
+            self._last = self._last or error
+        finally:
+            self._all_read = True
+            self._changed.set()
+
+    async def _begin(self, message: Any) -> None:
+        reply = _StreamReply(self, message.id)
+        self._open.add(reply)
+        try:
+            if self._inference.wakes:
+                await self._inference.wake(message)
+            reply.cancel = self._inference.begin(message, self._caller, None, reply)
+        except StepwireError as error:
+            reply.fail(error)
+        if len(self._open) + len(self._answers) >= _MOST_OPEN:
+            self._room.clear()
+
+    async def answers(self) -> AsyncIterator[bytes]:
+        """The answers, until all that was sent is answered; raises what ends the stream."""
+        answers = self._answers
+        while True:
+            while answers:
+                answer = answers.popleft()
+                self._make_room()
+                yield answer
+            if self._error is not None:
+                raise self._error
+            if not self._open:
+                if self._last is not None:
+                    raise self._last
+                if self._all_read:
+                    return
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _make_room(self) -> None:
+        waiting = len(self._answers)
+        if waiting < _MOST_WAITING:
+            self._reader_follows.set()
+        if waiting + len(self._open) < _MOST_OPEN:
+            self._room.set()
+
+    def leave(self) -> None:
+        """Takes back everything that is under way: nobody listens any more."""
+        for reply in list(self._open):
+            if reply.cancel is not None:
+                reply.cancel()
+        self._open.clear()
+
+    def drain(self) -> None:
+        """Ends the stream once what is under way is answered."""
+        self._last = self._last or ShuttingDown("the server is shutting down")
+        self._changed.set()
+
+    def take(self, answer: bytes) -> None:
+        """Takes an answer that is to be sent."""
+        self._answers.append(answer)
+        if len(self._answers) >= _MOST_WAITING:
+            self._reader_follows.clear()
+        self._changed.set()
+
+    def refuse(self, reply: "_StreamReply", error: StepwireError) -> None:
+        """Takes the reason why a request has no answer."""
+        if self._strict:
+            if self._error is None:
+                self._error = error
+        else:
+            self.take(error_in_stream(reply.id, str(error)))
+        self.close(reply)
+
+    def close(self, reply: "_StreamReply") -> None:
+        """Learns that a request is answered."""
+        self._open.discard(reply)
+        if not self._answers:
+            self._make_room()
+        self._changed.set()
+
+    async def room(self) -> None:
+        """Waits until the reader has taken most of what waits for it."""
+        await self._reader_follows.wait()
+
+
+class _StreamReply:
+    """One request of a stream."""
+
+    __slots__ = ("_stream", "cancel", "id")
+
+    whole = False
+
+    def __init__(self, stream: InferenceStream, request_id: str) -> None:
+        self._stream = stream
+        self.id = request_id
+        self.cancel: Cancel | None = None
+
+    def answer(self, response: bytes) -> None:
+        self._stream.take(in_stream(response))
+
+    def fail(self, error: StepwireError) -> None:
+        self._stream.refuse(self, error)
+
+    def end(self) -> None:
+        self._stream.close(self)
+
+    async def room(self) -> None:
+        await self._stream.room()
+
+
+class LoneReply:
+    """A request that is the whole of its call."""
+
+    whole = True
+
+    def __init__(self) -> None:
+        self.found: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def answer(self, response: bytes) -> None:
+        """Takes the answer."""
+        if not self.found.done():
+            self.found.set_result(response)
+
+    def fail(self, error: StepwireError) -> None:
+        """Takes the reason why there is none."""
+        if not self.found.done():
+            self.found.set_exception(error)
+
+    def end(self) -> None:
+        """Nothing is left to do."""
+
+    async def room(self) -> None:
+        """There is one answer only."""

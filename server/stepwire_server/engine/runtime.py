@@ -67,6 +67,9 @@ class OnnxGraph:
         # ONNX Runtime raises a class of its own for each status, all of them Exceptions.
         except Exception as error:
             raise FileMismatch(f"{file} cannot be loaded: {error}") from error
+        self._quietly = onnxruntime.RunOptions()
+        # What a run is refused for is raised; on stderr too, a caller could fill the disk with it.
+        self._quietly.log_severity_level = 4
         self.inputs = _ports(self._session.get_inputs())
         self.outputs = _ports(self._session.get_outputs())
         if self.provider != PROVIDERS[runtime.provider]:
@@ -88,7 +91,7 @@ class OnnxGraph:
         Returns:
             The outputs in the order of their names.
         """
-        return list(self._session.run(outputs, feeds))
+        return list(self._session.run(outputs, feeds, self._quietly))
 
 
 # What a node says of numbers or shapes that it cannot work with. The class alone does not
@@ -154,7 +157,10 @@ def _refuse_external_data(data: bytes, file: str) -> None:
         raise FileMismatch(f"{file} is not an ONNX file: {error}") from error
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise FileMismatch(f"{file} keeps tensor {tensor.name!r} outside itself")
+            raise FileMismatch(
+                f"{file} keeps tensor {tensor.name!r} outside itself; to put everything into one "
+                f'file: onnx.save(onnx.load("{file}"), "whole.onnx")'
+            )
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

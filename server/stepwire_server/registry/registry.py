@@ -78,6 +78,7 @@ class ModelRegistry:
         self._metrics = metrics
         self._entries: dict[tuple[str, int], Entry] = {}
         self._exact: dict[tuple[str, str], Entry] = {}
+        self._versions: dict[str, list[Entry]] = {}  # by name, ascending
         self._retired: set[LoadedModel] = set()  # they run until their callers are done
         self._burials: set[asyncio.Task[None]] = set()
         # Texts are tokenised on asyncio's own threads: loads must not take all of those.
@@ -97,7 +98,7 @@ class ModelRegistry:
 
     def of(self, name: str) -> list[Entry]:
         """The versions of one model, ascending."""
-        return [entry for entry in self if entry.name == name]
+        return list(self._versions.get(name, ()))
 
     def put(self, location: Location, state: ModelState = ModelState.LOADING) -> Entry:
         """Gives the entry of a model version, a new one if there is none."""
@@ -107,6 +108,8 @@ class ModelRegistry:
             entry = Entry(location=location, state=state, bundle=_described(location))
             self._entries[key] = entry
             self._exact[entry.name, entry.version] = entry
+            versions = [*self.of(entry.name), entry]
+            self._versions[entry.name] = sorted(versions, key=lambda e: e.location.version)
         entry.location = location
         return entry
 
@@ -115,6 +118,9 @@ class ModelRegistry:
         self.unload(entry)
         self._entries.pop((entry.location.name, entry.location.version), None)
         self._exact.pop((entry.name, entry.version), None)
+        self._versions[entry.name] = [e for e in self.of(entry.name) if e is not entry]
+        if not self._versions[entry.name]:
+            del self._versions[entry.name]
         self._metrics.forget_model(entry.name, entry.version)
 
     async def stop(self) -> None:
@@ -140,7 +146,7 @@ class ModelRegistry:
             return exact
         versions = self.of(name)
         if not versions:
-            known = ", ".join(sorted({entry.name for entry in self}))
+            known = ", ".join(sorted(self._versions)) or "none"
             raise ModelNotFound(f"no model {name[:64]!r}; there are: {known}")
         if not version:
             answering = [e for e in versions if e.loaded or self.may_wake(e)]
@@ -182,6 +188,13 @@ class ModelRegistry:
             return False
         return entry.state is not ModelState.FAILED or time.monotonic() >= entry.retry_at
 
+    def current(self, name: str, version: str = "") -> LoadedModel | None:
+        """What a new caller would get now, if it is loaded."""
+        try:
+            return self.entry(name, version).loaded
+        except ModelNotFound:
+            return None
+
     def lease(self, name: str, version: str = "") -> Lease:
         """Holds a model that answers requests.
 
@@ -216,7 +229,7 @@ class ModelRegistry:
             raise ModelNotFound(f"no model {name[:64]!r}; {own} is there as: {known}") from None
 
     def _own_name(self, name: str) -> str:
-        if any(entry.name == name for entry in self._entries.values()):
+        if name in self._versions:
             return name
         return name.rpartition(".")[0] or name
 

@@ -62,6 +62,8 @@ def session_message(session: Session, desk: Desk) -> sessions_pb2.Session:
         id=session.id,
         model=session.model,
         version=session.version,
+        digest=desk.stepper(session).origin.digest,
+        follows_reloads=session.follows is not None,
         next_step=session.next_step,
         epoch=session.epoch,
         snapshots=[step for step, _ in session.snapshots],
@@ -132,6 +134,8 @@ def write_taken(taken: Taken) -> bytes:
             count=taken.steps,
             outputs=[_told(told) for told in taken.told],
             state_token=taken.token,
+            version=taken.by.version if taken.by else "",
+            digest=taken.by.digest if taken.by else "",
         ),
     ).SerializeToString()
 

@@ -23,6 +23,7 @@ from stepwire_server.errors import (
 )
 from stepwire_server.metrics import SessionMetrics
 from stepwire_server.registry.loader import Lease, LoadedModel
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.stepping import Before, Inputs, Stepper, Steps
 from stepwire_server.registry.telling import Told, Wanted
@@ -63,6 +64,7 @@ class Taken(NamedTuple):
     steps: int
     told: Sequence[Told]
     token: bytes
+    by: Origin | None  # who took them, of a session that follows its model
 
 
 Write = Callable[[Taken], bytes]
@@ -103,6 +105,7 @@ class _Work(Pending):
         self.message = message
         self.askers = [stream]  # each message has one answer: a stream stands for each of its own
         self.under_way: Steps | None = None
+        self.by: Origin | None = None  # who takes its steps
 
 
 class Desk:
@@ -205,7 +208,7 @@ class Desk:
             version=stepper.version,
             packed=state,
             lease=lease,
-            follows=wanted.follows,
+            follows=wanted.version if wanted.follows else None,
             source=source,
             next_step=step,
             window=wanted.window,
@@ -219,7 +222,7 @@ class Desk:
         return self._table.find(owner, session_id)
 
     def stepper(self, session: Session) -> Stepper:
-        """What steps a session."""
+        """What steps a session now."""
         return _model_of(session).needed_stepper
 
     def of_owner(self, owner: str) -> list[Session]:
@@ -308,7 +311,7 @@ class Desk:
         """Moves idle sessions that follow their models, so that old ones can end."""
         if self._models.is_any_retired:
             for session in self._table:
-                if session.follows and not session.pending:
+                if session.follows is not None and not session.pending:
                     self._follow(session)
 
     def expire(self) -> None:
@@ -347,9 +350,10 @@ class Desk:
 
         message = work.message
         try:
-            if session.follows:
+            if session.follows is not None:
                 self._follow(session)
             stepper = self.stepper(session)
+            work.by = stepper.origin
             if self._gathered is not None and stepper not in self._gathered:
                 self._gathered.add(stepper)
                 stepper.hold()
@@ -366,18 +370,16 @@ class Desk:
     def _follow(self, session: Session) -> None:
         """Moves a session to what took its model's place, if its state fits there."""
         before = _model_of(session)
-        if not before.retired:
-            return
-        try:
-            lease = self._models.lease(session.model)
-        except StepwireError:  # there is none that serves: it stays
-            return
-        if not lease.loaded.takes_over(before):
-            lease.release()
+        following = self._models.current(session.model, session.follows or "")
+        if following is None or following is before or not following.takes_over(before):
             return
         assert session.lease is not None
-        session.lease.release()
-        session.lease, session.version = lease, lease.loaded.info[1]
+        former, session.lease = session.lease, Lease(following)
+        origin = following.needed_stepper.origin
+        # What it keeps is not what the new model would have kept, unless that is the old one.
+        session.inexact |= origin.numerics != before.needed_stepper.origin.numerics
+        session.version = origin.version
+        former.release()
 
     def _commit(self, session: Session, work: _Work, told: Sequence[Told], packed: bytes) -> None:
         if work not in session.pending:
@@ -386,7 +388,8 @@ class Desk:
         token = b""
         if message.export:
             token = self._token(session, packed, message.first_step + work.steps)
-        content = self._write(Taken(session.id, message.first_step, work.steps, told, token))
+        by = work.by if session.follows is not None else None
+        content = self._write(Taken(session.id, message.first_step, work.steps, told, token, by))
         session.commit(work, packed, content)
         self._metrics.steps.inc(work.steps)
         self._table.count(session)

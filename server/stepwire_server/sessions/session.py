@@ -46,7 +46,9 @@ class Beginning:
     version: str
     packed: bytes  # the state after `next_step` steps
     lease: Lease | None = None  # on the model, until the session ends
-    follows: bool = False  # goes on with what takes the model's place, if the state fits it
+    # It goes on with what new callers get of this version, empty for the latest, if its
+    # state fits there; None: it stays with its model.
+    follows: str | None = None
     source: tuple[int, ...] = ()  # what a translator looks at
     next_step: int = 0
     window: int = 1  # messages that may be sent ahead of their answers
@@ -67,7 +69,7 @@ class Session:
     opened_at: float
     used_at: float
     lease: Lease | None = None
-    follows: bool = False
+    follows: str | None = None
     source: tuple[int, ...] = ()
     window: int = 1
     max_snapshots: int = 0

@@ -162,8 +162,7 @@ class ModelRegistry:
             ModelNotFound, ModelLoading, ModelFailed: it cannot answer.
             InvalidRequest: it does something else.
         """
-        await self.wake(name, version)
-        with self.lease(name, version) as loaded:
+        with await self.hold(name, version) as loaded:
             if not isinstance(loaded.model, kind):
                 allowed = f"be one for {_task_of(kind)}"
                 raise InvalidRequest.of("model", allowed, f"{name}, for {loaded.task}")
@@ -187,6 +186,12 @@ class ModelRegistry:
         if self.waking is None or entry.loaded:
             return False
         return entry.state is not ModelState.FAILED or time.monotonic() >= entry.retry_at
+
+    async def hold(self, name: str, version: str = "") -> Lease:
+        """Holds a model that answers requests, once it is loaded; raises as `lease`."""
+        await self.wake(name, version)
+        # Nothing comes in between: who was just loaded for one caller cannot make room yet.
+        return self.lease(name, version)
 
     def current(self, name: str, version: str = "") -> LoadedModel | None:
         """What a new caller would get now, if it is loaded."""

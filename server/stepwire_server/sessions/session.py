@@ -45,7 +45,6 @@ class Beginning:
     model: str
     version: str
     packed: bytes  # the state after `next_step` steps
-    lease: Lease | None = None  # on the model, until the session ends
     # It goes on with what new callers get of this version, empty for the latest, if its
     # state fits there; None: it stays with its model.
     follows: str | None = None
@@ -68,7 +67,7 @@ class Session:
     next_step: int
     opened_at: float
     used_at: float
-    lease: Lease | None = None
+    lease: Lease | None = None  # on its model, until it ends
     follows: str | None = None
     source: tuple[int, ...] = ()
     window: int = 1

@@ -23,6 +23,7 @@ from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.generation import GenerationModel
+from stepwire_server.registry.kinship import are_kin
 from stepwire_server.registry.numerics import fingerprint
 from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.origin import Origin
@@ -99,19 +100,10 @@ class LoadedModel:
         return self.stepper
 
     def takes_over(self, other: "LoadedModel") -> bool:
-        """Whether the states of another model mean something to this one.
-
-        They have the same parts, and what is read and told are the same things.
-        """
-        if not (self.origin and other.origin and self.bundle and other.bundle):
+        """Whether the states of another model mean the same to this one."""
+        if not (self.stepper and other.stepper and self.bundle and other.bundle):
             return False
-        ours, theirs = self.bundle.manifest, other.bundle.manifest
-        return (
-            self.origin.layout == other.origin.layout
-            and ours.task == theirs.task
-            and ours.labels == theirs.labels
-            and ours.tokenizer.vocabulary_size == theirs.tokenizer.vocabulary_size
-        )
+        return are_kin(self.bundle, other.bundle)
 
     def retire(self, unused: Callable[[], None]) -> None:
         """Learns that no new caller will come; calls `unused` once the last has gone."""

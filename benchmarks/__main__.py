@@ -20,7 +20,10 @@ from benchmarks.texts import captions, reviews
 from stepwire_zoo.index import find_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ("engine", "search", "generate", "classify", "translate", "step", "idle", "echo")
+SECTIONS = (
+    *("engine", "search", "generate", "classify", "translate", "step", "idle", "protocols"),
+    "echo",
+)
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ class Plan:
     translate_sentences: int = 192  # of one measured run; a sixth of it for a lone client
     live_sessions: tuple[int, ...] = (1, 128)
     gateway_streams: int = 2  # of a caller that looks after all of them
+    protocol_streams: int = 8  # of callers of the Open Inference Protocol that share some
     step_s: float = 2.0  # of one measured run
     idle_sessions: int = 100_000
     woken_sessions: int = 300

@@ -1,5 +1,6 @@
 """The figures that everything is measured for: ratios to the raw loop and to naive servers."""
 
+from benchmarks import protocols
 from benchmarks.ledger import Case, Ledger, Spread, spread
 from benchmarks.plan import Plan
 from benchmarks.servers import NAIVE, OURS
@@ -23,6 +24,7 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
     """Every ratio whose section was measured, by name."""
     return {
         **_steps(plan, ledger),
+        **protocols.ratios(plan, ledger),
         **_against_raw(ledger, "engine", _ENGINE, {n: f"{n} rows" for n in plan.engine_rows}),
         **_against_raw(ledger, "search", _SEARCH, {n: f"{n} sentences" for n in plan.searches}),
         **_against_naive(ledger, "generate", "tokens_per_s", _generate_names(plan), faster=True),

@@ -43,6 +43,20 @@ COLUMNS = {
         "server_cpu_s_per_1000_steps",
         "load_cpu_share",
     ),
+    "oip classify": (
+        "texts_per_s",
+        "latency_p50_ms",
+        "latency_p99_ms",
+        "server_cpu_s_per_1000_texts",
+        "load_cpu_share",
+    ),
+    "oip step": (
+        "steps_per_s",
+        "step_p50_ms",
+        "step_p99_ms",
+        "server_cpu_s_per_1000_steps",
+        "load_cpu_share",
+    ),
     "idle": (
         "idle_session_bytes",
         "server_rss_mib",
@@ -58,7 +72,8 @@ def table(ledger: Ledger) -> str:
     """One block a section, one line a case: medians, and the spread of the first figure."""
     lines: list[str] = []
     section = ""
-    for case, values in ledger:
+    sections = [case.section for case, _ in ledger]
+    for case, values in sorted(ledger, key=lambda each: sections.index(each[0].section)):
         columns = [column for column in COLUMNS[case.section] if column in values]
         if case.section != section:
             section = case.section

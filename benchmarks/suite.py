@@ -5,7 +5,7 @@ import gc
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import sacrebleu
@@ -18,6 +18,8 @@ from benchmarks.load.labeling import classify_for
 from benchmarks.load.stepping import open_many, step_for, step_together_for, wake
 from benchmarks.load.translation import translate_all
 from benchmarks.plan import Plan
+from benchmarks.protocols import measure_protocols
+from benchmarks.rounds import Cpu, in_turn, rounds
 from benchmarks.searching import WIDTH, Encoder, EngineSearch, RawSearch
 from benchmarks.servers import Server
 from benchmarks.stepping import EngineLoop, Rate, RawLoop
@@ -44,7 +46,7 @@ def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
         for rows in plan.engine_rows:  # the first run of a size is the slow one
             for way in ways.values():
                 way(rows, 5)
-        for _ in _rounds(plan, "engine", tell):
+        for _ in rounds(plan, "engine", tell):
             for rows in plan.engine_rows:
                 for name, way in ways.items():
                     gc.collect()
@@ -64,10 +66,10 @@ async def measure_generate(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     with servers.running(servers.commands(plan.repository)) as wanted:
         for server in wanted:
             await run_streams(server.address, _requests(plan, 4, 0.0))  # warm-up
-        for number in _rounds(plan, "generate", tell):
+        for number in rounds(plan, "generate", tell):
             for streams, temperature in loads:
                 load = f"{streams} streams" + (", sampled" if temperature else "")
-                for server in _in_turn(wanted, number):
+                for server in in_turn(wanted, number):
                     values = await _generate(plan, server, streams, temperature)
                     if failed := values["failed_streams"]:
                         tell(f"{server.name}, {load}: {failed:.0f} failed, and do not count")
@@ -79,7 +81,7 @@ async def _generate(
 ) -> dict[str, float]:
     count = plan.single_streams if streams == 1 else streams
     requests = _requests(plan, count, temperature)
-    timed = _Cpu(server)
+    timed = Cpu(server)
     run = await run_streams(server.address, requests, at_once=streams > 1)
     if server.name == servers.OURS and run.values()["failed_streams"]:
         raise RuntimeError("a stream of our server failed: that is a bug, not a figure")
@@ -105,9 +107,9 @@ async def measure_classify(
     with servers.running(servers.commands(plan.repository)) as wanted:
         for server in wanted:
             await _classify(plan, server, texts, in_flight=8)  # warm-up
-        for number in _rounds(plan, "classify", tell):
+        for number in rounds(plan, "classify", tell):
             for in_flight in plan.in_flight:
-                for server in _in_turn(wanted, number):
+                for server in in_turn(wanted, number):
                     values = await _classify(plan, server, texts, in_flight=in_flight)
                     ledger.add(Case("classify", f"{in_flight} in flight", server.name), values)
 
@@ -115,7 +117,7 @@ async def measure_classify(
 async def _classify(
     plan: Plan, server: Server, texts: Sequence[str], *, in_flight: int
 ) -> dict[str, float]:
-    timed = _Cpu(server)
+    timed = Cpu(server)
     run = await classify_for(
         server.address,
         plan.classifier,
@@ -144,7 +146,7 @@ def measure_search(plan: Plan, captions: Captions, ledger: Ledger, tell: Progres
         for count in plan.searches:
             for way in ways.values():
                 way(count)
-        for _ in _rounds(plan, "search", tell):
+        for _ in rounds(plan, "search", tell):
             for count in plan.searches:
                 for name, measure in ways.items():
                     gc.collect()
@@ -160,12 +162,12 @@ async def measure_translate(plan: Plan, captions: Captions, ledger: Ledger, tell
     with servers.running(servers.commands(plan.repository)) as wanted:
         for server in wanted:
             await _translate(plan, server, captions, range(16), clients=8)  # warm-up
-        for number in _rounds(plan, "translate", tell):
+        for number in rounds(plan, "translate", tell):
             for clients in plan.clients:
                 count = plan.translate_sentences if clients > 1 else plan.translate_sentences // 6
                 # Other sentences in every round: ours keeps those that it has read.
                 chosen = range(number * count, (number + 1) * count)
-                for server in _in_turn(wanted, number):
+                for server in in_turn(wanted, number):
                     values = await _translate(plan, server, captions, chosen, clients=clients)
                     ledger.add(Case("translate", f"{clients} clients", server.name), values)
 
@@ -174,7 +176,7 @@ async def _translate(
     plan: Plan, server: Server, captions: Captions, chosen: range, *, clients: int
 ) -> dict[str, float]:
     places = [place % len(captions.sentences) for place in chosen]
-    timed = _Cpu(server)
+    timed = Cpu(server)
     run = await translate_all(
         server.address,
         plan.translator,
@@ -198,10 +200,10 @@ async def measure_step(plan: Plan, ledger: Ledger, tell: Progress) -> None:
         for server in wanted:
             await _step(plan, server, sessions=8)  # warm-up
         raw.rows_per_s(1, 50)
-        for number in _rounds(plan, "step", tell):
+        for number in rounds(plan, "step", tell):
             step_ms = 1e3 / raw.rows_per_s(1, plan.steps(1)).rows_per_s
             for sessions in plan.live_sessions:
-                for server in _in_turn(wanted, number):
+                for server in in_turn(wanted, number):
                     values = await _step(plan, server, sessions=sessions)
                     ledger.add(Case("step", f"{sessions} sessions", server.name), values)
                     if server.name == servers.OURS and sessions > 1:
@@ -218,7 +220,7 @@ async def measure_step(plan: Plan, ledger: Ledger, tell: Progress) -> None:
 async def _step(
     plan: Plan, server: Server, *, sessions: int, together: bool = False
 ) -> dict[str, float]:
-    timed, address, model = _Cpu(server), server.address, plan.generator
+    timed, address, model = Cpu(server), server.address, plan.generator
     if together:
         streams = plan.gateway_streams
         run = await step_together_for(
@@ -263,49 +265,14 @@ def _alone(plan: Plan, folder: Path) -> Path:
 async def measure_echo(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     """Messages a second of bare gRPC: what no server in Python can exceed here."""
     with servers.running({"echo": ["-m", "benchmarks.echo"]}) as (server,):
-        for _ in _rounds(plan, "echo", tell):
+        for _ in rounds(plan, "echo", tell):
             for kind in KINDS:
                 for calls in plan.echo_calls:
-                    timed = _Cpu(server)
+                    timed = Cpu(server)
                     rate = await echo_for(server.address, kind, calls=calls, duration_s=plan.echo_s)
                     values = timed.values(rate * plan.echo_s / 1000, "1000_messages")
                     case = Case("echo", f"{calls} calls", kind)
                     ledger.add(case, {"messages_per_s": rate, **values})
-
-
-class _Cpu:
-    """CPU time of a server, and of this process, from here on."""
-
-    def __init__(self, server: Server) -> None:
-        gc.collect()  # so that no measured run pays for another's garbage
-        self._server = server
-        self._server_s, self._own_s, self._began = server.cpu_s(), time.process_time(), time.time()
-
-    def values(self, work: float, unit: str) -> dict[str, float]:
-        """CPU-seconds for each unit of work, and how busy the load itself was."""
-        took_s = time.time() - self._began
-        return {
-            f"server_cpu_s_per_{unit}": (self._server.cpu_s() - self._server_s) / work,
-            "server_cpu_share": (self._server.cpu_s() - self._server_s) / took_s,
-            "load_cpu_share": (time.process_time() - self._own_s) / took_s,
-        }
-
-
-def _rounds(plan: Plan, section: str, tell: Progress) -> Iterator[int]:
-    """Counts rounds, always whole ones, until there are enough or the time is up."""
-    ends_at = time.monotonic() + plan.section_s
-    for number in range(plan.rounds):
-        if number >= plan.least_rounds and time.monotonic() > ends_at:
-            tell(f"{section}: out of time after {number} of {plan.rounds} rounds")
-            return
-        tell(f"{section}, round {number + 1} of {plan.rounds}")
-        yield number
-
-
-def _in_turn(wanted: list[Server], number: int) -> list[Server]:
-    """Another one begins each round, so that none always follows the same neighbour."""
-    first = number % len(wanted)
-    return [*wanted[first:], *wanted[:first]]
 
 
 def sections(
@@ -327,5 +294,6 @@ def sections(
         "translate": in_loop(lambda: measure_translate(plan, captions, ledger, tell)),
         "step": in_loop(lambda: measure_step(plan, ledger, tell)),
         "idle": in_loop(lambda: measure_idle(plan, ledger, tell)),
+        "protocols": in_loop(lambda: measure_protocols(plan, texts, ledger, tell)),
         "echo": in_loop(lambda: measure_echo(plan, ledger, tell)),
     }

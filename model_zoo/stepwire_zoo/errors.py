@@ -4,6 +4,7 @@ BundleError
 ├── ManifestInvalid      manifest.json cannot be read, or a field of it is wrong
 ├── FormatUnknown        written by a newer stepwire
 ├── FileMismatch         a file is missing, cut short, changed, or not a plain file
+├── WiringUnproved       what the tensors of a graph without manifest mean is not certain
 ├── ProviderMissing      what it is to run on does not work here
 └── GoldenMismatch       the graphs do not give the numbers that were published
 """
@@ -23,6 +24,10 @@ class FormatUnknown(BundleError):
 
 class FileMismatch(BundleError):
     """A file is missing, cut short, changed, or not a plain file of the folder."""
+
+
+class WiringUnproved(BundleError):
+    """What the tensors of a graph without a manifest mean is not certain, or not true."""
 
 
 class ProviderMissing(BundleError):

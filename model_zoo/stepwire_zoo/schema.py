@@ -2,8 +2,8 @@
 
 Every field is checked against its annotation and an error names its path, as in
 `graphs.step.states[0].shape: must be a list, got "2"`. It knows the few types that
-manifests are made of: str, int, float, bool, tuples, dicts by name, optionals and
-other dataclasses.
+manifests are made of: str, int, float, bool, tuples, dicts by name, optionals, a text
+or a number, and other dataclasses.
 """
 
 import dataclasses
@@ -72,8 +72,8 @@ def _required(field: dataclasses.Field[Any]) -> set[str]:
 
 def _read_as(hint: Any, value: Any, path: str) -> Any:
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if origin is types.UnionType:  # only `X | None` occurs
-        return None if value is None else _read_as(parts[0], value, path)
+    if origin is types.UnionType:
+        return _read_union(parts, value, path)
     if origin is tuple:
         _expect(isinstance(value, list), path, "a list", value)
         return tuple(_read_as(parts[0], item, f"{path}[{i}]") for i, item in enumerate(value))
@@ -83,6 +83,15 @@ def _read_as(hint: Any, value: Any, path: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return read(typing.cast(type, hint), value, path)
     return _read_scalar(hint, value, path)
+
+
+def _read_union(parts: tuple[Any, ...], value: Any, path: str) -> Any:
+    """Of `X | None`, or of `str | X`."""
+    if value is None and type(None) in parts:
+        return None
+    if parts[0] is str and not isinstance(value, str) and parts[1] is not type(None):
+        return _read_as(parts[1], value, path)
+    return _read_as(parts[0], value, path)
 
 
 def _read_scalar(hint: Any, value: Any, path: str) -> Any:

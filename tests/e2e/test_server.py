@@ -313,7 +313,7 @@ async def test_metrics_are_served(repository):
 
 async def test_an_empty_or_unreadable_repository_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StartupError, match="empty holds no bundle: expected <name>/<version>/"):
+    with pytest.raises(StartupError, match="empty holds no model: expected <name>/<version>/"):
         App(server_config(tmp_path / "empty"))
     with pytest.raises(StartupError, match="nowhere cannot be read: No such file or directory"):
         App(server_config(tmp_path / "nowhere"))

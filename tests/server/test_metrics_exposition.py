@@ -23,6 +23,7 @@ from stepwire.v1 import (
     streaming_pb2,
     streaming_pb2_grpc,
 )
+from stepwire_server.oip import inference_pb2, inference_pb2_grpc
 from support import tiny
 from support.tiny_translator import write_translation
 
@@ -72,6 +73,11 @@ FAMILIES = {
     "stepwire_sessions_ended": ("counter", {"reason"}),
     "stepwire_session_steps": ("counter", set()),
     "stepwire_session_repeats": ("counter", set()),
+    "stepwire_sequences": ("gauge", set()),
+    "stepwire_sequence_bytes": ("gauge", set()),
+    "stepwire_sequences_begun": ("counter", set()),
+    "stepwire_sequences_restarted": ("counter", set()),
+    "stepwire_sequences_ended": ("counter", {"reason"}),
 }
 MADE_UP = "made-up-by-a-caller"
 TOKENS = 20
@@ -118,6 +124,7 @@ def exposition(tmp_path_factory):
                 client.classify(MADE_UP, ["abc"])
         translate(target)
         step_a_session(target)
+        step_a_sequence(target)
         call_unknown_method(target)
         url = f"http://127.0.0.1:{ready['metrics_port']}/metrics"
         with urllib.request.urlopen(url, timeout=10) as response:
@@ -140,6 +147,18 @@ def translate(target):
         sources = [generation_pb2.Source(text="hello")]
         request = generation_pb2.TranslateRequest(model="tiny-translator", sources=sources)
         assert list(stub.Translate(request, timeout=10))
+
+
+def step_a_sequence(target):
+    request = inference_pb2.ModelInferRequest(model_name="tiny")
+    for name in ("sequence_start", "sequence_end"):
+        request.parameters[name].bool_param = True
+    request.parameters["sequence_id"].int64_param = 1
+    request.inputs.add(name="token", datatype="INT64", shape=[1, 1]).contents.int64_contents[:] = [
+        1
+    ]
+    with grpc.insecure_channel(target) as channel:
+        inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=10)
 
 
 def step_a_session(target):
@@ -213,7 +232,7 @@ def test_steps_have_buckets_from_50_microseconds(families):
 
 def test_what_was_done_is_counted(families):
     assert value(families, "stepwire_output_tokens_total", model="tiny") == TOKENS
-    assert value(families, "stepwire_queue_seconds_count", model="tiny") == 2  # a prompt, a step
+    assert value(families, "stepwire_queue_seconds_count", model="tiny") == 3  # a prompt, two steps
     assert value(families, "stepwire_first_piece_seconds_count", model="tiny") == 1
     assert value(families, "stepwire_input_tokens_total", model="judge") == len("abc" + "hello")
     assert value(families, "stepwire_queue_seconds_count", model="judge") == 2

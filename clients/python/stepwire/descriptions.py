@@ -12,6 +12,7 @@ class Task(StrEnum):
     CLASSIFICATION = "classification"  # classify
     TRANSLATION = "translation"  # translate, score
     FORECASTING = "forecasting"  # forecast, session
+    TENSORS = "tensors"  # none of them: the Open Inference Protocol alone
     UNKNOWN = "unknown"  # the server is newer than this client
 
 

@@ -3,12 +3,14 @@
 Shapes: N rows, * a tensor's own shape.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from stepwire_server.config import PROVIDERS, RuntimeConfig
 from stepwire_server.errors import StartupError
@@ -65,6 +67,9 @@ class OnnxGraph:
         # ONNX Runtime raises a class of its own for each status, all of them Exceptions.
         except Exception as error:
             raise FileMismatch(f"{file} cannot be loaded: {error}") from error
+        self._quietly = onnxruntime.RunOptions()
+        # What a run is refused for is raised; on stderr too, a caller could fill the disk with it.
+        self._quietly.log_severity_level = 4
         self.inputs = _ports(self._session.get_inputs())
         self.outputs = _ports(self._session.get_outputs())
         if self.provider != PROVIDERS[runtime.provider]:
@@ -86,7 +91,29 @@ class OnnxGraph:
         Returns:
             The outputs in the order of their names.
         """
-        return list(self._session.run(outputs, feeds))
+        return list(self._session.run(outputs, feeds, self._quietly))
+
+
+# What a node says of numbers or shapes that it cannot work with. The class alone does not
+# tell: a shape that does not fit is a Fail, and so is memory that has run out.
+_ABOUT_INPUTS = (InvalidArgument, Fail, RuntimeException)
+_ABOUT_THE_MACHINE = re.compile(r"alloc|out of memory|cuda|cudnn|cublas", re.IGNORECASE)
+_WHERE = re.compile(
+    r"^\[ONNXRuntimeError\] : \d+ : \w+ : "  # the status
+    r"(Non-zero status code .*? Status Message: )?"  # the node
+    r"(/\S+:\d+ .*? was false\. )?",  # the place in its source
+    re.DOTALL,
+)
+_LONGEST = 160
+
+
+def refusal_of(error: Exception) -> str:
+    """What a run of a graph found wrong with its inputs; empty: they are not to blame."""
+    text = str(error)
+    if not isinstance(error, _ABOUT_INPUTS) or _ABOUT_THE_MACHINE.search(text):
+        return ""
+    said = " ".join(_WHERE.sub("", text, count=1).split()) or "no reason is given"
+    return said if len(said) <= _LONGEST else f"{said[: _LONGEST - 3]}..."
 
 
 def _ports(arguments: Sequence[Any]) -> tuple[Port, ...]:
@@ -130,7 +157,10 @@ def _refuse_external_data(data: bytes, file: str) -> None:
         raise FileMismatch(f"{file} is not an ONNX file: {error}") from error
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise FileMismatch(f"{file} keeps tensor {tensor.name!r} outside itself")
+            raise FileMismatch(
+                f"{file} keeps tensor {tensor.name!r} outside itself; to put everything into one "
+                f'file: onnx.save(onnx.load("{file}"), "whole.onnx")'
+            )
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -17,6 +17,7 @@ from stepwire_server.errors import (
     ModelNotFound,
     StartupError,
 )
+from stepwire_server.registry.dropin.triton_config import policy_beside
 from stepwire_server.registry.policy import VersionPolicy
 from stepwire_server.registry.registry import Entry, ModelRegistry, ModelState
 from stepwire_server.registry.watcher import Watcher
@@ -65,8 +66,8 @@ class Lifecycle:
         for repository in repositories if control.mode == "none" else ():
             if not find_bundles(repository):
                 raise StartupError(
-                    f"model repository {repository} holds no bundle: "
-                    "expected <name>/<version>/manifest.json"
+                    f"model repository {repository} holds no model: expected "
+                    "<name>/<version>/manifest.json, <name>/<version>/model.onnx or <name>.onnx"
                 )
         self._watcher = Watcher(found)
         later = control.mode == "explicit" or control.lazy
@@ -200,7 +201,11 @@ class Lifecycle:
         by_name: defaultdict[str, list[Location]] = defaultdict(list)
         for place in found:
             by_name[place.name].append(place)
-        return [place for places in by_name.values() for place in self._policy.choose(places)]
+        return [
+            place
+            for places in by_name.values()
+            for place in (policy_beside(places[-1]) or self._policy).choose(places)
+        ]
 
 
 def find_models(repositories: tuple[Path, ...]) -> list[Location]:
@@ -220,5 +225,6 @@ def find_models(repositories: tuple[Path, ...]) -> list[Location]:
         for place in places:
             other = found.setdefault((place.name, place.version), place)
             if other is not place:
-                raise StartupError(f"{other.folder} and {place.folder} are the same model version")
+                both = [str(each.graph or each.folder) for each in (other, place)]
+                raise StartupError(f"{both[0]} and {both[1]} are the same model version")
     return list(found.values())

@@ -20,6 +20,7 @@ from stepwire_server.engine.sources import Source
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
+from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.numerics import fingerprint
@@ -35,7 +36,10 @@ from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
+from stepwire_zoo.index import Location
 from stepwire_zoo.manifest import Manifest
+
+TENSORS = "tensors"  # the task of a file without a manifest
 
 AnyModel = GenerationModel | ClassificationModel | TranslationModel | ForecastingModel
 
@@ -56,8 +60,9 @@ class Worker(Protocol):
 class LoadedModel:
     """A model that answers, its threads running."""
 
-    bundle: Bundle
-    model: AnyModel
+    bundle: Bundle | None = None  # none where a file without a manifest dropped in
+    dropin: DropIn | None = None  # which has this instead
+    model: AnyModel | None = None  # answers the native calls; none answers a file that dropped in
     provider: str
     load_seconds: float
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
@@ -67,18 +72,23 @@ class LoadedModel:
     stop: Callable[[], None]  # ends its threads; work that is left fails
     users: int = 0  # leases that are held
     used_at: float = field(default_factory=time.monotonic)  # for the last time
+    retired: bool = False  # no new caller comes
     unused: Callable[[], None] | None = None  # of a retired one: called when nobody has it
 
     @property
     def task(self) -> str:
-        """What it does."""
-        return self.bundle.manifest.task
+        """What it does; "tensors" where nobody says."""
+        return self.info[2]
 
     @property
     def info(self) -> tuple[str, str, str, str, str]:
         """Name, version, task, provider and build."""
-        spec = self.bundle.manifest
-        return (spec.name, spec.version, spec.task, self.provider, self.bundle.digest[:12])
+        if self.bundle:
+            spec, digest = self.bundle.manifest, self.bundle.digest
+            return (spec.name, spec.version, spec.task, self.provider, digest[:12])
+        assert self.dropin is not None
+        digest = self.dropin.proved.inspected.digest
+        return (self.dropin.name, self.dropin.version, TENSORS, self.provider, digest[:12])
 
     @property
     def needed_stepper(self) -> Stepper:
@@ -93,7 +103,7 @@ class LoadedModel:
 
         They have the same parts, and what is read and told are the same things.
         """
-        if not self.origin or not other.origin:
+        if not (self.origin and other.origin and self.bundle and other.bundle):
             return False
         ours, theirs = self.bundle.manifest, other.bundle.manifest
         return (
@@ -105,8 +115,15 @@ class LoadedModel:
 
     def retire(self, unused: Callable[[], None]) -> None:
         """Learns that no new caller will come; calls `unused` once the last has gone."""
+        self.retired = True
         self.unused = unused
-        if not self.users:
+        self.check_unused()
+
+    def check_unused(self) -> None:
+        """Tells once if nobody has it any more."""
+        if self.unused and not self.users:
+            # Forgotten before it is called: a model that refers to itself is freed late.
+            unused, self.unused = self.unused, None
             unused()
 
 
@@ -127,8 +144,7 @@ class Lease:
             return
         self._held = False
         self.loaded.users -= 1
-        if self.loaded.unused and not self.loaded.users:
-            self.loaded.unused()
+        self.loaded.check_unused()
 
     def __enter__(self) -> LoadedModel:
         return self.loaded
@@ -163,6 +179,24 @@ class Loader:
         loaded = start[bundle.manifest.task](bundle, opener)
         loaded.load_seconds = time.monotonic() - began
         return loaded
+
+    def load_graph(self, place: Location) -> LoadedModel:
+        """Finds out, proves and starts a file that has no manifest.
+
+        Raises:
+            BundleError: why it is refused.
+        """
+        began = time.monotonic()
+        opened = open_dropin(place, self.runtime, self.batching.max_rows)
+        dropin = make_dropin(place, opened, self.batching, self.metrics, self.post)
+        stop = _run(f"{dropin.name}-{dropin.version}", [dropin.batcher])
+        return LoadedModel(
+            dropin=dropin,
+            tensors=dropin.models,
+            provider=dropin.proved.graph.provider,
+            load_seconds=time.monotonic() - began,
+            stop=stop,
+        )
 
     def _start_generation(self, bundle: Bundle, opener: Opener) -> LoadedModel:
         opened = opener.open_step(bundle)
@@ -319,7 +353,19 @@ def _start(
     max_beam_width: int = 0,
 ) -> LoadedModel:
     """Starts a thread for each worker; one may be there several times."""
-    name = f"{bundle.manifest.name}-{bundle.manifest.version}"
+    stop = _run(f"{bundle.manifest.name}-{bundle.manifest.version}", workers)
+    return LoadedModel(
+        bundle=bundle,
+        model=model,
+        provider=provider,
+        load_seconds=0.0,
+        max_beam_width=max_beam_width,
+        stop=stop,
+    )
+
+
+def _run(name: str, workers: Sequence[Worker]) -> Callable[[], None]:
+    """Starts a thread for each worker; gives what ends them."""
     running = [threading.Thread(target=worker.run, name=name, daemon=True) for worker in workers]
     for thread in running:
         thread.start()
@@ -330,11 +376,4 @@ def _start(
         for thread in running:
             thread.join()
 
-    return LoadedModel(
-        bundle=bundle,
-        model=model,
-        provider=provider,
-        load_seconds=0.0,
-        max_beam_width=max_beam_width,
-        stop=stop,
-    )
+    return stop

@@ -219,13 +219,16 @@ class ModelRegistry:
             self._retire(before)
 
     def _try(self, place: Location) -> tuple[Bundle | None, LoadedModel | None, tuple[str, str]]:
-        """Loads a bundle, on a thread beside; or gives the kind of the error, and why."""
+        """Loads a model, on a thread beside; or gives the kind of the error, and why."""
         fields = {"model": place.name, "version": place.version}
         bundle = None
         try:
-            bundle = open_bundle(place.folder)
-            _check_place(bundle, place)
-            loaded = self._loader.load(bundle)
+            if place.graph is None:
+                bundle = open_bundle(place.folder)
+                _check_place(bundle, place)
+                loaded = self._loader.load(bundle)
+            else:
+                loaded = self._loader.load_graph(place)
         except BundleError as error:
             kind = type(error).__name__
             log.error("bundle refused", extra={**fields, "reason": f"{kind}: {error}"})

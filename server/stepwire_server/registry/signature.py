@@ -2,9 +2,11 @@
 
 import enum
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
+from stepwire_server.engine.queueing import DynamicBatching as DynamicBatching
+from stepwire_server.engine.queueing import QueuePolicy as QueuePolicy
 from stepwire_server.engine.tensors import Asked, Cancel, Done, Failed, Tensors
 
 TEXT = "bytes"  # the dtype of texts
@@ -28,28 +30,6 @@ class Kind(enum.Enum):
     PLAIN = "plain"  # one answer, nothing is remembered
     SEQUENCE = "sequence"  # one answer; the state is kept under the caller's sequence id
     DECOUPLED = "decoupled"  # any number of answers
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueuePolicy:
-    """How long requests of one priority may wait; the names are those of config.pbtxt."""
-
-    max_queue_size: int = 0  # requests; 0: the server's own limit
-    default_timeout_s: float = 0.0  # 0: none
-    allow_timeout_override: bool = False  # by the request's own, if that is shorter
-    delays: bool = False  # what timed out goes behind the others instead of being refused
-
-
-@dataclass(frozen=True, kw_only=True)
-class DynamicBatching:
-    """How requests share a run; the names are those of config.pbtxt."""
-
-    preferred_batch_sizes: tuple[int, ...] = ()  # ascending; rows
-    max_queue_delay_s: float = 0.0  # how long a batch waits for company when the model is idle
-    priority_levels: int = 0  # 0: there is one
-    default_priority_level: int = 0
-    default_policy: QueuePolicy = field(default_factory=QueuePolicy)
-    policies: dict[int, QueuePolicy] = field(default_factory=dict)  # by priority
 
 
 @dataclass(frozen=True, kw_only=True)

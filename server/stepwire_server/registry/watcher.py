@@ -5,9 +5,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from stepwire_server.registry.dropin.files import Files
 from stepwire_zoo.index import Location
 
-# Of each file: its path below the folder, change time, size and inode. A link to another folder
+# Of each file: its path, change time, size and inode. A link to another folder
 # shows in the inodes, a file that is still being copied in size and time.
 Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -51,12 +52,20 @@ def stamp_of(place: Location) -> Stamp:
 
 
 def _files(place: Location) -> Iterator[tuple[str, int, int, int]]:
+    for path in _paths(place):
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # gone since it was listed: the next look sees it
+            continue
+        yield (str(path), found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _paths(place: Location) -> Iterator[Path]:
+    """Everything that a version is made of."""
+    if place.graph is not None:
+        files = Files.of(place.graph)
+        yield from files.all_beside()
+        if files.is_bare:
+            return
     for folder, _, names in os.walk(place.folder, followlinks=True):
-        for name in names:
-            path = Path(folder) / name
-            try:
-                found = path.stat()
-            except FileNotFoundError:  # gone since it was listed: the next look sees it
-                continue
-            relative = str(path.relative_to(place.folder))
-            yield (relative, found.st_mtime_ns, found.st_size, found.st_ino)
+        yield from (Path(folder) / name for name in names)

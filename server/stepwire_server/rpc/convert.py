@@ -13,9 +13,12 @@ from stepwire_server.decoding.options import (
     filled_in,
 )
 from stepwire_server.engine.job import FinishReason
+from stepwire_server.engine.wiring import Wire
 from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.classification import Classification, ClassificationModel
+from stepwire_server.registry.dropin.serving import DropIn
 from stepwire_server.registry.generation import GenerationModel, Piece, Summary, fresh_seed
+from stepwire_server.registry.loader import TENSORS
 from stepwire_server.registry.registry import Entry, ModelState
 from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import Score, ScoreInput, ScoringModel
@@ -45,6 +48,7 @@ TASKS = {
     "classification": models_pb2.TASK_CLASSIFICATION,
     "translation": models_pb2.TASK_TRANSLATION,
     "forecasting": models_pb2.TASK_FORECASTING,
+    TENSORS: models_pb2.TASK_TENSORS,
 }
 NORMALIZATIONS = {
     generation_pb2.LENGTH_NORMALIZATION_UNSPECIFIED: LengthNormalization.PLAIN,
@@ -222,15 +226,23 @@ def model_summary(entry: Entry) -> models_pb2.ModelSummary:
     return models_pb2.ModelSummary(
         name=entry.name,
         version=entry.version,
-        task=TASKS[spec.task] if spec else models_pb2.TASK_UNSPECIFIED,
+        task=_task(entry),
         state=MODEL_STATES[entry.state],
         reason=entry.reason,
         summary=spec.summary if spec else "",
     )
 
 
+def _task(entry: Entry) -> models_pb2.Task:
+    if entry.location.graph is not None:
+        return models_pb2.TASK_TENSORS
+    return TASKS[entry.bundle.manifest.task] if entry.bundle else models_pb2.TASK_UNSPECIFIED
+
+
 def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
     """Describes a model fully, as far as its manifest could be read."""
+    if entry.loaded and entry.loaded.dropin:
+        return _dropin(entry, entry.loaded.dropin)
     if entry.bundle is None:
         return models_pb2.Model(summary=model_summary(entry))
     spec = entry.bundle.manifest
@@ -258,6 +270,43 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
         digest=entry.bundle.digest,
         series=_series(spec.series) if spec.series else None,
     )
+
+
+def _dropin(entry: Entry, dropin: DropIn) -> models_pb2.Model:
+    wiring, found = dropin.proved.wiring, dropin.proved.inspected
+    states = [
+        models_pb2.State(
+            input=pair.input.name,
+            output=pair.output.name,
+            dtype=pair.input.dtype,
+            shape=_row_shape(pair.input),
+            start="zeros" if pair.start is None else "given",
+        )
+        for pair in wiring.states
+    ]
+    return models_pb2.Model(
+        summary=model_summary(entry),
+        graphs=[
+            models_pb2.Graph(
+                role="tensors",
+                inputs=[_wire(wire) for wire in wiring.inputs],
+                outputs=[_wire(wire) for wire in wiring.outputs],
+                states=states,
+            )
+        ],
+        provider=entry.loaded.provider if entry.loaded else "",
+        size_bytes=found.size_bytes,
+        load_seconds=entry.loaded.load_seconds if entry.loaded else 0.0,
+        digest=found.digest,
+    )
+
+
+def _wire(wire: Wire) -> models_pb2.Tensor:
+    return models_pb2.Tensor(name=wire.name, dtype=wire.dtype, shape=_row_shape(wire))
+
+
+def _row_shape(wire: Wire) -> list[int]:
+    return [size for axis, size in enumerate(wire.shape) if axis != wire.batch_axis]
 
 
 def _prompt(index: int, prompt: generation_pb2.Prompt, opened: Opened) -> Prompt | Saved:

@@ -366,7 +366,7 @@ class Desk:
     def _follow(self, session: Session) -> None:
         """Moves a session to what took its model's place, if its state fits there."""
         before = _model_of(session)
-        if before.unused is None:
+        if not before.retired:
             return
         try:
             lease = self._models.lease(session.model)

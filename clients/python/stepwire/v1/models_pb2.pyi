@@ -14,6 +14,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_CLASSIFICATION: _ClassVar[Task]
     TASK_TRANSLATION: _ClassVar[Task]
     TASK_FORECASTING: _ClassVar[Task]
+    TASK_TENSORS: _ClassVar[Task]
 
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -27,6 +28,7 @@ TASK_GENERATION: Task
 TASK_CLASSIFICATION: Task
 TASK_TRANSLATION: Task
 TASK_FORECASTING: Task
+TASK_TENSORS: Task
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState

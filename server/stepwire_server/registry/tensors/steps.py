@@ -20,6 +20,7 @@ from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
 from stepwire_server.registry import signature
 from stepwire_server.registry.signature import Signature, TensorSpec
+from stepwire_server.registry.tensors.gathering import Gathering
 from stepwire_zoo.manifest import Manifest, Tensor
 
 _READING = Options(max_tokens=1)  # nothing is chosen
@@ -49,6 +50,7 @@ class StepTensors:
         """
         self.engine = engine
         self.layout = layout
+        self._gathering = Gathering(engine, max_rows)
         [self._input] = [t for t in spec.graphs["step"].inputs if t.role in _INPUTS]
         self._choices = spec.tokenizer.vocabulary_size
         self._most_steps = spec.limits.max_input_tokens
@@ -68,7 +70,8 @@ class StepTensors:
         """Single steps, as most requests bring."""
         steps = asked.tensors[self._input.name][:, 0]
         reads = steps if self._input.role == "features" else steps.tolist()
-        visitors = _Visitors([(name, self._roles[name]) for name in asked.wanted], done, failed)
+        wanted = [(name, self._roles[name]) for name in asked.wanted]
+        visitors = _Visitors(wanted, done, failed, self._gathering)
         roles = frozenset(self._roles[name] for name in asked.wanted)
         visits = [
             Visit(
@@ -82,7 +85,7 @@ class StepTensors:
             for row, each in enumerate(reads)
         ]
         visitors.visits = visits
-        self.engine.visit(visits)
+        self._gathering.add(visits)
         return visitors.leave
 
     def taking(self, asked: Asked, done: Done, failed: Failed) -> "Taking":
@@ -128,8 +131,15 @@ class StepTensors:
 class _Visitors:
     """Collects what a single step gives each row of a request."""
 
-    def __init__(self, wanted: Sequence[tuple[str, str]], done: Done, failed: Failed) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[tuple[str, str]],
+        done: Done,
+        failed: Failed,
+        gathering: Gathering,
+    ) -> None:
         self.visits: Sequence[Visit] = ()
+        self._gathering = gathering
         self._wanted = wanted  # names of outputs, with their roles
         self._done = done
         self._failed = failed
@@ -140,6 +150,8 @@ class _Visitors:
         """Takes what the step gave one row."""
         self._found[row] = (given, place)
         if len(self._found) == len(self.visits):
+            self._over = True
+            self._gathering.over(len(self.visits))
             found = [self._found[row] for row in range(len(self.visits))]
             tensors = {
                 name: np.stack([given.outputs[role][place] for given, place in found])[:, None]
@@ -161,6 +173,8 @@ class _Visitors:
 
     def leave(self) -> None:
         """Takes no step that has not begun."""
+        if not self._over:
+            self._gathering.over(len(self.visits))
         self._over = True
         for visit in self.visits:
             visit.left = True

@@ -22,6 +22,7 @@ from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
 from stepwire_server.registry.forecasting import ForecastingModel
+from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.kinship import are_kin
 from stepwire_server.registry.numerics import fingerprint
@@ -195,14 +196,15 @@ class Loader:
         spec, limits = opened.spec, opener.limits_of(opened.spec)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
         loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
-        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
+        loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
         texts = opened.tokenizer.texts()
-        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows, texts)
         written = TextTensors(Generating(model), spec, "generate")
         loaded.tensors = _by_name(steps, ExplicitSteps(steps), written)
         return loaded
@@ -212,6 +214,7 @@ class Loader:
         spec, limits, graphs = opened.spec, opener.limits_of(opened.spec), opened.graph
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, graphs.step, metrics, spec.graphs["step"].buckets)
+        gathering = Gathering(engine, self.batching.max_rows)
         batcher = Batcher[Source](
             graphs.encode,
             spec.graphs["encode"].buckets,
@@ -237,9 +240,9 @@ class Loader:
         origin = _origin(bundle, graphs.step, size, opened.provider, sources)
         loaded.origin = model.origin = origin
         read = Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer)
-        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin, read)
+        loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin, read)
         texts = opened.tokenizer.texts()
-        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows, texts)
         written = TextTensors(Translating(model), spec, "translate")
         loaded.tensors = _by_name(AttendingTensors(steps, read), written)
         return loaded
@@ -271,11 +274,12 @@ class Loader:
         spec, step, provider = opener.open_forecaster(bundle)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, step, metrics, buckets=(0,))
+        gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
         loaded = _start(bundle, model, provider, [engine])
         loaded.origin = _origin(bundle, step, 0, provider)
-        loaded.stepper = Stepper(engine, spec, None, loaded.origin)
-        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows)
+        loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
         loaded.tensors = _by_name(steps, ExplicitSteps(steps))
         return loaded
 
@@ -284,13 +288,14 @@ class Loader:
         spec = opened.spec
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        gathering = Gathering(engine, self.batching.max_rows)
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
         loaded = _start(bundle, model, opened.provider, [engine])
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
-        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
+        loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
         rows = self.batching.max_rows
-        steps = StepTensors(engine, spec, loaded.origin.layout, rows, spec.labels)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, rows, spec.labels)
         loaded.tensors = _by_name(steps, ExplicitSteps(steps), LabelTexts(model, spec, rows))
         return loaded
 

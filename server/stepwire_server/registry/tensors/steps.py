@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.layout import Layout
@@ -19,8 +18,8 @@ from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, 
 from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
 from stepwire_server.registry import signature
+from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.signature import Signature, TensorSpec
-from stepwire_server.registry.tensors.gathering import Gathering
 from stepwire_zoo.manifest import Manifest, Tensor
 
 _READING = Options(max_tokens=1)  # nothing is chosen
@@ -33,7 +32,7 @@ class StepTensors:
 
     def __init__(
         self,
-        engine: Engine,
+        gathering: Gathering,
         spec: Manifest,
         layout: Layout,
         max_rows: int,
@@ -42,15 +41,16 @@ class StepTensors:
         """Makes a model.
 
         Args:
-            engine: steps the rows, together with everybody else's.
+            gathering: lets single steps wait for each other; its engine steps the rows,
+                together with everybody else's.
             spec: the bundle's manifest.
             layout: of a row's packed state.
             max_rows: of one request.
             labels: of the places of the logits.
         """
-        self.engine = engine
+        self.engine = gathering.engine
+        self.gathering = gathering
         self.layout = layout
-        self._gathering = Gathering(engine, max_rows)
         [self._input] = [t for t in spec.graphs["step"].inputs if t.role in _INPUTS]
         self._choices = spec.tokenizer.vocabulary_size
         self._most_steps = spec.limits.max_input_tokens
@@ -71,7 +71,7 @@ class StepTensors:
         steps = asked.tensors[self._input.name][:, 0]
         reads = steps if self._input.role == "features" else steps.tolist()
         wanted = [(name, self._roles[name]) for name in asked.wanted]
-        visitors = _Visitors(wanted, done, failed, self._gathering)
+        visitors = _Visitors(wanted, done, failed, self.gathering)
         roles = frozenset(self._roles[name] for name in asked.wanted)
         visits = [
             Visit(
@@ -85,7 +85,7 @@ class StepTensors:
             for row, each in enumerate(reads)
         ]
         visitors.visits = visits
-        self._gathering.add(visits)
+        self.gathering.add(visits)
         return visitors.leave
 
     def taking(self, asked: Asked, done: Done, failed: Failed) -> "Taking":

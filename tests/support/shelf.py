@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
@@ -67,10 +68,9 @@ async def shelf(repository, **control):
         await one.lifecycle.ended()
 
 
-def publish(repository, version=1, *, seed=0, name="tiny"):
+def publish(repository, version=1, *, seed=0, name="tiny", **fields):
     """Writes one version of a tiny generator; another seed makes another build of it."""
-    manifest = generation_manifest(name)
-    manifest = type(manifest)(**{**vars(manifest), "version": str(version)})
+    manifest = replace(generation_manifest(name, **fields), version=str(version))
     folder = write_generation(repository, cell=TinyCell(seed), manifest=manifest)
     return open_bundle(folder).digest
 

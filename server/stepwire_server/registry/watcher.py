@@ -37,11 +37,14 @@ class Watcher:
         stamps = {place: stamp_of(place) for place in found}
         quiet = [place for place, stamp in stamps.items() if self._seen.get(place) == stamp]
         came = [place for place in quiet if self._known.get(place) != stamps[place]]
+        there = {(place.name, place.version) for place in found}
         # One that is gone for two looks is gone: a link is swapped in a moment.
         went = [
             place
             for place in self._known
-            if place not in stamps and place not in self._seen and _is_gone(place)
+            if place not in stamps
+            and place not in self._seen
+            and ((place.name, place.version) in there or _is_gone(place))
         ]
         self._known |= {place: stamps[place] for place in came}
         for place in went:
@@ -62,7 +65,7 @@ def stamp_of(place: Location) -> Stamp:
 def _is_gone(place: Location) -> bool:
     """Whether a version is not there; one that cannot be read just now still is."""
     try:
-        place.folder.stat()
+        (place.graph or place.folder).stat()
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

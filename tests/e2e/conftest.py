@@ -1,6 +1,7 @@
 """A real server on a real port, with tiny models."""
 
 import grpc
+import numpy as np
 import pytest
 
 from stepwire.v1 import (
@@ -12,6 +13,8 @@ from stepwire.v1 import (
 )
 from stepwire_server.app import App
 from stepwire_server.config import BatchingConfig, ServerConfig
+from stepwire_server.oip import inference_pb2_grpc
+from support.alone import Alone
 from support.tiny import write_classification, write_generation
 
 
@@ -72,3 +75,20 @@ def desk(channel):
 @pytest.fixture
 def stub(channel):
     return streaming_pb2_grpc.StreamingServiceStub(channel)
+
+
+@pytest.fixture
+def oip(channel):
+    """The Open Inference Protocol."""
+    return inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+@pytest.fixture
+def alone(repository):
+    """What the tiny graph gives for some tokens by itself, step by step."""
+
+    def run(tokens):
+        told, _ = Alone(repository / "tiny/1").run(tokens)
+        return [np.array(step["logits"], np.float32) for step in told]
+
+    return run

@@ -12,6 +12,8 @@ from stepwire_server.rpc.inference_requests import Inference
 
 # Requests under way and answers that wait for a slow reader, before no more requests are read.
 _MOST_OPEN = 1024
+# And what those may take, in bytes; answers to come are taken to be as large as the last one.
+_MOST_BYTES = 16 << 20
 # Answers that wait for a slow reader before a model that gives any number of them waits too.
 _MOST_WAITING = 256
 
@@ -32,6 +34,8 @@ class InferenceStream:
         self._strict = strict
         self._open: set[_StreamReply] = set()
         self._answers: deque[bytes] = deque()
+        self._waiting_bytes = 0  # of the answers
+        self._last_bytes = 0  # of the last answer
         self._changed = asyncio.Event()  # an answer came, or the stream may be over
         self._room = asyncio.Event()  # another request may be read
         self._reader_follows = asyncio.Event()  # few answers wait
@@ -65,7 +69,7 @@ class InferenceStream:
             reply.cancel = self._inference.begin(message, self._caller, None, reply)
         except StepwireError as error:
             reply.fail(error)
-        if len(self._open) + len(self._answers) >= _MOST_OPEN:
+        if self._is_full:
             self._room.clear()
 
     async def answers(self) -> AsyncIterator[bytes]:
@@ -74,6 +78,7 @@ class InferenceStream:
         while True:
             while answers:
                 answer = answers.popleft()
+                self._waiting_bytes -= len(answer)
                 self._make_room()
                 yield answer
             if self._error is not None:
@@ -87,11 +92,16 @@ class InferenceStream:
             await self._changed.wait()
 
     def _make_room(self) -> None:
-        waiting = len(self._answers)
-        if waiting < _MOST_WAITING:
+        if len(self._answers) < _MOST_WAITING:
             self._reader_follows.set()
-        if waiting + len(self._open) < _MOST_OPEN:
+        if not self._is_full:
             self._room.set()
+
+    @property
+    def _is_full(self) -> bool:
+        under_way = len(self._open)
+        size_bytes = self._waiting_bytes + under_way * self._last_bytes
+        return under_way + len(self._answers) >= _MOST_OPEN or size_bytes >= _MOST_BYTES
 
     def leave(self) -> None:
         """Takes back everything that is under way: nobody listens any more."""
@@ -108,6 +118,8 @@ class InferenceStream:
     def take(self, answer: bytes) -> None:
         """Takes an answer that is to be sent."""
         self._answers.append(answer)
+        self._last_bytes = len(answer)
+        self._waiting_bytes += len(answer)
         if len(self._answers) >= _MOST_WAITING:
             self._reader_follows.clear()
         self._changed.set()

@@ -12,7 +12,7 @@ RECIPE ?= shakespeare-lstm
 MINUTES ?= 5
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test chaos serve check format bench train protos image clean
+.PHONY: help demo test chaos reloads serve check format bench train protos image clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -39,6 +39,9 @@ test: $(VENV)/.everything  ## every test
 
 chaos: $(VENV)/.everything  ## servers killed under many sessions: make chaos MINUTES=5
 	$(BIN)/python tests/chaos.py --minutes $(MINUTES)
+
+reloads: $(VENV)/.everything  ## a model loaded again 1,000 times under 64 streams
+	$(BIN)/python tests/reloads.py
 
 check: $(VENV)/.everything  ## style, types, contract, imports, generated code
 	$(BIN)/ruff check .

@@ -144,6 +144,7 @@ class App:
             await self._drain(server)
             for task in tending:
                 task.cancel()
+            await self.lifecycle.ended()
             stop_metrics()
 
     async def _tend_sessions(self) -> None:
@@ -151,6 +152,7 @@ class App:
             await asyncio.sleep(_EXPIRY_INTERVAL_S)
             self.desk.expire()
             self.desk.move_on()
+            await self.lifecycle.make_room()
             self._sequences.expire()
 
     def _make_server(self) -> grpc.aio.Server:
@@ -268,7 +270,7 @@ class App:
         stopping = asyncio.create_task(server.stop(timeout_s + _FAREWELL_S + 1))
         await self._calls.ended(timeout_s)
         # Whatever is left fails as shutting down; who still watches our health is let go.
-        await asyncio.to_thread(self.models.stop)
+        await self.models.stop()
         await self._calls.ended(_FAREWELL_S)
         await asyncio.sleep(_LAST_WORDS_S)
         await server.stop(0)

@@ -10,6 +10,7 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
+from prometheus_client.metrics import MetricWrapperBase
 
 # Otherwise every counter and histogram brings one more series, of when it was made.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -34,6 +35,13 @@ class Metrics:
         self._make_call_metrics()
         self._make_model_metrics()
         self._make_step_metrics()
+
+    def forget_model(self, model: str, version: str) -> None:
+        """Takes out every series of a model that is gone: their number would grow for ever."""
+        labels = {"model": model, "version": version}
+        for metric in vars(self).values():
+            if isinstance(metric, MetricWrapperBase) and labels.keys() <= {*metric._labelnames}:
+                metric.remove_by_labels(labels)
 
     def _make_call_metrics(self) -> None:
         registry, of_call = self.registry, ["grpc_type", "grpc_service", "grpc_method"]

@@ -43,6 +43,7 @@ def plan(repository):
         clients=(1, 64),
         translate_sentences=12,
         live_sessions=(1, 128),
+        protocol_streams=4,
         step_s=0.1,
         idle_sessions=200,
         woken_sessions=5,
@@ -61,7 +62,18 @@ def ledger(plan):
 
 def test_every_section_gives_a_figure_a_round(ledger):
     assert {case.section for case, _ in ledger} == {
-        *("engine", "generate", "classify", "search", "encode", "translate", "step", "idle", "echo")
+        *(
+            "engine",
+            "generate",
+            "classify",
+            "search",
+            "encode",
+            "translate",
+            "step",
+            "idle",
+            "echo",
+        ),
+        *("oip classify", "oip step"),
     }
     for case, values in ledger:
         for quantity, rounds in values.items():

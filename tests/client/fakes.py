@@ -152,6 +152,14 @@ class FakeServer(
             NO_SUCH_MODEL.abort(context)
         return models_pb2.GetModelResponse(model=ECHO)
 
+    def LoadModel(self, request, context):
+        self._begin(request, context)
+        return models_pb2.LoadModelResponse(models=[ECHO.summary])
+
+    def UnloadModel(self, request, context):
+        self._begin(request, context)
+        return models_pb2.UnloadModelResponse()
+
     def _begin(self, request, context):
         self.requests.append(request)
         self.arrived.set()

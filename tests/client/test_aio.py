@@ -101,6 +101,12 @@ async def test_models_are_listed_and_described(aclient):
     assert (await aclient.model("echo")).digest == "ab12"
 
 
+async def test_a_model_is_loaded_and_unloaded_by_name(aclient, service):
+    assert [model.name for model in await aclient.load_model("echo")] == ["echo"]
+    await aclient.unload_model("echo")
+    assert [request.model for request in service.requests[-2:]] == ["echo", "echo"]
+
+
 async def test_the_timeout_covers_the_whole_stream(aclient):
     with pytest.raises(stepwire.DeadlineExceeded):
         [text async for text in aclient.generate("endless", "la", timeout_s=0.2)]

@@ -140,6 +140,13 @@ def test_models_are_listed_whether_ready_or_not(client):
     assert broken.reason == "golden case did not reproduce"
 
 
+def test_a_model_is_loaded_and_unloaded_by_name(client, service):
+    [summary] = client.load_model("echo")
+    assert (summary.name, summary.state) == ("echo", ModelState.READY)
+    client.unload_model("echo")
+    assert [request.model for request in service.requests[-2:]] == ["echo", "echo"]
+
+
 def test_a_model_is_described_fully(client):
     model = client.model("echo")
     assert model.summary.name == "echo"

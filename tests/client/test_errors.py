@@ -17,6 +17,7 @@ NAMED = [
     ("MODEL_NOT_FOUND", StatusCode.NOT_FOUND, stepwire.NotFound),
     ("MODEL_LOADING", StatusCode.UNAVAILABLE, stepwire.ModelLoading),
     ("MODEL_FAILED", StatusCode.FAILED_PRECONDITION, stepwire.ModelFailed),
+    ("MODEL_CONTROL_DISABLED", StatusCode.FAILED_PRECONDITION, stepwire.ModelControlDisabled),
     ("SESSION_NOT_FOUND", StatusCode.NOT_FOUND, stepwire.SessionLost),
     ("SESSION_EXPIRED", StatusCode.FAILED_PRECONDITION, stepwire.SessionLost),
     ("SESSION_EVICTED", StatusCode.ABORTED, stepwire.SessionLost),

@@ -10,13 +10,13 @@ import time
 class Replica:
     """A server on a port of its own, which it keeps; those with the same keys are replicas."""
 
-    def __init__(self, repository, keys, port=None):
+    def __init__(self, repository, keys, port=None, flags=()):
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"
         self._command = [
             *(sys.executable, "-m", "stepwire_server", "--model-repository", str(repository)),
             *("--grpc-port", str(self.port), "--no-metrics", "--key-file", str(keys)),
-            *("--exit-timeout-secs", "1"),
+            *("--exit-timeout-secs", "1", *flags),
         ]
         self._keys = keys
         self.logs = []  # one for each start

@@ -40,11 +40,13 @@ from stepwire.methods import (
     GET_MODEL,
     LIST_MODELS,
     LIST_SESSIONS,
+    LOAD_MODEL,
     OPEN_SESSION,
     ROLL_BACK_SESSION,
     SCORE,
     STEP,
     TRANSLATE,
+    UNLOAD_MODEL,
     Method,
     RequestT,
     ResponseT,
@@ -105,6 +107,8 @@ class Client:
         self._forecast = _unary(self._channel, FORECAST)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
+        self._load_model = _unary(self._channel, LOAD_MODEL)
+        self._unload_model = _unary(self._channel, UNLOAD_MODEL)
         self._list_sessions = _unary(self._channel, LIST_SESSIONS)
         self._sessions = self._session_calls()
 
@@ -353,12 +357,28 @@ class Client:
     def models(self, *, timeout_s: float | None = None) -> list[ModelSummary]:
         """Every version of every model, ready or not."""
         request = models_pb2.ListModelsRequest()
-        return describing.summaries(self._call(self._list_models, request, timeout_s))
+        response = self._call(self._list_models, request, timeout_s)
+        return describing.summaries(response.models)
 
     def model(self, name: str, *, version: str = "", timeout_s: float | None = None) -> Model:
         """Describes one model fully."""
         request = wire.get_model_request(name, version)
         return describing.model(self._call(self._get_model, request, timeout_s))
+
+    def load_model(self, name: str, *, timeout_s: float | None = None) -> list[ModelSummary]:
+        """Has a model loaded, or loaded anew; gives its versions once they serve.
+
+        What is loaded already serves until then. Needs a server whose models are controlled
+        by request.
+        """
+        request = wire.load_model_request(name)
+        response = self._call(self._load_model, request, timeout_s)
+        return describing.summaries(response.models)
+
+    def unload_model(self, name: str, *, timeout_s: float | None = None) -> None:
+        """Takes a model away from new callers; those that it has are served to their end."""
+        request = wire.unload_model_request(name)
+        self._call(self._unload_model, request, timeout_s)
 
     def close(self) -> None:
         """Cancels what is under way; later calls are Cancelled too."""

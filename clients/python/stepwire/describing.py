@@ -1,5 +1,7 @@
 """Reads what a server tells of its models; the rest of `wire`."""
 
+from collections.abc import Iterable
+
 from stepwire.descriptions import (
     Dataset,
     Graph,
@@ -27,12 +29,13 @@ MODEL_STATES = {
     models_pb2.MODEL_STATE_LOADING: ModelState.LOADING,
     models_pb2.MODEL_STATE_READY: ModelState.READY,
     models_pb2.MODEL_STATE_FAILED: ModelState.FAILED,
+    models_pb2.MODEL_STATE_UNLOADED: ModelState.UNLOADED,
 }
 
 
-def summaries(response: models_pb2.ListModelsResponse) -> list[ModelSummary]:
+def summaries(told: Iterable[models_pb2.ModelSummary]) -> list[ModelSummary]:
     """A line for each version of each model."""
-    return [_summary(summary) for summary in response.models]
+    return [_summary(summary) for summary in told]
 
 
 def model(response: models_pb2.GetModelResponse) -> Model:

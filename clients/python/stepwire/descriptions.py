@@ -22,6 +22,7 @@ class ModelState(StrEnum):
     LOADING = "loading"
     READY = "ready"
     FAILED = "failed"  # did not load, or did not reproduce its golden case
+    UNLOADED = "unloaded"  # it loads on first use, or on request: the reason says which
     UNKNOWN = "unknown"  # the server is newer than this client
 
 

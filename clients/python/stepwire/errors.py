@@ -6,6 +6,7 @@ StepwireError             base; a status that has no class of its own
 ├── ModelNotReady
 │   ├── ModelLoading      retry after a pause
 │   └── ModelFailed       it did not pass its proof at loading; its owner must act
+├── ModelControlDisabled  the server does not load and unload models by request
 ├── ResourceExhausted     over a limit of the server, or of something on the way to it
 │   └── Overloaded        the server is busy; retry after `retry_after_s`
 ├── Unavailable           the server cannot be reached
@@ -85,6 +86,10 @@ class ModelFailed(ModelNotReady):
     """The model did not pass its proof at loading."""
 
 
+class ModelControlDisabled(StepwireError):
+    """The server does not load and unload models by request."""
+
+
 class ResourceExhausted(StepwireError):
     """Over a limit of the server, or of something on the way to it."""
 
@@ -138,6 +143,7 @@ CLASS_OF_REASON: Mapping[str, type[StepwireError]] = {
     "MODEL_NOT_FOUND": NotFound,
     "MODEL_LOADING": ModelLoading,
     "MODEL_FAILED": ModelFailed,
+    "MODEL_CONTROL_DISABLED": ModelControlDisabled,
     "SESSION_NOT_FOUND": SessionLost,
     "SESSION_EXPIRED": SessionLost,
     "SESSION_EVICTED": SessionLost,

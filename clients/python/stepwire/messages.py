@@ -234,6 +234,7 @@ class SessionOptions:
     checkpoint_steps: int = 64  # a state token every so many, to resume from; 0: none
     window: int = 1  # messages that `steps` may send ahead of their answers
     source: Prompt | None = None  # what a translator looks at while it is stepped
+    follow_reloads: bool = False  # go on with what takes the model's place, if the state fits it
 
 
 AS_USUAL = SessionOptions()
@@ -276,6 +277,8 @@ class Stepped:
     count: int
     outputs: tuple[StepOutputs, ...]  # of every step that was asked for
     state_token: bytes  # if it was asked for
+    version: str = ""  # of the model that took them, in a session that follows reloads
+    digest: str = ""  # of its build, likewise
 
     @property
     def last(self) -> StepOutputs:
@@ -298,6 +301,8 @@ class SessionInfo:
     lifetime_seconds_left: float
     inexact: bool
     source_token_texts: tuple[str, ...]  # of what a translator looks at
+    digest: str = ""  # of the build that steps it now; see Model.digest
+    follows_reloads: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

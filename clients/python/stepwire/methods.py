@@ -65,6 +65,16 @@ GET_MODEL = Method(
     request=models_pb2.GetModelRequest,
     response=models_pb2.GetModelResponse,
 )
+LOAD_MODEL = Method(
+    path="/stepwire.v1.ModelService/LoadModel",
+    request=models_pb2.LoadModelRequest,
+    response=models_pb2.LoadModelResponse,
+)
+UNLOAD_MODEL = Method(
+    path="/stepwire.v1.ModelService/UnloadModel",
+    request=models_pb2.UnloadModelRequest,
+    response=models_pb2.UnloadModelResponse,
+)
 OPEN_SESSION = Method(
     path="/stepwire.v1.SessionService/OpenSession",
     request=sessions_pb2.OpenSessionRequest,

@@ -153,6 +153,7 @@ class Script:
             state_token=token,
             accept_inexact=self.origin.accept_inexact,
             max_snapshots=self.origin.max_snapshots,
+            follow_reloads=self.origin.follow_reloads,
         )
         return Script(origin=origin, checkpoint_steps=self.checkpoint_steps)
 

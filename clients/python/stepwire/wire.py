@@ -262,6 +262,16 @@ def get_model_request(model: str, version: str) -> models_pb2.GetModelRequest:
     return _build(models_pb2.GetModelRequest, model=model, version=version)
 
 
+def load_model_request(model: str) -> models_pb2.LoadModelRequest:
+    """Has a model loaded."""
+    return _build(models_pb2.LoadModelRequest, model=model)
+
+
+def unload_model_request(model: str) -> models_pb2.UnloadModelRequest:
+    """Has a model unloaded."""
+    return _build(models_pb2.UnloadModelRequest, model=model)
+
+
 def open_session_request(
     model: str, version: str, state_token: bytes | None, options: SessionOptions
 ) -> sessions_pb2.OpenSessionRequest:
@@ -274,6 +284,7 @@ def open_session_request(
         accept_inexact=options.accept_inexact,
         max_snapshots=options.max_snapshots,
         window=options.window,
+        follow_reloads=options.follow_reloads,
         **_source(options.source),
     )
 
@@ -319,6 +330,8 @@ def stepped(answer: streaming_pb2.StepsTaken) -> Stepped:
         count=answer.count,
         outputs=tuple(map(_step_outputs, answer.outputs)),
         state_token=answer.state_token,
+        version=answer.version,
+        digest=answer.digest,
     )
 
 
@@ -353,6 +366,8 @@ def session_info(session: sessions_pb2.Session) -> SessionInfo:
         lifetime_seconds_left=session.lifetime_seconds_left,
         inexact=session.inexact,
         source_token_texts=tuple(session.source_token_texts),
+        digest=session.digest,
+        follows_reloads=session.follows_reloads,
     )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.sources import Source
+from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import (
     DeadlineExceeded,
     InternalError,
@@ -70,6 +71,8 @@ class SequenceJob(Generic[R]):
     index: int  # among its reader's sequences
     deadline: float | None  # of the monotonic clock
     arrived_at: float = 0.0
+    started_at: float = 0.0
+    timing: Timing = NO_TIMING  # known when the result is
 
 
 class Batcher(Generic[R]):
@@ -175,6 +178,7 @@ class Batcher(Generic[R]):
             error = DeadlineExceeded("the deadline passed before the work began")
             self._outbox.add(sequence.reader.fail, error)
             return False
+        sequence.started_at = now
         self._metrics.queue_seconds.observe(now - sequence.arrived_at)
         return True
 
@@ -192,7 +196,10 @@ class Batcher(Generic[R]):
             self._fail(batch, InternalError("the model could not be run"))
             return
         self._measure(began, bucket, lengths)
+        ran_s = time.monotonic() - began
         for sequence, result in zip(batch, results, strict=True):
+            queue_s = sequence.started_at - sequence.arrived_at
+            sequence.timing = Timing(queue_s=queue_s, infer_s=ran_s, batch=len(batch))
             self._answer(sequence, result)
 
     def _answer(self, sequence: SequenceJob[R], result: R) -> None:

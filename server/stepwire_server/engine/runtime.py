@@ -4,6 +4,7 @@ Shapes: N rows, * a tensor's own shape.
 """
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -62,14 +63,16 @@ class OnnxGraph:
         _refuse_external_data(data, file)
         try:
             self._session = onnxruntime.InferenceSession(
-                data, _session_options(runtime), providers=_providers(runtime)
+                data,
+                _session_options(runtime),
+                providers=_providers(runtime),
+                # Where there is nothing to fall back to, trying it only prints on stdout.
+                enable_fallback=int(runtime.provider != "cpu"),
             )
         # ONNX Runtime raises a class of its own for each status, all of them Exceptions.
         except Exception as error:
             raise FileMismatch(f"{file} cannot be loaded: {error}") from error
-        self._quietly = onnxruntime.RunOptions()
-        # What a run is refused for is raised; on stderr too, a caller could fill the disk with it.
-        self._quietly.log_severity_level = 4
+        self._quietly = _quietly()
         self.inputs = _ports(self._session.get_inputs())
         self.outputs = _ports(self._session.get_outputs())
         if self.provider != PROVIDERS[runtime.provider]:
@@ -92,6 +95,37 @@ class OnnxGraph:
             The outputs in the order of their names.
         """
         return list(self._session.run(outputs, feeds, self._quietly))
+
+    def run_within(self, limit_s: float, outputs: list[str], feeds: Arrays) -> list[NDArray[Any]]:
+        """Runs a graph once that nobody has run yet: it may never end.
+
+        Args:
+            limit_s: after this it is ended, at the next of its operators.
+            outputs: as of `run`.
+            feeds: as of `run`.
+
+        Raises:
+            TimeoutError: it took longer.
+        """
+        options = _quietly()
+        ending = threading.Timer(limit_s, setattr, (options, "terminate", True))
+        ending.daemon = True
+        ending.start()
+        try:
+            return list(self._session.run(outputs, feeds, options))
+        except Exception as error:
+            if options.terminate:
+                raise TimeoutError(f"a run took longer than {limit_s:g} s") from error
+            raise
+        finally:
+            ending.cancel()
+
+
+def _quietly() -> onnxruntime.RunOptions:
+    """What a run is refused for is raised; on stderr too, a caller could fill the disk with it."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = 4
+    return options
 
 
 # What a node says of numbers or shapes that it cannot work with. The class alone does not

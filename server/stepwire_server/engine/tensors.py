@@ -39,12 +39,15 @@ class Timing(NamedTuple):
     batch: int = 1  # rows that shared the run
 
 
+NO_TIMING = Timing()  # where it is not known
+
+
 class Answer(NamedTuple):
     """What a request gave."""
 
     tensors: Tensors  # [N, *] each, those that were wanted
     states: Sequence[bytes] = ()  # [N], packed, those that follow; of a sequence
-    timing: Timing = Timing()
+    timing: Timing = NO_TIMING
 
 
 Done = Callable[[Answer], None]

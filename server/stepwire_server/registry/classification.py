@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.registry.text import Tokenizer
 from stepwire_zoo.manifest import Manifest
@@ -19,6 +20,7 @@ class Classification:
     labels: tuple[tuple[str, float], ...]  # with probabilities, likeliest first
     token_count: int
     truncated: bool
+    timing: Timing = NO_TIMING
 
 
 class Reader(Protocol):
@@ -69,9 +71,12 @@ class ClassificationModel:
         results = await answers.wait()
         return [
             Classification(
-                labels=self._rank(result, top_k), token_count=len(tokens), truncated=truncated
+                labels=self._rank(result, top_k),
+                token_count=len(tokens),
+                truncated=truncated,
+                timing=job.timing,
             )
-            for result, (tokens, truncated) in zip(results, encoded, strict=True)
+            for result, (tokens, truncated), job in zip(results, encoded, jobs, strict=True)
         ]
 
     def _spoken(self, field: str, tokens: list[int]) -> list[int]:

@@ -22,7 +22,9 @@ from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
 from stepwire_server.registry.forecasting import ForecastingModel
+from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.generation import GenerationModel
+from stepwire_server.registry.kinship import are_kin
 from stepwire_server.registry.numerics import fingerprint
 from stepwire_server.registry.opening import Opener
 from stepwire_server.registry.origin import Origin
@@ -99,19 +101,10 @@ class LoadedModel:
         return self.stepper
 
     def takes_over(self, other: "LoadedModel") -> bool:
-        """Whether the states of another model mean something to this one.
-
-        They have the same parts, and what is read and told are the same things.
-        """
-        if not (self.origin and other.origin and self.bundle and other.bundle):
+        """Whether the states of another model mean the same to this one."""
+        if not (self.stepper and other.stepper and self.bundle and other.bundle):
             return False
-        ours, theirs = self.bundle.manifest, other.bundle.manifest
-        return (
-            self.origin.layout == other.origin.layout
-            and ours.task == theirs.task
-            and ours.labels == theirs.labels
-            and ours.tokenizer.vocabulary_size == theirs.tokenizer.vocabulary_size
-        )
+        return are_kin(self.bundle, other.bundle)
 
     def retire(self, unused: Callable[[], None]) -> None:
         """Learns that no new caller will come; calls `unused` once the last has gone."""
@@ -203,14 +196,15 @@ class Loader:
         spec, limits = opened.spec, opener.limits_of(opened.spec)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
         loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
-        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
+        loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
         texts = opened.tokenizer.texts()
-        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows, texts)
         written = TextTensors(Generating(model), spec, "generate")
         loaded.tensors = _by_name(steps, ExplicitSteps(steps), written)
         return loaded
@@ -220,6 +214,7 @@ class Loader:
         spec, limits, graphs = opened.spec, opener.limits_of(opened.spec), opened.graph
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, graphs.step, metrics, spec.graphs["step"].buckets)
+        gathering = Gathering(engine, self.batching.max_rows)
         batcher = Batcher[Source](
             graphs.encode,
             spec.graphs["encode"].buckets,
@@ -245,9 +240,9 @@ class Loader:
         origin = _origin(bundle, graphs.step, size, opened.provider, sources)
         loaded.origin = model.origin = origin
         read = Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer)
-        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin, read)
+        loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin, read)
         texts = opened.tokenizer.texts()
-        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows, texts)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows, texts)
         written = TextTensors(Translating(model), spec, "translate")
         loaded.tensors = _by_name(AttendingTensors(steps, read), written)
         return loaded
@@ -279,11 +274,12 @@ class Loader:
         spec, step, provider = opener.open_forecaster(bundle)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, step, metrics, buckets=(0,))
+        gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
         loaded = _start(bundle, model, provider, [engine])
         loaded.origin = _origin(bundle, step, 0, provider)
-        loaded.stepper = Stepper(engine, spec, None, loaded.origin)
-        steps = StepTensors(engine, spec, loaded.origin.layout, self.batching.max_rows)
+        loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
         loaded.tensors = _by_name(steps, ExplicitSteps(steps))
         return loaded
 
@@ -292,13 +288,14 @@ class Loader:
         spec = opened.spec
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        gathering = Gathering(engine, self.batching.max_rows)
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
         loaded = _start(bundle, model, opened.provider, [engine])
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
-        loaded.stepper = Stepper(engine, spec, opened.tokenizer, loaded.origin)
+        loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
         rows = self.batching.max_rows
-        steps = StepTensors(engine, spec, loaded.origin.layout, rows, spec.labels)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, rows, spec.labels)
         loaded.tensors = _by_name(steps, ExplicitSteps(steps), LabelTexts(model, spec, rows))
         return loaded
 

@@ -8,11 +8,18 @@ import enum
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from stepwire_server.errors import InvalidRequest, ModelFailed, ModelLoading, ModelNotFound
+from stepwire_server.errors import (
+    InvalidRequest,
+    ModelFailed,
+    ModelLoading,
+    ModelNotFound,
+    ShuttingDown,
+)
 from stepwire_server.metrics import Metrics
 from stepwire_server.registry import memory
 from stepwire_server.registry.loader import Lease, LoadedModel, Loader
@@ -24,6 +31,10 @@ from stepwire_zoo.index import Location
 log = logging.getLogger(__name__)
 
 M = TypeVar("M")
+T = TypeVar("T")
+
+_LOADS_AT_ONCE = 2
+_FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0  # between two loads that calls ask for
 
 
 class ModelState(enum.Enum):
@@ -35,7 +46,7 @@ class ModelState(enum.Enum):
     FAILED = "failed"
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Entry:
     """One version of one model."""
 
@@ -44,7 +55,8 @@ class Entry:
     reason: str = ""  # why it failed, or why what serves is not what lies in the repository
     bundle: Bundle | None = None  # as far as its manifest could be read
     loaded: LoadedModel | None = None
-    failed_at: float = 0.0  # of the monotonic clock
+    failures: int = 0  # loads in a row that failed
+    retry_at: float = 0.0  # of the monotonic clock: no call has it loaded again before
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -66,8 +78,12 @@ class ModelRegistry:
         self._metrics = metrics
         self._entries: dict[tuple[str, int], Entry] = {}
         self._exact: dict[tuple[str, str], Entry] = {}
+        self._versions: dict[str, list[Entry]] = {}  # by name, ascending
         self._retired: set[LoadedModel] = set()  # they run until their callers are done
         self._burials: set[asyncio.Task[None]] = set()
+        # Texts are tokenised on asyncio's own threads: loads must not take all of those.
+        self._threads = ThreadPoolExecutor(_LOADS_AT_ONCE, "loading")
+        self._stopped = False
         # Loads a model that somebody asks for; set where models are loaded on first use.
         self.waking: Callable[[Entry], Awaitable[None]] | None = None
 
@@ -82,15 +98,18 @@ class ModelRegistry:
 
     def of(self, name: str) -> list[Entry]:
         """The versions of one model, ascending."""
-        return [entry for entry in self if entry.name == name]
+        return list(self._versions.get(name, ()))
 
     def put(self, location: Location, state: ModelState = ModelState.LOADING) -> Entry:
         """Gives the entry of a model version, a new one if there is none."""
         key = (location.name, location.version)
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = Entry(location=location, state=state)
+            entry = Entry(location=location, state=state, bundle=_described(location))
+            self._entries[key] = entry
             self._exact[entry.name, entry.version] = entry
+            versions = [*self.of(entry.name), entry]
+            self._versions[entry.name] = sorted(versions, key=lambda e: e.location.version)
         entry.location = location
         return entry
 
@@ -99,15 +118,26 @@ class ModelRegistry:
         self.unload(entry)
         self._entries.pop((entry.location.name, entry.location.version), None)
         self._exact.pop((entry.name, entry.version), None)
+        self._versions[entry.name] = [e for e in self.of(entry.name) if e is not entry]
+        if not self._versions[entry.name]:
+            del self._versions[entry.name]
+        self._metrics.forget_model(entry.name, entry.version)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Stops every model; work that is left fails with ShuttingDown."""
+        self._stopped = True
         for loaded in [*(entry.loaded for entry in self), *self._retired]:
             if loaded:
-                loaded.stop()
+                await asyncio.to_thread(loaded.stop)
+
+    async def ended(self) -> None:
+        """Returns once nothing is being loaded or stopped; nothing may be begun any more."""
+        while self._burials:
+            await asyncio.wait(self._burials)
+        self._threads.shutdown()
 
     def entry(self, name: str, version: str = "") -> Entry:
-        """Finds a model in whatever state; no version means the latest that is ready.
+        """Finds a model in whatever state; no version means the latest that answers.
 
         Raises:
             ModelNotFound: with the names or versions that exist.
@@ -116,11 +146,11 @@ class ModelRegistry:
             return exact
         versions = self.of(name)
         if not versions:
-            known = ", ".join(sorted({entry.name for entry in self}))
+            known = ", ".join(sorted(self._versions)) or "none"
             raise ModelNotFound(f"no model {name[:64]!r}; there are: {known}")
         if not version:
-            ready = [entry for entry in versions if entry.state is ModelState.READY]
-            return (ready or versions)[-1]
+            answering = [e for e in versions if e.loaded or self.may_wake(e)]
+            return (answering or versions)[-1]
         known = ", ".join(entry.version for entry in versions)
         raise ModelNotFound(f"no version {version[:64]!r} of model {name}; there are: {known}")
 
@@ -132,8 +162,7 @@ class ModelRegistry:
             ModelNotFound, ModelLoading, ModelFailed: it cannot answer.
             InvalidRequest: it does something else.
         """
-        await self.wake(name, version)
-        with self.lease(name, version) as loaded:
+        with await self.hold(name, version) as loaded:
             if not isinstance(loaded.model, kind):
                 allowed = f"be one for {_task_of(kind)}"
                 raise InvalidRequest.of("model", allowed, f"{name}, for {loaded.task}")
@@ -145,11 +174,31 @@ class ModelRegistry:
         Raises:
             ModelNotFound: there is none.
         """
-        if self.waking is None:
-            return
-        entry = self.entry(self._own_name(name), version)
-        if entry.loaded is None:
+        while self.waking is not None:
+            entry = self.entry(self._own_name(name), version)
+            if not self.may_wake(entry):
+                return
+            # What was loaded may be gone again, or refused while an older version is not.
             await self.waking(entry)
+
+    def may_wake(self, entry: Entry) -> bool:
+        """Whether the next call that wants a model has it loaded."""
+        if self.waking is None or entry.loaded:
+            return False
+        return entry.state is not ModelState.FAILED or time.monotonic() >= entry.retry_at
+
+    async def hold(self, name: str, version: str = "") -> Lease:
+        """Holds a model that answers requests, once it is loaded; raises as `lease`."""
+        await self.wake(name, version)
+        # Nothing comes in between: who was just loaded for one caller cannot make room yet.
+        return self.lease(name, version)
+
+    def current(self, name: str, version: str = "") -> LoadedModel | None:
+        """What a new caller would get now, if it is loaded."""
+        try:
+            return self.entry(name, version).loaded
+        except ModelNotFound:
+            return None
 
     def lease(self, name: str, version: str = "") -> Lease:
         """Holds a model that answers requests.
@@ -162,7 +211,8 @@ class ModelRegistry:
             if entry.state is ModelState.LOADING:
                 raise ModelLoading(f"model {name} version {entry.version} is being loaded")
             if entry.state is ModelState.UNLOADED:
-                raise ModelNotFound(f"model {name} version {entry.version} is not loaded")
+                why = f": {entry.reason}" if entry.reason else ""
+                raise ModelNotFound(f"model {name} version {entry.version} is not loaded{why}")
             raise ModelFailed(f"model {name} version {entry.version} is refused: {entry.reason}")
         return Lease(entry.loaded)
 
@@ -184,7 +234,7 @@ class ModelRegistry:
             raise ModelNotFound(f"no model {name[:64]!r}; {own} is there as: {known}") from None
 
     def _own_name(self, name: str) -> str:
-        if any(entry.name == name for entry in self._entries.values()):
+        if name in self._versions:
             return name
         return name.rpartition(".")[0] or name
 
@@ -193,27 +243,39 @@ class ModelRegistry:
 
         What served before goes on until the new one is proved, and after that for those who
         began with it. One that is refused says why in its entry.
+
+        Raises:
+            ShuttingDown: it would come too late.
         """
         async with entry.loading:
             if entry.loaded is None:
                 entry.state = ModelState.LOADING
-            bundle, loaded, refusal = await asyncio.to_thread(self._try, entry.location)
+            bundle, loaded, refusal = await self.beside(self._try, entry.location)
+            if self._stopped:
+                if loaded:
+                    await self.beside(loaded.stop)
+                raise ShuttingDown("the server is shutting down")
             entry.bundle = bundle if loaded or not entry.loaded else entry.bundle
             if loaded is None:
                 self._refuse(entry, *refusal)
                 return False
             before, entry.loaded = entry.loaded, loaded
-            entry.state, entry.reason = ModelState.READY, ""
+            entry.state, entry.reason, entry.failures = ModelState.READY, "", 0
             self._metrics.model_loads.labels("loaded").inc()
             if before:
                 self._retire(before)
             self._announce(loaded)
             return True
 
-    def unload(self, entry: Entry) -> None:
+    async def beside(self, function: Callable[..., T], *given: object) -> T:
+        """Runs what reads folders or loads models beside the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
+
+    def unload(self, entry: Entry, reason: str = "") -> None:
         """Takes a model away from new callers; it runs until those that it has are done."""
         before, entry.loaded = entry.loaded, None
-        entry.state, entry.reason = ModelState.UNLOADED, ""
+        entry.state, entry.reason = ModelState.UNLOADED, reason
+        entry.failures, entry.retry_at = 0, 0.0
         if before:
             self._metrics.model_unloads.inc()
             self._retire(before)
@@ -240,7 +302,9 @@ class ModelRegistry:
         return bundle, loaded, ("", "")
 
     def _refuse(self, entry: Entry, kind: str, reason: str) -> None:
-        entry.failed_at = time.monotonic()
+        entry.failures += 1
+        pause_s = min(_LAST_RETRY_S, _FIRST_RETRY_S * 2.0 ** (entry.failures - 1))
+        entry.retry_at = time.monotonic() + pause_s
         if entry.loaded:
             entry.reason = f"what was loaded before still serves; the last load failed: {reason}"
         else:
@@ -276,6 +340,14 @@ async def _stopped(loaded: LoadedModel) -> None:
     await asyncio.to_thread(loaded.stop)
     log.info("model stopped", extra={"model": loaded.info[0], "version": loaded.info[1]})
     asyncio.get_running_loop().call_later(memory.AFTER_S, memory.give_back_soon)
+
+
+def _described(place: Location) -> Bundle | None:
+    """What a bundle says of itself before it is loaded, if that can be read."""
+    try:
+        return open_bundle(place.folder)
+    except BundleError:
+        return None
 
 
 def _check_place(bundle: Bundle, place: Location) -> None:

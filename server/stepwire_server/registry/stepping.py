@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.sources import Source
 from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
+from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import Reading, SourceReader
 from stepwire_server.registry.telling import Teller, Told, Wanted
@@ -61,8 +61,9 @@ class Before(NamedTuple):
 class Steps:
     """Some steps under way."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, gathering: Gathering) -> None:
+        self._gathering = gathering
+        self._engine = gathering.engine
         self._job: Job | None = None
         self._visit: Visit | None = None
         self._reading: Reading | None = None
@@ -89,15 +90,22 @@ class Steps:
         self._job = job
 
     def visit(self, visit: Visit) -> None:
-        """Begins a single step; raises as `Engine.visit`."""
-        self._engine.visit([visit])
+        """Begins a single step."""
         self._visit = visit
+        self._gathering.add([visit])
+
+    def visited(self) -> None:
+        """Learns that the single step is answered, or will not be."""
+        if self._visit:
+            self._visit = None
+            self._gathering.over(1)
 
     def cancel(self) -> None:
         """Takes no further step."""
         self._cancelled = True
         if self._visit:
             self._visit.left = True
+            self.visited()
         if self._reading:
             self._reading.leave()
         if self._job:
@@ -109,7 +117,7 @@ class Stepper:
 
     def __init__(
         self,
-        engine: Engine,
+        gathering: Gathering,
         spec: Manifest,
         tokenizer: Tokenizer | None,
         origin: Origin,
@@ -118,14 +126,15 @@ class Stepper:
         """Makes a stepper.
 
         Args:
-            engine: of the model.
+            gathering: lets single steps wait for each other; its engine steps them all.
             spec: what the model is.
             tokenizer: of a model that reads tokens.
             origin: of the model's states.
             sources: of a model that looks at some while it is stepped.
         """
         graph = spec.graphs["step"]
-        self._engine = engine
+        self._gathering = gathering
+        self._engine = gathering.engine
         self._spec = spec
         self._tokenizer = tokenizer
         read = {tensor.role: tensor for tensor in graph.inputs}
@@ -160,6 +169,7 @@ class Stepper:
 
     def let_go(self) -> None:
         """Takes the steps that have begun meanwhile."""
+        self._gathering.go()
         self._engine.let_go()
 
     async def read_source(self, source: Prompt | None) -> tuple[int, ...]:
@@ -231,9 +241,9 @@ class Stepper:
         Raises:
             Overloaded, ShuttingDown: nothing was begun.
         """
-        steps = Steps(self._engine)
+        steps = Steps(self._gathering)
         if inputs.count == 1 and self._sources is None:
-            steps.visit(self._visit(inputs, wanted, before, done, failed))
+            self._visit(steps, inputs, wanted, before, (done, failed))
             return steps
         taking = _Taking(self.teller, wanted, done, failed)
 
@@ -257,20 +267,32 @@ class Stepper:
         return steps
 
     def _visit(
-        self, inputs: Inputs, wanted: Wanted, before: Before, done: Done, failed: Failed
-    ) -> Visit:
-        """A single step, as most messages bring."""
+        self,
+        steps: Steps,
+        inputs: Inputs,
+        wanted: Wanted,
+        before: Before,
+        told: tuple[Done, Failed],
+    ) -> None:
+        """Begins a single step, as most messages bring."""
+        done, fail = told
 
         def taken(given: Given, place: int) -> None:
+            steps.visited()
             done([self.teller.tell(given, place, wanted)], given.packed(place))
 
-        return Visit(
+        def failed(error: StepwireError) -> None:
+            steps.visited()
+            fail(error)
+
+        visit = Visit(
             reads=inputs.tokens[0] if inputs.features is None else inputs.features[0],
             packed=before.packed,
             wanted=self.teller.roles(wanted),
             taken=taken,
             failed=failed,
         )
+        steps.visit(visit)
 
 
 class _Taking:

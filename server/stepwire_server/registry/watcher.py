@@ -24,7 +24,7 @@ class Watcher:
     """Compares looks. A version counts once two looks in a row saw the same files."""
 
     def __init__(self, known: Sequence[Location]) -> None:
-        """Takes what is there as known."""
+        """Takes what is there as known; raises OSError."""
         self._known = {place: stamp_of(place) for place in known}
         self._seen = dict(self._known)
 
@@ -32,23 +32,45 @@ class Watcher:
         """Says what came and what went since the last look; raises OSError.
 
         Args:
-            found: the versions that are there now.
+            found: the versions that are there now, all of them.
         """
         stamps = {place: stamp_of(place) for place in found}
         quiet = [place for place, stamp in stamps.items() if self._seen.get(place) == stamp]
         came = [place for place in quiet if self._known.get(place) != stamps[place]]
+        there = {(place.name, place.version) for place in found}
         # One that is gone for two looks is gone: a link is swapped in a moment.
-        went = [place for place in self._known if place not in stamps and place not in self._seen]
+        went = [
+            place
+            for place in self._known
+            if place not in stamps
+            and place not in self._seen
+            and ((place.name, place.version) in there or _is_gone(place))
+        ]
         self._known |= {place: stamps[place] for place in came}
         for place in went:
             del self._known[place]
         self._seen = stamps
         return Changes(came, went)
 
+    def settled(self, name: str) -> list[Location]:
+        """The versions of a model that count."""
+        return sorted(place for place in self._known if place.name == name)
+
 
 def stamp_of(place: Location) -> Stamp:
     """What the files of a version look like from outside."""
     return tuple(sorted(_files(place)))
+
+
+def _is_gone(place: Location) -> bool:
+    """Whether a version is not there; one that cannot be read just now still is."""
+    try:
+        (place.graph or place.folder).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _files(place: Location) -> Iterator[tuple[str, int, int, int]]:

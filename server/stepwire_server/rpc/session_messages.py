@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from stepwire.v1 import sessions_pb2, streaming_pb2
+from stepwire_server.config import SessionLimits
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.registry.stepping import Inputs, Stepper
 from stepwire_server.registry.telling import Told, Wanted
@@ -25,9 +26,9 @@ _REPEATED = streaming_pb2.StepResponse(
 ).SerializeToString()
 
 
-async def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Opening:
+def opening(request: sessions_pb2.OpenSessionRequest, limits: SessionLimits) -> Opening:
     """What somebody wants to open; raises InvalidRequest."""
-    limits, origin = desk.limits, request.WhichOneof("origin")
+    origin = request.WhichOneof("origin")
     if not 0 <= request.max_snapshots <= limits.max_snapshots:
         allowed = f"be in [0, {limits.max_snapshots}]"
         raise InvalidRequest.of("max_snapshots", allowed, request.max_snapshots)
@@ -39,11 +40,8 @@ async def opening(request: sessions_pb2.OpenSessionRequest, desk: Desk) -> Openi
         source = request.source_text if kind == "source_text" else request.source_tokens.ids
     if origin is not None and source is not None:
         raise InvalidRequest.of("source", "not be set beside an origin, which has its own", "one")
-    looks_at: tuple[int, ...] = ()
-    if origin is None:
-        looks_at = await desk.read_source(request.model, request.version, source)
     return Opening(
-        source=looks_at,
+        source=source,
         model=request.model,
         version=request.version,
         token=request.state_token if origin == "state_token" else None,
@@ -62,6 +60,8 @@ def session_message(session: Session, desk: Desk) -> sessions_pb2.Session:
         id=session.id,
         model=session.model,
         version=session.version,
+        digest=desk.stepper(session).origin.digest,
+        follows_reloads=session.follows is not None,
         next_step=session.next_step,
         epoch=session.epoch,
         snapshots=[step for step, _ in session.snapshots],
@@ -132,6 +132,8 @@ def write_taken(taken: Taken) -> bytes:
             count=taken.steps,
             outputs=[_told(told) for told in taken.told],
             state_token=taken.token,
+            version=taken.by.version if taken.by else "",
+            digest=taken.by.digest if taken.by else "",
         ),
     ).SerializeToString()
 

@@ -20,7 +20,7 @@ class SessionServicer(pb_grpc.SessionServiceServicer):
         self, request: pb.OpenSessionRequest, context: Any
     ) -> pb.OpenSessionResponse:
         """Begins a session."""
-        session = await self._desk.open(owner(context), await opening(request, self._desk))
+        session = await self._desk.open(owner(context), opening(request, self._desk.limits))
         return pb.OpenSessionResponse(session=session_message(session, self._desk))
 
     async def ExportSession(

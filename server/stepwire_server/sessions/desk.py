@@ -7,7 +7,7 @@ those of different sessions side by side.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from stepwire_server.errors import (
@@ -23,6 +23,7 @@ from stepwire_server.errors import (
 )
 from stepwire_server.metrics import SessionMetrics
 from stepwire_server.registry.loader import Lease, LoadedModel
+from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.stepping import Before, Inputs, Stepper, Steps
 from stepwire_server.registry.telling import Told, Wanted
@@ -63,9 +64,11 @@ class Taken(NamedTuple):
     steps: int
     told: Sequence[Told]
     token: bytes
+    by: Origin | None  # who took them, of a session that follows its model
 
 
 Write = Callable[[Taken], bytes]
+Begin = Callable[[Stepper], Beginning]
 
 
 class Message(NamedTuple):
@@ -91,7 +94,7 @@ class Opening:
     accept_inexact: bool = False
     max_snapshots: int = 0
     window: int = 1
-    source: tuple[int, ...] = ()  # of one that begins at the model's start
+    source: Prompt | None = None  # of one that begins at the model's start
     follows: bool = False
 
 
@@ -103,6 +106,7 @@ class _Work(Pending):
         self.message = message
         self.askers = [stream]  # each message has one answer: a stream stands for each of its own
         self.under_way: Steps | None = None
+        self.by: Origin | None = None  # who takes its steps
 
 
 class Desk:
@@ -137,89 +141,59 @@ class Desk:
         metrics.idle.set_function(lambda: len(table) - len(self._streams))
         metrics.size_bytes.set_function(lambda: table.total_bytes)
 
-    async def read_source(self, model: str, version: str, source: Prompt | None) -> tuple[int, ...]:
-        """What a session that begins is to look at, in tokens; raises InvalidRequest."""
-        await self._models.wake(model, version)
-        with self._models.lease(model, version) as loaded:
-            return await loaded.needed_stepper.read_source(source)
-
     def source_texts(self, session: Session) -> list[str]:
         """The texts of the tokens that a session looks at."""
         return self.stepper(session).source_texts(session.source) if session.source else []
 
     async def open(self, owner: str, wanted: Opening) -> Session:
         """Opens a session; raises what OpenSession documents."""
-        if wanted.token is not None:
-            head = self._unsealed(owner, wanted).head
-            await self._models.wake(head.model, wanted.version or head.version)
-        lease = self._lease(owner, wanted)
-        before = self._table.evicted
-        try:
-            begin, origin = self._beginning(owner, wanted, lease)
-            session = self._table.open(owner, begin)
-        except BaseException:
-            lease.release()
-            raise
-        self._metrics.ended.labels("evicted").inc(self._table.evicted - before)
-        self._metrics.opened.labels(origin).inc()
-        return session
-
-    def _lease(self, owner: str, wanted: Opening) -> Lease:
-        """Holds the model of a session to be."""
         if wanted.copied is not None:
             other = self._table.find(owner, wanted.copied)
             _check_same(wanted, other.model, other.version)
-            return Lease(_model_of(other))
+            return self._open(owner, _copy(other, wanted), Lease(_model_of(other)), "session")
         if wanted.token is not None:
-            head = self._unsealed(owner, wanted).head
-            if wanted.model and wanted.model != head.model:
+            token = tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
+            if wanted.model and wanted.model != token.head.model:
                 raise StateTokenOtherModel(
-                    f"the state token is of model {head.model}, not of {wanted.model}"
+                    f"the state token is of model {token.head.model}, not of {wanted.model}"
                 )
-            return self._models.lease(head.model, wanted.version or head.version)
-        return self._models.lease(wanted.model, wanted.version)
+            version = wanted.version or token.head.version
+            lease = await self._models.hold(token.head.model, version)
+            return self._open(owner, lambda stepper: _thaw(token, stepper, wanted), lease, "token")
+        lease = await self._models.hold(wanted.model, wanted.version)
+        try:
+            source = await lease.loaded.needed_stepper.read_source(wanted.source)
+        except BaseException:
+            lease.release()
+            raise
+        return self._open(owner, lambda stepper: _fresh(stepper, source, wanted), lease, "start")
 
-    def _unsealed(self, owner: str, wanted: Opening) -> tokens.Token:
-        assert wanted.token is not None
-        return tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
+    def _open(self, owner: str, begin: Begin, lease: Lease, origin: str) -> Session:
+        """Opens a session of a model.
 
-    def _beginning(self, owner: str, wanted: Opening, lease: Lease) -> tuple[Beginning, str]:
-        """What a session begins with, and where that came from."""
-        stepper = lease.loaded.needed_stepper
-        if wanted.copied is not None:
-            other = self._table.find(owner, wanted.copied)
-            state, step, inexact = other.packed, other.next_step, other.inexact
-            source, origin = other.source, "session"
-        elif wanted.token is not None:
-            token = self._unsealed(owner, wanted)
-            state = tokens.state_of(token, stepper.origin, accept_inexact=wanted.accept_inexact)
-            other_numerics = token.head.numerics != stepper.origin.numerics
-            inexact = token.head.half or token.head.inexact or other_numerics
-            step, origin = token.head.next_step, "token"
-            source = tuple(token.head.source)
-        else:
-            state, step, inexact, origin = stepper.start, 0, False, "start"
-            source = wanted.source
-        begin = Beginning(
-            model=stepper.name,
-            version=stepper.version,
-            packed=state,
-            lease=lease,
-            follows=wanted.follows,
-            source=source,
-            next_step=step,
-            window=wanted.window,
-            max_snapshots=wanted.max_snapshots,
-            inexact=inexact,
-        )
-        return begin, origin
+        Args:
+            owner: whose it is.
+            begin: gives what it begins with.
+            lease: on the model; the session has it from now on.
+            origin: what it begins with, for the metrics.
+        """
+        before = self._table.evicted
+        try:
+            session = self._table.open(owner, begin(lease.loaded.needed_stepper))
+        except BaseException:
+            lease.release()
+            raise
+        session.lease = lease
+        self._metrics.ended.labels("evicted").inc(self._table.evicted - before)
+        self._metrics.opened.labels(origin).inc()
+        return session
 
     def find(self, owner: str, session_id: str) -> Session:
         """Finds a session of a caller; raises what SessionService documents."""
         return self._table.find(owner, session_id)
 
     def stepper(self, session: Session) -> Stepper:
-        """What steps a session."""
+        """What steps a session now."""
         return _model_of(session).needed_stepper
 
     def of_owner(self, owner: str) -> list[Session]:
@@ -308,7 +282,7 @@ class Desk:
         """Moves idle sessions that follow their models, so that old ones can end."""
         if self._models.is_any_retired:
             for session in self._table:
-                if session.follows and not session.pending:
+                if session.follows is not None and not session.pending:
                     self._follow(session)
 
     def expire(self) -> None:
@@ -347,9 +321,10 @@ class Desk:
 
         message = work.message
         try:
-            if session.follows:
+            if session.follows is not None:
                 self._follow(session)
             stepper = self.stepper(session)
+            work.by = stepper.origin
             if self._gathered is not None and stepper not in self._gathered:
                 self._gathered.add(stepper)
                 stepper.hold()
@@ -366,18 +341,16 @@ class Desk:
     def _follow(self, session: Session) -> None:
         """Moves a session to what took its model's place, if its state fits there."""
         before = _model_of(session)
-        if not before.retired:
-            return
-        try:
-            lease = self._models.lease(session.model)
-        except StepwireError:  # there is none that serves: it stays
-            return
-        if not lease.loaded.takes_over(before):
-            lease.release()
+        following = self._models.current(session.model, session.follows or "")
+        if following is None or following is before or not following.takes_over(before):
             return
         assert session.lease is not None
-        session.lease.release()
-        session.lease, session.version = lease, lease.loaded.info[1]
+        former, session.lease = session.lease, Lease(following)
+        origin = following.needed_stepper.origin
+        # What it keeps is not what the new model would have kept, unless that is the old one.
+        session.inexact |= origin.numerics != before.needed_stepper.origin.numerics
+        session.version = origin.version
+        former.release()
 
     def _commit(self, session: Session, work: _Work, told: Sequence[Told], packed: bytes) -> None:
         if work not in session.pending:
@@ -386,7 +359,8 @@ class Desk:
         token = b""
         if message.export:
             token = self._token(session, packed, message.first_step + work.steps)
-        content = self._write(Taken(session.id, message.first_step, work.steps, told, token))
+        by = work.by if session.follows is not None else None
+        content = self._write(Taken(session.id, message.first_step, work.steps, told, token, by))
         session.commit(work, packed, content)
         self._metrics.steps.inc(work.steps)
         self._table.count(session)
@@ -452,6 +426,45 @@ class Desk:
 def _model_of(session: Session) -> LoadedModel:
     assert session.lease is not None
     return session.lease.loaded
+
+
+def _fresh(stepper: Stepper, source: tuple[int, ...], wanted: Opening) -> Beginning:
+    """At the model's start."""
+    return _beginning(stepper, wanted, stepper.start, source)
+
+
+def _copy(other: Session, wanted: Opening) -> Begin:
+    """Where another session stands."""
+    return lambda stepper: replace(
+        _beginning(stepper, wanted, other.packed, other.source),
+        next_step=other.next_step,
+        inexact=other.inexact,
+    )
+
+
+def _thaw(token: tokens.Token, stepper: Stepper, wanted: Opening) -> Beginning:
+    """Where a token was made."""
+    head, origin = token.head, stepper.origin
+    state = tokens.state_of(token, origin, accept_inexact=wanted.accept_inexact)
+    return replace(
+        _beginning(stepper, wanted, state, tuple(head.source)),
+        next_step=head.next_step,
+        inexact=head.half or head.inexact or head.numerics != origin.numerics,
+    )
+
+
+def _beginning(
+    stepper: Stepper, wanted: Opening, packed: bytes, source: tuple[int, ...]
+) -> Beginning:
+    return Beginning(
+        model=stepper.name,
+        version=stepper.version,
+        packed=packed,
+        source=source,
+        follows=wanted.version if wanted.follows else None,
+        window=wanted.window,
+        max_snapshots=wanted.max_snapshots,
+    )
 
 
 def _check_same(wanted: Opening, model: str, version: str) -> None:

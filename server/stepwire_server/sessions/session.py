@@ -45,8 +45,9 @@ class Beginning:
     model: str
     version: str
     packed: bytes  # the state after `next_step` steps
-    lease: Lease | None = None  # on the model, until the session ends
-    follows: bool = False  # goes on with what takes the model's place, if the state fits it
+    # It goes on with what new callers get of this version, empty for the latest, if its
+    # state fits there; None: it stays with its model.
+    follows: str | None = None
     source: tuple[int, ...] = ()  # what a translator looks at
     next_step: int = 0
     window: int = 1  # messages that may be sent ahead of their answers
@@ -66,8 +67,8 @@ class Session:
     next_step: int
     opened_at: float
     used_at: float
-    lease: Lease | None = None
-    follows: bool = False
+    lease: Lease | None = None  # on its model, until it ends
+    follows: str | None = None
     source: tuple[int, ...] = ()
     window: int = 1
     max_snapshots: int = 0

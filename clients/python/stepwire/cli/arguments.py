@@ -63,7 +63,7 @@ def _parser(address: str) -> argparse.ArgumentParser:
         caller=os.environ.get("STEPWIRE_CALLER", ""),
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_models(commands.add_parser("models", help="list the models"))
+    _add_models(commands.add_parser("models", help="list, load or unload the models"))
     _add_show(commands.add_parser("show", help="describe one model"))
     _add_generate(commands.add_parser("generate", help="continue prompts"))
     _add_classify(commands.add_parser("classify", help="label texts"))
@@ -105,7 +105,16 @@ def _add_connection(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List every version of every model, ready or not."
+    parser.description = "List every version of every model, ready or not; load or unload one."
+    actions = parser.add_subparsers(dest="action", metavar="ACTION")
+    for name, text in (
+        ("load", "have one loaded, or loaded anew; prints its versions"),
+        ("unload", "have one unloaded; who uses it is served to the end"),
+    ):
+        action = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        action.add_argument("model", metavar="NAME", help="name of its folder in a repository")
+        action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
+        _add_connection(action)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""`stepwire models` and `stepwire show`."""
+"""`stepwire models`, which loads and unloads too, and `stepwire show`."""
 
 import argparse
 from collections.abc import Iterator
@@ -10,8 +10,11 @@ from stepwire.descriptions import Graph, Metric, Model, State, Tensor
 
 
 def run_models(args: argparse.Namespace, client: Client) -> None:
-    """Prints a line for every version of every model."""
-    models = client.models()
+    """Prints a line for every version of every model, or of the one that was loaded."""
+    if args.action == "unload":
+        client.unload_model(args.model)
+        return
+    models = client.load_model(args.model) if args.action == "load" else client.models()
     if args.json:
         write_lines([as_json(asdict(model)) for model in models])
         return

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from stepwire.v1 import generation_pb2 as stepwire_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astepwire/v1/sessions.proto\x12\x0bstepwire.v1\x1a\x1cstepwire/v1/generation.proto\"\x93\x02\n\x12OpenSessionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\x0bstate_token\x18\x03 \x01(\x0cH\x00\x12\x14\n\nsession_id\x18\x04 \x01(\tH\x00\x12\x16\n\x0e\x61\x63\x63\x65pt_inexact\x18\x05 \x01(\x08\x12\x15\n\rmax_snapshots\x18\x06 \x01(\r\x12\x0e\n\x06window\x18\x07 \x01(\r\x12\x15\n\x0bsource_text\x18\x08 \x01(\tH\x01\x12.\n\rsource_tokens\x18\t \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x01\x12\x16\n\x0e\x66ollow_reloads\x18\n \x01(\x08\x42\x08\n\x06originB\x08\n\x06source\"<\n\x13OpenSessionResponse\x12%\n\x07session\x18\x01 \x01(\x0b\x32\x14.stepwire.v1.Session\"\xf5\x01\n\x07Session\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x11\n\tnext_step\x18\x04 \x01(\x04\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x11\n\tsnapshots\x18\x06 \x03(\x04\x12\x0e\n\x06window\x18\x07 \x01(\r\x12\x12\n\nsize_bytes\x18\x08 \x01(\x04\x12\x19\n\x11idle_seconds_left\x18\t \x01(\x01\x12\x1d\n\x15lifetime_seconds_left\x18\n \x01(\x01\x12\x0f\n\x07inexact\x18\x0b \x01(\x08\x12\x1a\n\x12source_token_texts\x18\x0c \x03(\t\"B\n\x14\x45xportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0ehalf_precision\x18\x02 \x01(\x08\"U\n\x15\x45xportSessionResponse\x12\x13\n\x0bstate_token\x18\x01 \x01(\x0c\x12\x11\n\tnext_step\x18\x02 \x01(\x04\x12\x14\n\x0cseconds_left\x18\x03 \x01(\x01\":\n\x16RollBackSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\"@\n\x17RollBackSessionResponse\x12%\n\x07session\x18\x01 \x01(\x0b\x32\x14.stepwire.v1.Session\"\x15\n\x13ListSessionsRequest\">\n\x14ListSessionsResponse\x12&\n\x08sessions\x18\x01 \x03(\x0b\x32\x14.stepwire.v1.Session\")\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x16\n\x14\x43loseSessionResponse2\xc2\x03\n\x0eSessionService\x12P\n\x0bOpenSession\x12\x1f.stepwire.v1.OpenSessionRequest\x1a .stepwire.v1.OpenSessionResponse\x12V\n\rExportSession\x12!.stepwire.v1.ExportSessionRequest\x1a\".stepwire.v1.ExportSessionResponse\x12\\\n\x0fRollBackSession\x12#.stepwire.v1.RollBackSessionRequest\x1a$.stepwire.v1.RollBackSessionResponse\x12S\n\x0cListSessions\x12 .stepwire.v1.ListSessionsRequest\x1a!.stepwire.v1.ListSessionsResponse\x12S\n\x0c\x43loseSession\x12 .stepwire.v1.CloseSessionRequest\x1a!.stepwire.v1.CloseSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astepwire/v1/sessions.proto\x12\x0bstepwire.v1\x1a\x1cstepwire/v1/generation.proto\"\x93\x02\n\x12OpenSessionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x15\n\x0bstate_token\x18\x03 \x01(\x0cH\x00\x12\x14\n\nsession_id\x18\x04 \x01(\tH\x00\x12\x16\n\x0e\x61\x63\x63\x65pt_inexact\x18\x05 \x01(\x08\x12\x15\n\rmax_snapshots\x18\x06 \x01(\r\x12\x0e\n\x06window\x18\x07 \x01(\r\x12\x15\n\x0bsource_text\x18\x08 \x01(\tH\x01\x12.\n\rsource_tokens\x18\t \x01(\x0b\x32\x15.stepwire.v1.TokenIdsH\x01\x12\x16\n\x0e\x66ollow_reloads\x18\n \x01(\x08\x42\x08\n\x06originB\x08\n\x06source\"<\n\x13OpenSessionResponse\x12%\n\x07session\x18\x01 \x01(\x0b\x32\x14.stepwire.v1.Session\"\x9e\x02\n\x07Session\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x11\n\tnext_step\x18\x04 \x01(\x04\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x11\n\tsnapshots\x18\x06 \x03(\x04\x12\x0e\n\x06window\x18\x07 \x01(\r\x12\x12\n\nsize_bytes\x18\x08 \x01(\x04\x12\x19\n\x11idle_seconds_left\x18\t \x01(\x01\x12\x1d\n\x15lifetime_seconds_left\x18\n \x01(\x01\x12\x0f\n\x07inexact\x18\x0b \x01(\x08\x12\x1a\n\x12source_token_texts\x18\x0c \x03(\t\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12\x17\n\x0f\x66ollows_reloads\x18\x0e \x01(\x08\"B\n\x14\x45xportSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x16\n\x0ehalf_precision\x18\x02 \x01(\x08\"U\n\x15\x45xportSessionResponse\x12\x13\n\x0bstate_token\x18\x01 \x01(\x0c\x12\x11\n\tnext_step\x18\x02 \x01(\x04\x12\x14\n\x0cseconds_left\x18\x03 \x01(\x01\":\n\x16RollBackSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\"@\n\x17RollBackSessionResponse\x12%\n\x07session\x18\x01 \x01(\x0b\x32\x14.stepwire.v1.Session\"\x15\n\x13ListSessionsRequest\">\n\x14ListSessionsResponse\x12&\n\x08sessions\x18\x01 \x03(\x0b\x32\x14.stepwire.v1.Session\")\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x16\n\x14\x43loseSessionResponse2\xc2\x03\n\x0eSessionService\x12P\n\x0bOpenSession\x12\x1f.stepwire.v1.OpenSessionRequest\x1a .stepwire.v1.OpenSessionResponse\x12V\n\rExportSession\x12!.stepwire.v1.ExportSessionRequest\x1a\".stepwire.v1.ExportSessionResponse\x12\\\n\x0fRollBackSession\x12#.stepwire.v1.RollBackSessionRequest\x1a$.stepwire.v1.RollBackSessionResponse\x12S\n\x0cListSessions\x12 .stepwire.v1.ListSessionsRequest\x1a!.stepwire.v1.ListSessionsResponse\x12S\n\x0c\x43loseSession\x12 .stepwire.v1.CloseSessionRequest\x1a!.stepwire.v1.CloseSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,23 +37,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPENSESSIONRESPONSE']._serialized_start=351
   _globals['_OPENSESSIONRESPONSE']._serialized_end=411
   _globals['_SESSION']._serialized_start=414
-  _globals['_SESSION']._serialized_end=659
-  _globals['_EXPORTSESSIONREQUEST']._serialized_start=661
-  _globals['_EXPORTSESSIONREQUEST']._serialized_end=727
-  _globals['_EXPORTSESSIONRESPONSE']._serialized_start=729
-  _globals['_EXPORTSESSIONRESPONSE']._serialized_end=814
-  _globals['_ROLLBACKSESSIONREQUEST']._serialized_start=816
-  _globals['_ROLLBACKSESSIONREQUEST']._serialized_end=874
-  _globals['_ROLLBACKSESSIONRESPONSE']._serialized_start=876
-  _globals['_ROLLBACKSESSIONRESPONSE']._serialized_end=940
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=942
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=963
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=965
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1027
-  _globals['_CLOSESESSIONREQUEST']._serialized_start=1029
-  _globals['_CLOSESESSIONREQUEST']._serialized_end=1070
-  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1072
-  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1094
-  _globals['_SESSIONSERVICE']._serialized_start=1097
-  _globals['_SESSIONSERVICE']._serialized_end=1547
+  _globals['_SESSION']._serialized_end=700
+  _globals['_EXPORTSESSIONREQUEST']._serialized_start=702
+  _globals['_EXPORTSESSIONREQUEST']._serialized_end=768
+  _globals['_EXPORTSESSIONRESPONSE']._serialized_start=770
+  _globals['_EXPORTSESSIONRESPONSE']._serialized_end=855
+  _globals['_ROLLBACKSESSIONREQUEST']._serialized_start=857
+  _globals['_ROLLBACKSESSIONREQUEST']._serialized_end=915
+  _globals['_ROLLBACKSESSIONRESPONSE']._serialized_start=917
+  _globals['_ROLLBACKSESSIONRESPONSE']._serialized_end=981
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=983
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1004
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1006
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1068
+  _globals['_CLOSESESSIONREQUEST']._serialized_start=1070
+  _globals['_CLOSESESSIONREQUEST']._serialized_end=1111
+  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1113
+  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1135
+  _globals['_SESSIONSERVICE']._serialized_start=1138
+  _globals['_SESSIONSERVICE']._serialized_end=1588
 # @@protoc_insertion_point(module_scope)

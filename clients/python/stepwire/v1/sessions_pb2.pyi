@@ -38,7 +38,7 @@ class OpenSessionResponse(_message.Message):
     def __init__(self, session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
 
 class Session(_message.Message):
-    __slots__ = ("id", "model", "version", "next_step", "epoch", "snapshots", "window", "size_bytes", "idle_seconds_left", "lifetime_seconds_left", "inexact", "source_token_texts")
+    __slots__ = ("id", "model", "version", "next_step", "epoch", "snapshots", "window", "size_bytes", "idle_seconds_left", "lifetime_seconds_left", "inexact", "source_token_texts", "digest", "follows_reloads")
     ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,8 @@ class Session(_message.Message):
     LIFETIME_SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
     INEXACT_FIELD_NUMBER: _ClassVar[int]
     SOURCE_TOKEN_TEXTS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWS_RELOADS_FIELD_NUMBER: _ClassVar[int]
     id: str
     model: str
     version: str
@@ -63,7 +65,9 @@ class Session(_message.Message):
     lifetime_seconds_left: float
     inexact: bool
     source_token_texts: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., next_step: _Optional[int] = ..., epoch: _Optional[int] = ..., snapshots: _Optional[_Iterable[int]] = ..., window: _Optional[int] = ..., size_bytes: _Optional[int] = ..., idle_seconds_left: _Optional[float] = ..., lifetime_seconds_left: _Optional[float] = ..., inexact: _Optional[bool] = ..., source_token_texts: _Optional[_Iterable[str]] = ...) -> None: ...
+    digest: str
+    follows_reloads: bool
+    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[str] = ..., next_step: _Optional[int] = ..., epoch: _Optional[int] = ..., snapshots: _Optional[_Iterable[int]] = ..., window: _Optional[int] = ..., size_bytes: _Optional[int] = ..., idle_seconds_left: _Optional[float] = ..., lifetime_seconds_left: _Optional[float] = ..., inexact: _Optional[bool] = ..., source_token_texts: _Optional[_Iterable[str]] = ..., digest: _Optional[str] = ..., follows_reloads: _Optional[bool] = ...) -> None: ...
 
 class ExportSessionRequest(_message.Message):
     __slots__ = ("session_id", "half_precision")

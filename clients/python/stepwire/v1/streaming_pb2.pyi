@@ -88,18 +88,22 @@ class StepResponse(_message.Message):
     def __init__(self, session_id: _Optional[str] = ..., attached: _Optional[_Union[_sessions_pb2.Session, _Mapping]] = ..., taken: _Optional[_Union[StepsTaken, _Mapping]] = ..., error: _Optional[_Union[StepError, _Mapping]] = ..., ending: _Optional[_Union[SessionEnding, _Mapping]] = ..., more: _Optional[_Iterable[_Union[StepResponse, _Mapping]]] = ...) -> None: ...
 
 class StepsTaken(_message.Message):
-    __slots__ = ("first_step", "count", "outputs", "state_token", "repeated_answer")
+    __slots__ = ("first_step", "count", "outputs", "state_token", "repeated_answer", "version", "digest")
     FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     STATE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REPEATED_ANSWER_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     first_step: int
     count: int
     outputs: _containers.RepeatedCompositeFieldContainer[StepOutputs]
     state_token: bytes
     repeated_answer: bool
-    def __init__(self, first_step: _Optional[int] = ..., count: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[StepOutputs, _Mapping]]] = ..., state_token: _Optional[bytes] = ..., repeated_answer: _Optional[bool] = ...) -> None: ...
+    version: str
+    digest: str
+    def __init__(self, first_step: _Optional[int] = ..., count: _Optional[int] = ..., outputs: _Optional[_Iterable[_Union[StepOutputs, _Mapping]]] = ..., state_token: _Optional[bytes] = ..., repeated_answer: _Optional[bool] = ..., version: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class StepOutputs(_message.Message):
     __slots__ = ("tokens", "labels", "logits", "entropy", "values", "spread", "surprise", "hidden", "attention")

@@ -38,7 +38,7 @@ from stepwire_server.registry.dropin.triton_config import (
     check_tensors,
     read_config,
 )
-from stepwire_zoo.errors import GoldenMismatch, ManifestInvalid, WiringUnproved
+from stepwire_zoo.errors import FileMismatch, GoldenMismatch, ManifestInvalid, WiringUnproved
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,13 @@ def look(files: Files, said: Said, runtime: RuntimeConfig) -> tuple[OnnxGraph, I
         BundleError: why it is refused.
     """
     data = files.graph()
-    graph = OnnxGraph(data, files.name, runtime)
-    if said.config:
-        check_tensors(said.config.text.encode(), graph)
-    return graph, inspect(graph, data, said.settings, said.held)
+    try:
+        graph = OnnxGraph(data, files.name, runtime)
+        if said.config:
+            check_tensors(said.config.text.encode(), graph)
+        return graph, inspect(graph, data, said.settings, said.held)
+    except UnicodeDecodeError as error:  # names come out of ONNX Runtime as they are
+        raise FileMismatch(f"{files.name} holds a name that is not UTF-8: {error}") from error
 
 
 def open_graph(files: Files, said: Said, runtime: RuntimeConfig, most: int) -> Proved:

@@ -3,6 +3,7 @@
 N rows, T steps, * a tensor's own shape.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.engine.runtime import Arrays, OnnxGraph, Port
+from stepwire_server.engine.runtime import Arrays, OnnxGraph, Port, refusal_of
+from stepwire_zoo.errors import WiringUnproved
 
 Shape = tuple[int, ...]
 Slot = str  # a size that varies: its name in the file, or "tensor[axis]" where it has none
 Sizes = Mapping[Slot, int]
 
+_LIMIT_S = 30.0  # of a run
 _SEED = 20_240_229
 FILLS = ("normal", "positive", "small", "wide")  # how real numbers are drawn
 _LEGAL = (8, 2, 1)  # how many whole numbers are legal, where the graph does not say
@@ -23,6 +26,19 @@ _LEGAL = (8, 2, 1)  # how many whole numbers are legal, where the graph does not
 
 class TrialFailed(Exception):
     """The graph refused a run; the message is the runtime's, shortened."""
+
+
+@dataclass
+class Patience:
+    """What may still be spent on runs that a graph refuses: guesses multiply."""
+
+    left_s: float = 20.0
+
+    def spend(self, seconds: float, refusal: str) -> None:
+        """Takes note of a run that was refused; raises WiringUnproved when there were too many."""
+        self.left_s -= seconds
+        if self.left_s < 0:
+            raise WiringUnproved(f"no inputs were found soon enough that it runs on: {refusal}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +51,7 @@ class Trials:
     held: Mapping[str, float] = field(default_factory=dict)  # inputs that always hold a value
     fill: str = "normal"
     legal: int = _LEGAL[0]  # of whole numbers that `ranges` does not know
+    patience: Patience = field(default_factory=Patience)
 
     def port(self, name: str) -> Port:
         """An input or output by name."""
@@ -85,12 +102,17 @@ class Trials:
 
         Raises:
             TrialFailed: the graph refused.
+            WiringUnproved: it takes too long to find anything out.
         """
         names = [port.name for port in self.graph.outputs]
+        began = time.monotonic()
         try:
-            return dict(zip(names, self.graph.run(names, feeds), strict=True))
+            return dict(zip(names, self.graph.run_within(_LIMIT_S, names, feeds), strict=True))
+        except TimeoutError as error:
+            raise WiringUnproved(f"{error} on made-up inputs: it cannot be proved") from error
         # ONNX Runtime raises a class of its own for each status, all of them Exceptions.
         except Exception as error:
+            self.patience.spend(time.monotonic() - began, shortened(error))
             raise TrialFailed(shortened(error)) from error
 
     def settled(self, sizes: Sizes, steps: int = 1) -> "Trials":
@@ -166,7 +188,4 @@ def same(left: NDArray[Any], right: NDArray[Any]) -> bool:
 
 def shortened(error: Exception) -> str:
     """What ONNX Runtime says, less its error codes and the places in its own source."""
-    text = str(error).split("Status Message:")[-1].strip()
-    text = text.split("] : ")[-1] if text.startswith("[") else text
-    words = [word for word in text.split() if not word.startswith(("/onnx", "onnxruntime::"))]
-    return " ".join(words)[:300]
+    return refusal_of(error) or " ".join(str(error).split())[:160]

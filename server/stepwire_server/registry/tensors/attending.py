@@ -82,7 +82,7 @@ class AttendingTensors:
         jobs = self._steps.jobs(inner, taking)
         sources = [row.source for row in kept]
         for job, reading in zip(jobs, self._sources.reader.read(sources, None), strict=True):
-            steps = Steps(self._steps.engine)
+            steps = Steps(self._steps.gathering)
             began.append(steps)
             steps.wait(reading, partial(_looking, job), partial(taking.fail, job))
 

@@ -60,14 +60,11 @@ class LabelTensors:
         """Queues the rows of a request; raises as `AnsweringModel.begin`."""
         rows = self._rows(asked)
         reader = _Rows(asked, done, failed)
-        self._batcher.submit(
-            [
-                SequenceJob[Result](
-                    tokens=tokens, reader=reader, index=index, deadline=asked.deadline
-                )
-                for index, tokens in enumerate(rows)
-            ]
-        )
+        reader.jobs = [
+            SequenceJob[Result](tokens=tokens, reader=reader, index=index, deadline=asked.deadline)
+            for index, tokens in enumerate(rows)
+        ]
+        self._batcher.submit(reader.jobs)
         return reader.leave
 
     def _rows(self, asked: Asked) -> list[list[int]]:
@@ -97,6 +94,7 @@ class _Rows:
         self._done, self._failed = done, failed
         self._results: list[Result | None] = [None] * asked.rows
         self._missing = asked.rows
+        self.jobs: list[SequenceJob[Result]] = []
         self.left = False
 
     def deliver(self, index: int, result: Result) -> None:
@@ -105,7 +103,8 @@ class _Rows:
         self._missing -= 1
         if not self._missing and not self.left:
             self.left = True
-            self._done(Answer({self._name: np.stack([r for r in self._results if r is not None])}))
+            given = np.stack([result for result in self._results if result is not None])
+            self._done(Answer({self._name: given}, (), self.jobs[index].timing))
 
     def fail(self, error: StepwireError) -> None:
         """Ends the request; what else comes in is not looked at."""
@@ -165,4 +164,5 @@ class LabelTexts:
                 [[share[label] for label in self._labels] for share in shares], np.float32
             ),
         }
-        done(Answer({name: tensors[name] for name in asked.wanted}))
+        given = {name: tensors[name] for name in asked.wanted}
+        done(Answer(given, (), found[-1].timing))

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.layout import Layout
@@ -19,8 +18,8 @@ from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, 
 from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
 from stepwire_server.registry import signature
+from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.signature import Signature, TensorSpec
-from stepwire_server.registry.tensors.gathering import Gathering
 from stepwire_zoo.manifest import Manifest, Tensor
 
 _READING = Options(max_tokens=1)  # nothing is chosen
@@ -33,7 +32,7 @@ class StepTensors:
 
     def __init__(
         self,
-        engine: Engine,
+        gathering: Gathering,
         spec: Manifest,
         layout: Layout,
         max_rows: int,
@@ -42,15 +41,16 @@ class StepTensors:
         """Makes a model.
 
         Args:
-            engine: steps the rows, together with everybody else's.
+            gathering: lets single steps wait for each other; its engine steps the rows,
+                together with everybody else's.
             spec: the bundle's manifest.
             layout: of a row's packed state.
             max_rows: of one request.
             labels: of the places of the logits.
         """
-        self.engine = engine
+        self.engine = gathering.engine
+        self.gathering = gathering
         self.layout = layout
-        self._gathering = Gathering(engine, max_rows)
         # Outputs may be named in many orders, but there are few of them.
         self._wanted: dict[tuple[str, ...], tuple[Sequence[tuple[str, str]], frozenset[str]]] = {}
         [self._input] = [t for t in spec.graphs["step"].inputs if t.role in _INPUTS]
@@ -75,7 +75,7 @@ class StepTensors:
         if reads is steps or min(reads) < 0 or max(reads) >= self._choices:
             self.check(asked)
         wanted, roles = self._roles_of(tuple(asked.wanted))
-        visitors = _Visitors(wanted, done, failed, self._gathering)
+        visitors = _Visitors(wanted, done, failed, self.gathering)
         visits = [
             Visit(
                 reads=each,
@@ -88,7 +88,7 @@ class StepTensors:
             for row, each in enumerate(reads)
         ]
         visitors.visits = visits
-        self._gathering.add(visits)
+        self.gathering.add(visits)
         return visitors.leave
 
     def _roles_of(self, names: tuple[str, ...]) -> tuple[Sequence[tuple[str, str]], frozenset[str]]:

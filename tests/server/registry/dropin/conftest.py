@@ -48,4 +48,4 @@ async def served():
 
     yield start
     for models in started:
-        await asyncio.to_thread(models.stop)
+        await models.stop()

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stepwire_server.registry.dropin.settings import Settings, StateSettings
-from stepwire_zoo.errors import FileMismatch, ManifestInvalid, WiringUnproved
+from stepwire_zoo.errors import BundleError, FileMismatch, ManifestInvalid, WiringUnproved
 from support import dropins
 from support.dropins import CLASSES, FEATURES, HIDDEN
 
@@ -210,6 +212,18 @@ def test_settings_that_name_other_tensors_are_refused(opened, settings):
 def test_what_is_no_onnx_file_is_refused(opened, data):
     with pytest.raises(FileMismatch):
         opened(data)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(places=st.lists(st.integers(0, 900), min_size=1, max_size=4), byte=st.integers(0, 255))
+def test_a_file_that_was_damaged_is_refused_or_understood(opened, places, byte):
+    data = bytearray(dropins.ring_buffer())
+    for place in places:
+        data[place % len(data)] = byte
+    with contextlib.suppress(BundleError):
+        opened(bytes(data), most=4)
 
 
 def test_what_is_no_tensor_is_refused_by_name(opened):

@@ -30,6 +30,14 @@ async def test_tokens_give_logits(judge):
     np.testing.assert_allclose(answer.tensors["logits"][0], by_hand("abc"), atol=1e-5)
 
 
+async def test_where_the_time_went_is_told(judge):
+    some = {"tokens": np.array([[1, 2], [3, 4]])}
+    for model, tensors in (("judge", some), ("judge.classify", {"text": texts("ab", "cd")})):
+        timing = (await ask(judge[model], tensors)).timing
+        assert timing.batch == 2
+        assert timing.infer_s > 0
+
+
 async def test_padding_behind_a_rows_length_changes_nothing(judge):
     ids = ids_of("abc")
     alone = await ask(judge["judge"], {"tokens": np.array([ids])})

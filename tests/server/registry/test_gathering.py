@@ -4,7 +4,7 @@ import pytest
 
 from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import Overloaded
-from stepwire_server.registry.tensors.gathering import Gathering
+from stepwire_server.registry.gathering import Gathering
 
 
 class Engine:

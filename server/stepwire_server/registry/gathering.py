@@ -26,7 +26,7 @@ class Gathering:
             engine: takes the steps.
             max_rows: steps that wait for no more.
         """
-        self._engine = engine
+        self.engine = engine
         self._max_rows = max_rows
         self._waiting: list[Visit] = []
         self._open = 0  # steps that wait or are under way
@@ -44,6 +44,11 @@ class Gathering:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_MOST_DELAY_S, self._late)
 
+    def go(self) -> None:
+        """Begins with those that are there."""
+        if self._waiting:
+            self._begin()
+
     def over(self, count: int) -> None:
         """Learns that steps are answered, or given up."""
         self._open -= count
@@ -60,7 +65,7 @@ class Gathering:
             self._timer = None
         visits, self._waiting = self._waiting, []
         try:
-            self._engine.visit(visits)
+            self.engine.visit(visits)
         except StepwireError as error:
             for visit in visits:
                 visit.failed(error)

@@ -40,13 +40,13 @@ from stepwire_server.config import ServerConfig, TlsConfig
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
 from stepwire_server.metrics import Metrics, SequenceMetrics, SessionMetrics
-from stepwire_server.oip import inference_pb2, inference_pb2_grpc
+from stepwire_server.oip import inference_pb2
 from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState
+from stepwire_server.rpc import inference
 from stepwire_server.rpc.forecasting import ForecastingServicer
 from stepwire_server.rpc.generation import GenerationServicer
-from stepwire_server.rpc.inference import InferenceServicer
 from stepwire_server.rpc.interceptors import Calls
 from stepwire_server.rpc.labeling import LabelingServicer
 from stepwire_server.rpc.models import ModelServicer
@@ -112,7 +112,7 @@ class App:
         table = SessionTable(ring, config.sessions)
         self.desk = Desk(self.models, table, ring, SessionMetrics(self._metrics), write_taken)
         self._sequences = SequenceTable(config.sessions, SequenceMetrics(self._metrics))
-        self._inference = InferenceServicer(
+        self._inference = inference.InferenceServicer(
             self.models, self.lifecycle, self._sequences, config.sessions
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
@@ -186,7 +186,7 @@ class App:
         streaming_pb2_grpc.add_StreamingServiceServicer_to_server(
             StreamingServicer(self.desk), server
         )
-        inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self._inference, server)
+        server.add_generic_rpc_handlers((inference.handler(self._inference),))
         models_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelServicer(self.models, self.lifecycle, most), server
         )

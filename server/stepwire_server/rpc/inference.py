@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
 from stepwire_server.config import PROVIDERS, SessionLimits
 from stepwire_server.errors import InvalidRequest, Unsupported
 from stepwire_server.oip import inference_pb2 as pb
-from stepwire_server.oip import inference_pb2_grpc as pb_grpc
 from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.statistics import Statistics
@@ -18,6 +20,7 @@ from stepwire_server.rpc import convert, inference_models
 from stepwire_server.rpc.caller import owner
 from stepwire_server.rpc.inference_requests import Inference
 from stepwire_server.rpc.inference_streams import InferenceStream, LoneReply
+from stepwire_server.rpc.inference_wire import RequestCutter, WireRequest
 from stepwire_server.sessions.sequences import SequenceTable
 
 # The parts of the protocol that are there; clients ask before they use them.
@@ -33,11 +36,12 @@ EXTENSIONS = (
     "sequence(string_id)",
     "statistics",
 )
+_SERVICE = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"]
 _VERSION = importlib.metadata.version("stepwire")
 _STRICT = "triton_grpc_error"  # metadata: errors end a stream with their status
 
 
-class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
+class InferenceServicer:
     """Translates between the wire and models of named tensors, and decides nothing itself."""
 
     def __init__(
@@ -120,10 +124,10 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
                 told.model_stats.append(inference_models.statistics(name, version, counters))
         return told
 
-    async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> bytes:
+    async def ModelInfer(self, request: WireRequest, context: Any) -> bytes:
         """Answers one request; leaving early takes it back."""
         reply, deadline = LoneReply(), convert.deadline(context)
-        await self._models.wake(request.model_name, request.model_version)
+        await self._inference.wake(request)
         cancel = self._inference.begin(request, _caller(context), deadline, reply)
         try:
             return await reply.found
@@ -132,7 +136,7 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
             raise
 
     async def ModelStreamInfer(
-        self, requests: AsyncIterator[pb.ModelInferRequest], context: Any
+        self, requests: AsyncIterator[WireRequest], context: Any
     ) -> AsyncIterator[bytes]:
         """Answers the requests of a stream; leaving early takes back what is under way."""
         strict = dict(context.invocation_metadata() or ()).get(_STRICT) == "true"
@@ -231,6 +235,23 @@ class InferenceServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def CudaSharedMemoryUnregister(self, request: Any, context: Any) -> NoReturn:
         """Refused."""
         raise _no_shared_memory()
+
+
+def handler(servicer: InferenceServicer) -> Any:
+    """The methods of the service; unlike the generated one it leaves requests to be cut."""
+    read_request = RequestCutter().read
+    methods = {}
+    for method in _SERVICE.methods:
+        request = GetMessageClass(method.input_type)
+        read = read_request if request is pb.ModelInferRequest else request.FromString
+        kind = (
+            grpc.stream_stream_rpc_method_handler
+            if method.client_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        answer = GetMessageClass(method.output_type)
+        methods[method.name] = kind(getattr(servicer, method.name), read, answer.SerializeToString)
+    return grpc.method_handlers_generic_handler(_SERVICE.full_name, methods)
 
 
 def _caller(context: Any) -> str:

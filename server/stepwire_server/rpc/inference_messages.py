@@ -4,7 +4,7 @@ Shapes: N rows of one request, * a tensor's own shape.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -33,6 +33,70 @@ class Wanted(NamedTuple):
     best: tuple[int, ...]  # of each: how many places are told as texts; 0: all as numbers
 
 
+class _Given(NamedTuple):
+    """One input of a request, checked but for its elements."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    contents: Any  # typed elements, or None
+
+
+class Plan(NamedTuple):
+    """How requests that differ in their elements alone are read."""
+
+    inputs: tuple[_Given, ...]
+    rows: int
+    wanted: Wanted
+    said: Said
+    typed: str  # an input whose elements are typed, if there is one
+    strict: bool  # the request's timeout is a deadline
+
+    def read(self, raw: Sequence[bytes], deadline: float | None) -> Asked:
+        """Reads the elements.
+
+        Args:
+            raw: as they lie in memory, of each input; empty where they are typed.
+            deadline: of the request's call, on the monotonic clock.
+
+        Raises:
+            InvalidRequest: they do not fit.
+        """
+        said = self.said
+        timeout_s = said.timeout_s
+        if timeout_s is not None and self.strict:
+            until = time.monotonic() + timeout_s
+            deadline = until if deadline is None else min(deadline, until)
+        return Asked(
+            tensors=self._raw(raw) if raw else self._typed(),
+            rows=self.rows,
+            wanted=self.wanted.names,
+            deadline=deadline,
+            timeout_s=timeout_s,
+            priority=said.priority,
+            parameters=said.others,
+        )
+
+    def _raw(self, raw: Sequence[bytes]) -> Tensors:
+        if len(raw) != len(self.inputs):
+            allowed = f"have one entry for each of the {len(self.inputs)} inputs, or none at all"
+            raise InvalidRequest.of("raw_input_contents", allowed, len(raw))
+        if self.typed:
+            allowed = "be empty where raw_input_contents are given"
+            raise InvalidRequest.of(f"contents of {self.typed}", allowed, "some")
+        return {
+            given.name: read_raw(given.name, given.dtype, given.shape, data)
+            for given, data in zip(self.inputs, raw, strict=True)
+        }
+
+    def _typed(self) -> Tensors:
+        nothing = pb.InferTensorContents()
+        return {
+            given.name: read_typed(given.name, given.dtype, given.shape, given.contents or nothing)
+            for given in self.inputs
+        }
+
+
 class RequestReader:
     """Reads requests to one model."""
 
@@ -43,82 +107,63 @@ class RequestReader:
         self._outputs = {spec.name: spec for spec in signature.outputs}
         self._all = Wanted(tuple(self._outputs), (0,) * len(self._outputs))
 
-    def read(self, message: Any, said: Said, deadline: float | None) -> tuple[Asked, Wanted]:
-        """Checks a ModelInferRequest against the signature.
+    def read(self, message: Any, said: Said, deadline: float | None) -> Asked:
+        """Reads a whole ModelInferRequest; see `plan` and `Plan.read`."""
+        return self.plan(message, said).read(message.raw_input_contents, deadline)
+
+    def plan(self, message: Any, said: Said) -> "Plan":
+        """Checks everything of a ModelInferRequest but its elements.
 
         Args:
             message: the request.
             said: what its parameters say.
-            deadline: of its call, on the monotonic clock.
 
         Raises:
-            InvalidRequest: it does not fit.
+            InvalidRequest: it does not fit the signature.
             Unsupported: it wants shared memory.
         """
-        signature = self._signature
-        tensors = self._read_inputs(message)
-        wanted = self._read_outputs(message.outputs) if message.outputs else self._all
-        timeout_s = said.timeout_s
-        if timeout_s is not None and signature.batching is None:
-            # Its queue has no policy of its own: what is said is meant.
-            until = time.monotonic() + timeout_s
-            deadline = until if deadline is None else min(deadline, until)
-        asked = Asked(
-            tensors=tensors,
-            rows=self._rows(tensors) if signature.max_rows else 1,
-            wanted=wanted.names,
-            deadline=deadline,
-            timeout_s=timeout_s,
-            priority=said.priority,
-            parameters=said.others,
-        )
-        return asked, wanted
-
-    def _read_inputs(self, message: Any) -> Tensors:
-        inputs, raw = message.inputs, message.raw_input_contents
-        if raw and len(raw) != len(inputs):
-            allowed = f"have one entry for each of the {len(inputs)} inputs, or none at all"
-            raise InvalidRequest.of("raw_input_contents", allowed, len(raw))
-        tensors: Tensors = {}
-        for place, given in enumerate(inputs):
-            name = given.name
-            spec = self._inputs.get(name)
-            if spec is None or name in tensors:
-                raise self._not_wanted(name, tensors)
+        inputs: dict[str, _Given] = {}
+        for given in message.inputs:
+            spec = self._inputs.get(given.name)
+            if spec is None or spec.name in inputs:
+                raise self._not_wanted(given.name, inputs)
             shape = tuple(given.shape)
             _check_head(spec, given, shape)
-            if not raw:
-                tensors[name] = read_typed(name, spec.dtype, shape, given.contents)
-            elif given.HasField("contents"):
-                allowed = "be empty where raw_input_contents are given"
-                raise InvalidRequest.of(f"contents of {name}", allowed, "some")
-            else:
-                tensors[name] = read_raw(name, spec.dtype, shape, raw[place])
-        if not self._needed <= tensors.keys():
-            missing = ", ".join(sorted(self._needed - tensors.keys()))
-            raise InvalidRequest.of("inputs", f"hold {missing}", ", ".join(tensors) or "none")
-        return tensors
+            contents = given.contents if given.HasField("contents") else None
+            inputs[spec.name] = _Given(spec.name, spec.dtype, shape, contents)
+        if not self._needed <= inputs.keys():
+            missing = ", ".join(sorted(self._needed - inputs.keys()))
+            raise InvalidRequest.of("inputs", f"hold {missing}", ", ".join(inputs) or "none")
+        return Plan(
+            inputs=tuple(inputs.values()),
+            rows=self._rows(inputs) if self._signature.max_rows else 1,
+            wanted=self._read_outputs(message.outputs) if message.outputs else self._all,
+            said=said,
+            typed=next((g.name for g in inputs.values() if g.contents is not None), ""),
+            # Its queue has no policy of its own: what is said is meant.
+            strict=self._signature.batching is None,
+        )
 
-    def _not_wanted(self, name: str, read: Tensors) -> InvalidRequest:
+    def _not_wanted(self, name: str, read: Mapping[str, Any]) -> InvalidRequest:
         if name in read:
             return InvalidRequest.of("inputs", "name each input once", f"{name} twice")
         return InvalidRequest.of("inputs", f"be among {', '.join(self._inputs)}", name or "no name")
 
-    def _rows(self, tensors: Tensors) -> int:
+    def _rows(self, inputs: Mapping[str, "_Given"]) -> int:
         """How many rows all inputs have; raises InvalidRequest."""
         rows, first = 0, ""
-        for name, tensor in tensors.items():
+        for name, given in inputs.items():
             axis = self._inputs[name].batch_axis
             if axis is None:
                 continue
             if not first:
-                rows, first = tensor.shape[axis], name
+                rows, first = given.shape[axis], name
                 if not 0 < rows <= self._signature.max_rows:
                     allowed = f"have between 1 and {self._signature.max_rows} rows on axis {axis}"
-                    raise InvalidRequest.of(name, allowed, list(tensor.shape))
-            elif tensor.shape[axis] != rows:
+                    raise InvalidRequest.of(name, allowed, list(given.shape))
+            elif given.shape[axis] != rows:
                 allowed = f"have the {rows} rows of {first} on axis {axis}"
-                raise InvalidRequest.of(name, allowed, list(tensor.shape))
+                raise InvalidRequest.of(name, allowed, list(given.shape))
         return rows or 1
 
     def _read_outputs(self, outputs: Any) -> Wanted:

@@ -22,8 +22,9 @@ from stepwire_server.registry.signature import (
 )
 from stepwire_server.registry.statistics import Counters, Statistics
 from stepwire_server.registry.tensors.background import in_background
-from stepwire_server.rpc.inference_messages import AnswerWriter, RequestReader, Wanted
-from stepwire_server.rpc.inference_parameters import Said, read_parameters
+from stepwire_server.rpc.inference_messages import AnswerWriter, Plan, RequestReader, Wanted
+from stepwire_server.rpc.inference_parameters import Said
+from stepwire_server.rpc.inference_wire import WireRequest
 from stepwire_server.sessions.sequence import Key, Request, Start
 from stepwire_server.sessions.sequences import SequenceTable
 
@@ -82,15 +83,17 @@ class Inference:
         """Whether models are loaded when somebody asks for them."""
         return self._models.waking is not None
 
-    async def wake(self, message: Any) -> None:
+    async def wake(self, request: WireRequest) -> None:
         """Has the model of a request loaded, if it is not; raises ModelNotFound."""
-        await self._models.wake(message.model_name, message.model_version)
+        await self._models.wake(request.head.model, request.head.version)
 
-    def begin(self, message: Any, caller: str, deadline: float | None, reply: Reply) -> Cancel:
-        """Begins what a ModelInferRequest asks for.
+    def begin(
+        self, request: WireRequest, caller: str, deadline: float | None, reply: Reply
+    ) -> Cancel:
+        """Begins a request.
 
         Args:
-            message: the request.
+            request: what is asked for.
             caller: whose sequences it means.
             deadline: of its call, on the monotonic clock.
             reply: told what comes of it, later or at once.
@@ -101,60 +104,48 @@ class Inference:
         Raises:
             StepwireError: nothing was begun, and the reply will be told nothing.
         """
-        said = read_parameters(message.parameters)
+        head = request.head
+        said = head.said
         if said.sequence is not None and not said.start:
-            return self._follow(message, said, caller, deadline, reply)
-        lease, model = self._models.lease_tensors(message.model_name, message.model_version)
+            return self._follow(request, Key(caller, head.model, said.sequence), deadline, reply)
+        lease, model = self._models.lease_tensors(head.model, head.version)
         try:
             view = self._view(model)
             _check_sequence(view.signature, said)
-            asked, wanted = view.reader.read(message, said, deadline)
+            plan = head.plan(view.reader)
+            asked = plan.read(request.raw, deadline)
         except BaseException:
             lease.release()
             raise
         if view.kind is Kind.DECOUPLED:
-            many = _Many(view, wanted, message.id, reply, lease)
+            many = _Many(view, plan.wanted, request.id, reply, lease)
             return many.begin(cast(StreamingModel, model), asked, said)
-        once = _Once(view, wanted, message.id, reply, asked.rows)
+        once = _Once(view, plan, request.id, reply)
         answering = cast(AnsweringModel, model)
-        if view.kind is Kind.SEQUENCE:
-            return self._submit(message, caller, said, asked, once, Start(lease, answering))
-        return once.begin(answering, asked, lease)
+        if said.sequence is None:
+            return once.begin(answering, asked, lease)
+        key, start = Key(caller, head.model, said.sequence), Start(lease, answering)
+        return self._sequences.submit(key, once.step(asked, said, start))
 
     def _follow(
-        self, message: Any, said: Said, caller: str, deadline: float | None, reply: Reply
+        self, request: WireRequest, key: Key, deadline: float | None, reply: Reply
     ) -> Cancel:
         """A later request of a sequence: for the model that it began with."""
-        name: str = message.model_name
-        assert said.sequence is not None
-        key = Key(caller, name, said.sequence)
+        head = request.head
         model = self._sequences.reader(key)
         if model is None:
-            lease, other = self._models.lease_tensors(name, message.model_version)
+            lease, other = self._models.lease_tensors(head.model, head.version)
             with lease:
-                _check_sequence(other.signature, said)
+                _check_sequence(other.signature, head.said)
             raise self._sequences.why_not(key)
         view = self._view(model)
-        if message.model_version and message.model_version != view.version:
+        if head.version and head.version != view.version:
             allowed = f"be {view.version}, as when the sequence began, or empty"
-            raise InvalidRequest.of("model_version", allowed, message.model_version)
-        asked, wanted = view.reader.read(message, said, deadline)
-        once = _Once(view, wanted, message.id, reply, asked.rows)
-        return self._submit(message, caller, said, asked, once, None)
-
-    def _submit(
-        self,
-        message: Any,
-        caller: str,
-        said: Said,
-        asked: Asked,
-        once: "_Once",
-        start: Start | None,
-    ) -> Cancel:
-        assert said.sequence is not None
-        key = Key(caller, message.model_name, said.sequence)
-        request = Request(asked=asked, done=once.done, failed=once.fail, start=start, ends=said.end)
-        return self._sequences.submit(key, request)
+            raise InvalidRequest.of("model_version", allowed, head.version)
+        plan = head.plan(view.reader)
+        asked = plan.read(request.raw, deadline)
+        once = _Once(view, plan, request.id, reply)
+        return self._sequences.submit(key, once.step(asked, head.said, None))
 
     def _view(self, model: TensorModel) -> _View:
         view = self._views.get(model)
@@ -183,14 +174,12 @@ class _Once:
 
     __slots__ = ("_began", "_cancel", "_id", "_lease", "_reply", "_rows", "_view", "_wanted")
 
-    def __init__(
-        self, view: _View, wanted: Wanted, request_id: str, reply: Reply, rows: int
-    ) -> None:
+    def __init__(self, view: _View, plan: Plan, request_id: str, reply: Reply) -> None:
         self._view = view
-        self._wanted = wanted
+        self._wanted = plan.wanted
         self._id = request_id
         self._reply = reply
-        self._rows = rows
+        self._rows = plan.rows
         self._began = time.monotonic()
         self._lease: Lease | None = None  # given back with the answer
         self._cancel: Cancel | None = None
@@ -204,6 +193,10 @@ class _Once:
             lease.release()
             raise
         return self._leave
+
+    def step(self, asked: Asked, said: Said, start: Start | None) -> Request:
+        """The request as one of a sequence."""
+        return Request(asked=asked, done=self.done, failed=self.fail, start=start, ends=said.end)
 
     def _leave(self) -> None:
         assert self._cancel is not None

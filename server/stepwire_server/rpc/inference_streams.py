@@ -3,12 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from typing import Any
 
 from stepwire_server.engine.tensors import Cancel
 from stepwire_server.errors import ShuttingDown, StepwireError
 from stepwire_server.rpc.inference_messages import error_in_stream, in_stream
 from stepwire_server.rpc.inference_requests import Inference
+from stepwire_server.rpc.inference_wire import WireRequest
 
 # Requests under way and answers that wait for a slow reader, before no more requests are read.
 _MOST_OPEN = 1024
@@ -45,28 +45,28 @@ class InferenceStream:
         self._error: Exception | None = None  # ends the stream at once
         self._last: Exception | None = None  # ends it when what is under way is answered
 
-    async def read(self, requests: AsyncIterator[Any]) -> None:
+    async def read(self, requests: AsyncIterator[WireRequest]) -> None:
         """Begins what the caller sends."""
         try:
-            async for message in requests:
+            async for request in requests:
                 if not self._room.is_set():
                     await self._room.wait()
                 if self._last is not None:
                     return
-                await self._begin(message)
+                await self._begin(request)
         except Exception as error:
             self._last = self._last or error
         finally:
             self._all_read = True
             self._changed.set()
 
-    async def _begin(self, message: Any) -> None:
-        reply = _StreamReply(self, message.id)
+    async def _begin(self, request: WireRequest) -> None:
+        reply = _StreamReply(self, request.id)
         self._open.add(reply)
         try:
             if self._inference.wakes:
-                await self._inference.wake(message)
-            reply.cancel = self._inference.begin(message, self._caller, None, reply)
+                await self._inference.wake(request)
+            reply.cancel = self._inference.begin(request, self._caller, None, reply)
         except StepwireError as error:
             reply.fail(error)
         if self._is_full:

@@ -170,7 +170,8 @@ def request(outputs=(), **tensors):
 
 
 def read(message, reader=READER, deadline=None):
-    return reader.read(message, read_parameters(message.parameters), deadline)
+    said = read_parameters(message.parameters)
+    return reader.read(message, said, deadline), reader.plan(message, said).wanted
 
 
 A = np.array([[1, 2], [3, 4]], np.float32)

@@ -51,6 +51,8 @@ class StepTensors:
         self.engine = gathering.engine
         self.gathering = gathering
         self.layout = layout
+        # Outputs may be named in many orders, but there are few of them.
+        self._wanted: dict[tuple[str, ...], tuple[Sequence[tuple[str, str]], frozenset[str]]] = {}
         [self._input] = [t for t in spec.graphs["step"].inputs if t.role in _INPUTS]
         self._choices = spec.tokenizer.vocabulary_size
         self._most_steps = spec.limits.max_input_tokens
@@ -59,9 +61,9 @@ class StepTensors:
 
     def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
         """Queues the steps of a request; raises as `AnsweringModel.begin`."""
-        self.check(asked)
         if asked.tensors[self._input.name].shape[1] == 1:
             return self._visit(asked, done, failed)
+        self.check(asked)
         jobs = self.jobs(asked, self.taking(asked, done, failed))
         self.engine.submit(jobs)
         return lambda: self.engine.cancel(jobs)
@@ -70,9 +72,10 @@ class StepTensors:
         """Single steps, as most requests bring."""
         steps = asked.tensors[self._input.name][:, 0]
         reads = steps if self._input.role == "features" else steps.tolist()
-        wanted = [(name, self._roles[name]) for name in asked.wanted]
+        if reads is steps or min(reads) < 0 or max(reads) >= self._choices:
+            self.check(asked)
+        wanted, roles = self._roles_of(tuple(asked.wanted))
         visitors = _Visitors(wanted, done, failed, self.gathering)
-        roles = frozenset(self._roles[name] for name in asked.wanted)
         visits = [
             Visit(
                 reads=each,
@@ -87,6 +90,14 @@ class StepTensors:
         visitors.visits = visits
         self.gathering.add(visits)
         return visitors.leave
+
+    def _roles_of(self, names: tuple[str, ...]) -> tuple[Sequence[tuple[str, str]], frozenset[str]]:
+        """Outputs with their roles, and the roles alone."""
+        found = self._wanted.get(names)
+        if found is None:
+            wanted = [(name, self._roles[name]) for name in names]
+            found = self._wanted[names] = wanted, frozenset(role for _, role in wanted)
+        return found
 
     def taking(self, asked: Asked, done: Done, failed: Failed) -> "Taking":
         """What collects the steps of a request."""
@@ -153,10 +164,7 @@ class _Visitors:
             self._over = True
             self._gathering.over(len(self.visits))
             found = [self._found[row] for row in range(len(self.visits))]
-            tensors = {
-                name: np.stack([given.outputs[role][place] for given, place in found])[:, None]
-                for name, role in self._wanted
-            }
+            tensors = {name: _together(found, role) for name, role in self._wanted}
             visit = self.visits[row]
             timing = Timing(
                 queue_s=visit.started_at - visit.arrived_at,
@@ -178,6 +186,14 @@ class _Visitors:
         self._over = True
         for visit in self.visits:
             visit.left = True
+
+
+def _together(found: Sequence[tuple[Given, int]], role: str) -> NDArray[Any]:
+    """What single steps gave of one role, [N, 1, *]."""
+    if len(found) == 1:
+        [(given, place)] = found
+        return given.outputs[role][place : place + 1, None]
+    return np.stack([given.outputs[role][place] for given, place in found])[:, None]
 
 
 class Taking:

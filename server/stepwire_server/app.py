@@ -109,7 +109,8 @@ class App:
             log.info("no key file: state tokens and sessions die with this process")
         self._resume_tokens = ResumeTokens(ring, config.sessions.token_s)
         table = SessionTable(ring, config.sessions)
-        self.desk = Desk(self.models, table, ring, SessionMetrics(self._metrics), write_taken)
+        metrics = SessionMetrics(self._metrics)
+        self.desk = Desk(self.models, table, ring, metrics, write_taken, self._calls.are_quiet)
         self._sequences = SequenceTable(config.sessions, SequenceMetrics(self._metrics))
         self._inference = inference.InferenceServicer(
             self.models, self.lifecycle, self._sequences, config.sessions

@@ -184,7 +184,7 @@ class RunningBatch:
         """Runs the model once over all rows, and over those of visits beside them.
 
         Returns:
-            What it gave the rows, and what it gave the visits.
+            What it gave the rows, if there are any, and what it gave the visits.
         """
         if not visits:
             states = self._following or self._pool.gather(self._slots)
@@ -195,7 +195,7 @@ class RunningBatch:
         count = len(self._slots)
         both = self._step_with(visits)
         if not count:
-            return both.part(slice(0, 0)), both
+            return both, both
         stepped = both.part(slice(0, count))
         self._following = stepped.states
         return stepped, both.part(slice(count, None))

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 # What one message costs the event loop, roughly: sending each of N streams a message more
 # often than every N times this only lengthens the loop's queue.
 MESSAGE_COST_S = 80e-6
+LONGEST_HERE_S = 0.002  # a run for which the event loop may be kept
 _NO_SOURCE = 0  # the bucket of rows that look at nothing
 
 
@@ -71,6 +72,9 @@ class Engine:
         self._orders: list[Callable[[], None]] = []
         self._stopping = False
         self._held = False  # jobs are coming that may begin together
+        self._sleeps = False  # `run` waits for work
+        self._lent = False  # `step_here` runs the graph meanwhile
+        self._run_s = 0.0  # what the last run took
         metrics.slots.set(config.max_rows)
 
     def submit(self, jobs: Sequence[Job]) -> None:
@@ -97,6 +101,46 @@ class Engine:
             self._visits.add(visits)
             if not self._held:
                 self._wake.notify()
+
+    def step_here(self, visit: Visit) -> bool:
+        """Takes a single step on the caller's own thread, if the engine sleeps and runs are short.
+
+        For a caller who is alone: waking the engine and being woken by it takes longer than all
+        else that is done for a step. Nobody else is there to share the run.
+
+        Returns:
+            Whether the step was taken, and the visit told.
+        """
+        with self._wake:
+            if not self._sleeps or self._has_work or self._held or self._run_s > LONGEST_HERE_S:
+                return False
+            self._lent = True
+        try:
+            visit.arrived_at = visit.started_at = time.monotonic()
+            self._metrics.queue_seconds.observe(0.0)
+            tell = self._take_step(visit)
+        finally:
+            with self._wake:
+                self._lent = False
+                if self._has_work:
+                    self._wake.notify()
+        tell()
+        return True
+
+    def _take_step(self, visit: Visit) -> Callable[[], None]:
+        """Runs the graph for one visit; gives what tells it."""
+        batch = self._batches[_NO_SOURCE]
+        self._metrics.step_rows.observe(1)
+        try:
+            began = time.perf_counter()
+            _, visited = batch.step([visit])
+            self._measure_run(began)
+            assert visited is not None
+            given, finite = self._given(visited, batch.layout, 1)
+        except Exception:
+            log.exception("step failed", extra={"rows": 1})
+            return partial(visit.failed, InternalError("the model could not be run"))
+        return partial(see_off, [visit], given, finite)
 
     def hold(self) -> None:
         """Lets what is submitted from now on wait for company; call it on one thread only."""
@@ -196,26 +240,28 @@ class Engine:
         try:
             began = time.perf_counter()
             stepped, visited = batch.step(visits)
-            self._metrics.step_seconds.observe(time.perf_counter() - began)
+            self._measure_run(began)
             if rows:
                 self._follow(self._advances[bucket].take(stepped))
             if visited:
-                self._see_off(visits, visited, batch.layout, rows + len(visits))
+                self._first_tokens = True  # who steps a session waits for this very answer
+                given, finite = self._given(visited, batch.layout, rows + len(visits))
+                self._outbox.add(see_off, visits, given, finite)
         except Exception:
             log.exception("step failed", extra={"rows": rows})
             error = InternalError("the model could not be run")
             self._fail_all(batch.jobs, error)
             self._fail_visits(visits, error)
 
-    def _see_off(
-        self, visits: Sequence[Visit], stepped: Stepped, layout: Layout, rows: int
-    ) -> None:
-        """Hands what a step gave to those who came for it."""
-        self._first_tokens = True  # who steps a session waits for this very answer
-        self._metrics.input_tokens.inc(len(visits))
-        finite = finite_rows(stepped.logits).tolist()
+    def _given(self, stepped: Stepped, layout: Layout, rows: int) -> tuple[Given, list[bool]]:
+        """What a run of so many rows gave its visits, and whose numbers are finite."""
+        self._metrics.input_tokens.inc(len(stepped.logits))
         given = Given(stepped.extras, stepped.states, layout, time.monotonic(), rows)
-        self._outbox.add(see_off, visits, given, finite)
+        return given, finite_rows(stepped.logits).tolist()
+
+    def _measure_run(self, began: float) -> None:
+        self._run_s = time.perf_counter() - began
+        self._metrics.step_seconds.observe(self._run_s)
 
     def _fail_visits(self, visits: Sequence[Visit], error: StepwireError) -> None:
         for visit in visits:
@@ -248,11 +294,15 @@ class Engine:
             return
         self._outbox.flush()
         with self._wake:
-            self._wake.wait_for(
-                lambda: (
-                    self._orders or self._visits or self._scheduler.waiting_count or self._stopping
-                )
-            )
+            self._sleeps = True
+            self._wake.wait_for(lambda: self._has_work and not self._lent)
+            self._sleeps = False
+
+    @property
+    def _has_work(self) -> bool:
+        """Whether there is anything to do; the lock is held."""
+        waiting = self._orders or self._visits or self._scheduler.waiting_count
+        return bool(waiting or self._stopping)
 
     def _order(self, *orders: Callable[[], None]) -> None:
         with self._wake:

@@ -40,6 +40,15 @@ class Layout:
         """Reads a state, [*] for each name."""
         return {name: rows[0] for name, rows in self.unpack_rows([packed]).items()}
 
+    def pack_row(self, states: State) -> bytes:
+        """Writes the state of one row, [1, *] for each name, down."""
+        return b"".join(
+            [
+                states[name].astype(dtype.newbyteorder("<"), copy=False).tobytes()
+                for name, _, dtype in self.parts
+            ]
+        )
+
     def pack_rows(self, states: State) -> NDArray[np.uint8]:
         """Writes the states of N rows, [N, *] for each name, down at once: [N, size_bytes]."""
         return np.concatenate(

@@ -56,6 +56,7 @@ class Before(NamedTuple):
 
     packed: bytes  # the state; empty: the start that the source gives
     source: tuple[int, ...] = ()  # what a translator looks at
+    alone: bool = False  # nobody else is there whose steps could share the run
 
 
 class Steps:
@@ -292,7 +293,8 @@ class Stepper:
             taken=taken,
             failed=failed,
         )
-        steps.visit(visit)
+        if not (before.alone and self._engine.step_here(visit)):
+            steps.visit(visit)
 
 
 class _Taking:

@@ -38,6 +38,10 @@ class Calls(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         self._wrapped: dict[str, Any] = {}
         self._active = _Active()
 
+    def are_quiet(self) -> bool:
+        """Whether at most one call is under way."""
+        return self._active.is_quiet
+
     def refuse_new(self) -> None:
         """Answers every later call with ShuttingDown."""
         self._active.refusing = True
@@ -94,6 +98,11 @@ class _Active:
         self.refusing = False  # the server is draining
         self.none = asyncio.Event()
         self.none.set()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether at most one is."""
+        return self._count <= 1
 
     def add(self, change: int) -> None:
         """Counts a call that begins, 1, or ends, -1."""

@@ -119,6 +119,7 @@ class Desk:
         ring: KeyRing,
         metrics: SessionMetrics,
         write: Write,
+        is_quiet: Callable[[], bool] = lambda: False,
     ) -> None:
         """Makes a desk.
 
@@ -128,12 +129,14 @@ class Desk:
             ring: seals tokens.
             metrics: of sessions.
             write: how an answer is kept, and sent.
+            is_quiet: whether at most one call is under way.
         """
         self._models = models
         self._table = table
         self._ring = ring
         self._metrics = metrics
         self._write = write
+        self._is_quiet = is_quiet
         self._streams: dict[str, Stream] = {}  # by session
         self._gathered: set[Stepper] | None = None  # models whose steps wait for each other
         self.limits = table.limits
@@ -331,7 +334,7 @@ class Desk:
             work.under_way = stepper.begin(
                 message.inputs,
                 message.wanted,
-                Before(session.packed, session.source),
+                Before(session.packed, session.source, self._is_alone(session)),
                 done,
                 failed,
             )
@@ -351,6 +354,10 @@ class Desk:
         session.inexact |= origin.numerics != before.needed_stepper.origin.numerics
         session.version = origin.version
         former.release()
+
+    def _is_alone(self, session: Session) -> bool:
+        """Whether no other session and no other call is there, and no other message of this."""
+        return len(self._streams) == 1 == len(session.pending) and self._is_quiet()
 
     def _commit(self, session: Session, work: _Work, told: Sequence[Told], packed: bytes) -> None:
         if work not in session.pending:

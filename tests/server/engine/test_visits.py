@@ -1,5 +1,6 @@
 """Single steps that bring their states, beside rows that stay."""
 
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -207,3 +208,92 @@ def test_stopping_fails_who_waits():
     assert isinstance(guest.errors[0], ShuttingDown)
     with pytest.raises(ShuttingDown):
         hand.engine.visit([Guest([1]).visit()])
+
+
+class Watched(TinyCell):
+    """Knows on which thread it last ran, and may take its time."""
+
+    takes_s = 0.0
+
+    def step(self, *args):
+        self.thread = threading.get_ident()
+        time.sleep(self.takes_s)
+        return super().step(*args)
+
+
+@pytest.fixture
+def awake():
+    """An engine with a thread of its own, and the cell that it runs."""
+    hand = HandEngine(Watched())
+    thread = threading.Thread(target=hand.engine.run)
+    thread.start()
+    yield hand
+    hand.engine.stop()
+    thread.join()
+
+
+def wait_for(hand, is_so):
+    gives_up_at = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < gives_up_at
+        time.sleep(0.0002)
+        hand.outbox.flush()
+
+
+def step_here(hand, guest):
+    """Takes a step here as soon as the engine sleeps."""
+    gives_up_at = time.monotonic() + 20
+    while not hand.engine.step_here(guest.visit()):
+        assert time.monotonic() < gives_up_at
+
+
+def test_a_lone_step_is_taken_on_the_callers_own_thread(awake):
+    guest = Guest([3, 1, 4])
+    for _ in guest.inputs:
+        step_here(awake, guest)
+        assert awake.cell.thread == threading.get_ident()
+    guest.assert_as_alone()
+    assert awake.value("stepwire_step_rows_count") == 3
+    assert awake.value("stepwire_queue_seconds_count") == 3
+
+
+def test_an_engine_that_is_at_work_or_has_work_is_left_to_it():
+    hand = HandEngine()  # nobody runs it, so it does not sleep
+    assert not hand.engine.step_here(Guest([1]).visit())
+
+
+def test_a_model_whose_runs_are_long_does_not_keep_the_caller(awake):
+    awake.cell.takes_s = 0.02
+    first = Guest([1])
+    step_here(awake, first)
+    first.assert_as_alone()
+    for _ in range(100):
+        assert not awake.engine.step_here(Guest([1]).visit())
+
+
+def test_a_lone_step_that_fails_is_told_and_the_engine_goes_on(awake):
+    guest, next_one = Guest([1]), Guest([2])
+    visit = guest.visit()
+    visit.packed = b"cut short"
+    while not awake.engine.step_here(visit):
+        pass
+    assert isinstance(guest.errors[0], InternalError)
+    step_here(awake, next_one)
+    next_one.assert_as_alone()
+
+
+def test_steps_here_and_jobs_there_never_meet_in_the_graph(awake):
+    guests, jobs = [Guest([n, n + 1, 2]) for n in range(20)], [Caller() for _ in range(20)]
+    for guest, caller in zip(guests, jobs, strict=True):
+        awake.engine.submit([a_job(caller, prompt=(5,), max_tokens=4)])
+        for count in range(1, 4):
+            visit = guest.visit()
+            if not awake.engine.step_here(visit):
+                awake.engine.visit([visit])
+            wait_for(awake, lambda count=count, guest=guest: len(guest.logits) == count)
+        guest.assert_as_alone()
+    wait_for(awake, lambda: all(caller.ended for caller in jobs))
+    alone, one = HandEngine(), Caller()
+    alone.engine.submit([a_job(one, prompt=(5,), max_tokens=4)])
+    alone.finish()
+    assert all(caller.tokens == one.tokens for caller in jobs)

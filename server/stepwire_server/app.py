@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import (
     CollectorRegistry,
@@ -47,6 +47,7 @@ from stepwire_server.registry.registry import ModelRegistry, ModelState
 from stepwire_server.rpc import inference
 from stepwire_server.rpc.forecasting import ForecastingServicer
 from stepwire_server.rpc.generation import GenerationServicer
+from stepwire_server.rpc.health import ModelHealth
 from stepwire_server.rpc.interceptors import Calls
 from stepwire_server.rpc.labeling import LabelingServicer
 from stepwire_server.rpc.models import ModelServicer
@@ -78,8 +79,6 @@ _LAST_WORDS_S = 0.1
 _EXPIRY_INTERVAL_S = 5.0
 _FAREWELL_S = 5.0  # for calls that were ended to tell their callers
 SWITCH_INTERVAL_S = 0.0003  # Python's own 5 ms are half a step
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class App:
@@ -102,7 +101,7 @@ class App:
         )
         self.models = ModelRegistry(loader, self._metrics)
         self.lifecycle = Lifecycle(
-            self.models, config.model_repositories, config.control, self._set_health
+            self.models, config.model_repositories, config.control, self._changed
         )
         self._calls = Calls(self._metrics)
         ring = KeyRing.read(config.key_file) if config.key_file else KeyRing.fresh()
@@ -115,9 +114,7 @@ class App:
         self._inference = inference.InferenceServicer(
             self.models, self.lifecycle, self._sequences, config.sessions
         )
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # not in its stub
-        self._begun = False  # what is to be there from the start has been loaded
-        self._named: set[str] = set()  # models that were ever there
+        self._health = ModelHealth(self.models, SERVICES, config.control)
         self.grpc_port = 0
         self.metrics_port = 0
 
@@ -132,7 +129,7 @@ class App:
             StartupError: a port is taken, or a certificate cannot be read.
         """
         server = self._make_server()
-        await self._set_health()
+        await self._changed()
         stop_metrics = self._start_metrics()
         tending = [asyncio.create_task(self._tend_sessions())]
         try:
@@ -190,7 +187,7 @@ class App:
         models_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelServicer(self.models, self.lifecycle, most), server
         )
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
         self.grpc_port = _bind(server, config)
@@ -201,8 +198,8 @@ class App:
         await self.lifecycle.begin(stop)
         if stop.is_set():
             return
-        self._begun = True
-        await self._set_health()
+        self._health.begin()
+        await self._changed()
         entries = list(self.models)
         ready = [entry for entry in entries if entry.state is ModelState.READY]
         refused = [entry for entry in entries if entry.state is ModelState.FAILED]
@@ -219,24 +216,13 @@ class App:
             },
         )
 
-    async def _set_health(self) -> None:
-        """Says it of each model by its name, then of each service and of the whole server.
-
-        A model serves when one of its versions does, or will when it is asked; the server, when
-        all that is there from the start is loaded and something serves or may come.
-        """
-        control, by_state = self._config.control, Counter(entry.state for entry in self.models)
+    async def _changed(self) -> None:
+        """Tells everybody who wants to know which models there are."""
+        by_state = Counter(entry.state for entry in self.models)
         for state in ModelState:
             self._metrics.models.labels(state.value).set(by_state[state])
-        serving = {ModelState.READY, ModelState.UNLOADED} if control.lazy else {ModelState.READY}
-        ready = {entry.name for entry in self.models if entry.state in serving}
-        self._named |= {entry.name for entry in self.models}
-        for name in self._named:
-            await self._health.set(name, _SERVING if name in ready else _NOT_SERVING)
-        up = self._begun and (ready or control.mode != "none")
-        self._inference.is_ready = bool(up)
-        for name in ("", *SERVICES):
-            await self._health.set(name, _SERVING if up else _NOT_SERVING)
+        await self._health.update()
+        self._inference.is_ready = self._health.is_serving
 
     def _start_metrics(self) -> Callable[[], None]:
         if not self._config.metrics:
@@ -259,7 +245,7 @@ class App:
         """Refuses new calls, lets running ones finish in time, and stops the models."""
         timeout_s = self._config.exit_timeout_s
         log.info("draining", extra={"timeout_s": timeout_s})
-        await self._health.enter_graceful_shutdown()
+        await self._health.servicer.enter_graceful_shutdown()
         # What has arrived is still served, what comes now is sent away, and only then is the
         # door shut: gRPC would answer those on the doorstep with a bare CANCELLED.
         await asyncio.sleep(_LAST_WORDS_S)

@@ -1,12 +1,12 @@
 """A server with small models, and the environments of other people's clients."""
 
-import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from support.replica import server_process
 from support.tiny import write_classification, write_generation
 
 TRITONCLIENT = "tritonclient[grpc]==2.73.0"
@@ -18,25 +18,9 @@ def address(tmp_path_factory):
     zoo = tmp_path_factory.mktemp("zoo")
     write_generation(zoo)
     write_classification(zoo)
-    command = [
-        *(sys.executable, "-m", "stepwire_server", "--model-repository", str(zoo)),
-        *("--grpc-port", "0", "--metrics-port", "0", "--exit-timeout-secs", "1"),
-        *("--model-control-mode", "explicit", "--load-model", "*"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        yield f"127.0.0.1:{_port(process)}"
-    finally:
-        process.terminate()
-        process.stderr.close()
-        process.wait(20)
-
-
-def _port(process):
-    for line in process.stderr:
-        if '"server ready"' in line:
-            return json.loads(line)["grpc_port"]
-    raise AssertionError("the server did not start")
+    flags = ("--model-control-mode", "explicit", "--load-model", "*")
+    with server_process(zoo, *flags) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """A server process that may be killed and started again."""
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 
 class Replica:
@@ -38,6 +40,25 @@ class Replica:
         if self.process is not None:
             self.process.send_signal(number)
             self.process.wait(20)
+
+
+@contextmanager
+def server_process(repository, *flags):
+    """A server on a port that it picks; gives its address."""
+    command = [
+        *(sys.executable, "-m", "stepwire_server", "--model-repository", str(repository)),
+        *("--grpc-port", "0", "--metrics-port", "0", "--exit-timeout-secs", "1", *flags),
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        lines = iter(process.stderr.readline, "")
+        ready = next((line for line in lines if '"server ready"' in line), None)
+        assert ready is not None, "the server did not start"
+        yield f"127.0.0.1:{json.loads(ready)['grpc_port']}"
+    finally:
+        process.terminate()
+        process.stderr.close()
+        process.wait(20)
 
 
 def free_port():

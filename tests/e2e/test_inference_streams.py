@@ -107,7 +107,9 @@ async def test_a_stream_that_nobody_reads_is_read_no_further(app, oip, monkeypat
         await asyncio.sleep(0)
     assert not stream._room.is_set()
     largest = len(max(stream._answers, key=len))
-    assert stream._waiting_bytes == sum(map(len, stream._answers)) < (1 << 20) + 2 * largest
+    waiting = sum(map(len, stream._answers))
+    # What came before the first of its size was known is counted by number.
+    assert stream._waiting_bytes == waiting < (1 << 20) + 70 * largest
     for _ in range(200):  # whoever reads again gets everything
         answer = await call.read()
         assert numbers_of(answer.infer_response).shape == (4, 64, 29)

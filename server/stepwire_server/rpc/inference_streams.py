@@ -12,8 +12,11 @@ from stepwire_server.rpc.inference_wire import WireRequest
 
 # Requests under way and answers that wait for a slow reader, before no more requests are read.
 _MOST_OPEN = 1024
-# And what those may take, in bytes; answers to come are taken to be as large as the last one.
+# And what those may take, in bytes; answers to come are taken to be as large as those that came.
 _MOST_BYTES = 16 << 20
+# Requests under way before anything is known of their answers, and with each answer some more.
+_FIRST_OPEN, _MORE_OPEN = 64, 2
+_FORGETS = 0.9  # of how large answers were, with each one that is smaller
 # Answers that wait for a slow reader before a model that gives any number of them waits too.
 _MOST_WAITING = 256
 
@@ -35,7 +38,9 @@ class InferenceStream:
         self._open: set[_StreamReply] = set()
         self._answers: deque[bytes] = deque()
         self._waiting_bytes = 0  # of the answers
-        self._last_bytes = 0  # of the last answer
+        self._asked_bytes = 0  # of the requests under way
+        self._expected_bytes = 0.0  # of an answer
+        self._may_be_open = _FIRST_OPEN
         self._changed = asyncio.Event()  # an answer came, or the stream may be over
         self._room = asyncio.Event()  # another request may be read
         self._reader_follows = asyncio.Event()  # few answers wait
@@ -61,8 +66,9 @@ class InferenceStream:
             self._changed.set()
 
     async def _begin(self, request: WireRequest) -> None:
-        reply = _StreamReply(self, request.id)
+        reply = _StreamReply(self, request.id, sum(map(len, request.raw)))
         self._open.add(reply)
+        self._asked_bytes += reply.asked_bytes
         try:
             if self._inference.wakes:
                 await self._inference.wake(request)
@@ -94,14 +100,15 @@ class InferenceStream:
     def _make_room(self) -> None:
         if len(self._answers) < _MOST_WAITING:
             self._reader_follows.set()
-        if not self._is_full:
+        if not self._room.is_set() and not self._is_full:
             self._room.set()
 
     @property
     def _is_full(self) -> bool:
         under_way = len(self._open)
-        size_bytes = self._waiting_bytes + under_way * self._last_bytes
-        return under_way + len(self._answers) >= _MOST_OPEN or size_bytes >= _MOST_BYTES
+        size_bytes = self._asked_bytes + self._waiting_bytes + under_way * self._expected_bytes
+        many = under_way + len(self._answers) >= _MOST_OPEN or under_way >= self._may_be_open
+        return many or size_bytes >= _MOST_BYTES
 
     def leave(self) -> None:
         """Takes back everything that is under way: nobody listens any more."""
@@ -118,7 +125,8 @@ class InferenceStream:
     def take(self, answer: bytes) -> None:
         """Takes an answer that is to be sent."""
         self._answers.append(answer)
-        self._last_bytes = len(answer)
+        self._expected_bytes = max(len(answer), _FORGETS * self._expected_bytes)
+        self._may_be_open += _MORE_OPEN
         self._waiting_bytes += len(answer)
         if len(self._answers) >= _MOST_WAITING:
             self._reader_follows.clear()
@@ -135,9 +143,10 @@ class InferenceStream:
 
     def close(self, reply: "_StreamReply") -> None:
         """Learns that a request is answered."""
-        self._open.discard(reply)
-        if not self._answers:
-            self._make_room()
+        if reply in self._open:
+            self._open.discard(reply)
+            self._asked_bytes -= reply.asked_bytes
+        self._make_room()
         self._changed.set()
 
     async def room(self) -> None:
@@ -148,13 +157,14 @@ class InferenceStream:
 class _StreamReply:
     """One request of a stream."""
 
-    __slots__ = ("_stream", "cancel", "id")
+    __slots__ = ("_stream", "asked_bytes", "cancel", "id")
 
     whole = False
 
-    def __init__(self, stream: InferenceStream, request_id: str) -> None:
+    def __init__(self, stream: InferenceStream, request_id: str, asked_bytes: int) -> None:
         self._stream = stream
         self.id = request_id
+        self.asked_bytes = asked_bytes
         self.cancel: Cancel | None = None
 
     def answer(self, response: bytes) -> None:

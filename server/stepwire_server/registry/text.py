@@ -27,6 +27,11 @@ CONTEXT = 4  # tokens of the prompt that may change how the first new one is wri
 _LONGEST_WINDOW = 64  # tokens that may give no text before they are given up
 
 
+def are_long(texts: Sequence[str]) -> bool:
+    """Whether the event loop should not be kept for them."""
+    return sum(map(len, texts)) > _LONG_CHARACTERS
+
+
 class Tokenizer:
     """A bundle's tokenizer, with its limits."""
 
@@ -70,6 +75,14 @@ class Tokenizer:
     async def encode_all(
         self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
     ) -> list[tuple[list[int], bool]]:
+        """Does what `encode_now` does, beside the event loop if it takes long."""
+        if are_long(texts):
+            return await asyncio.to_thread(self.encode_now, fields, texts, truncate=truncate)
+        return self.encode_now(fields, texts, truncate=truncate)
+
+    def encode_now(
+        self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
+    ) -> list[tuple[list[int], bool]]:
         """Turns texts into tokens, and says of each whether it was cut.
 
         Args:
@@ -85,11 +98,7 @@ class Tokenizer:
             for field, text in zip(fields, texts, strict=True):
                 self._check_length(field, len(text), self._max_characters, "characters")
         cut = [text[: self._max_characters] for text in texts]
-        if sum(map(len, cut)) > _LONG_CHARACTERS:
-            # The one form of encoding that lets other threads run.
-            all_tokens = await asyncio.to_thread(self._encode, cut)
-        else:
-            all_tokens = self._encode(cut)
+        all_tokens = self._encode(cut)
         for field, text, tokens in zip(fields, cut, all_tokens, strict=True):
             self._check_known(field, text, tokens)
             if not truncate:

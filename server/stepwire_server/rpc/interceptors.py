@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import secrets
+import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -205,7 +205,7 @@ class _Call:
         # Cancelled unless something else is said: a caller that leaves says nothing.
         self.code = grpc.StatusCode.CANCELLED
         metadata = dict(context.invocation_metadata() or ())
-        self._id = str(metadata.get(REQUEST_ID, ""))[:64] or secrets.token_hex(8)
+        self._id = str(metadata.get(REQUEST_ID, ""))[:64] or f"{random.getrandbits(64):016x}"
         logs.request_id.set(self._id)
 
     async def abort(self, error: Exception) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed
 from stepwire_server.errors import InvalidRequest, StepwireError
-from stepwire_server.registry.classification import ClassificationModel
+from stepwire_server.registry.classification import Classification, ClassificationModel
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
 from stepwire_server.registry.tensors.background import in_background, text_of
+from stepwire_server.registry.text import are_long
 from stepwire_zoo.manifest import Manifest, Tensor
 
 _TEXT, _LABEL, _PROBABILITIES = "text", "label", "probabilities"
@@ -151,12 +152,20 @@ class LabelTexts:
         """Queues the texts of a request; raises as `AnsweringModel.begin`."""
         values = asked.tensors[_TEXT].ravel().tolist()
         texts = [text_of(f"{_TEXT}[{n}]", value) for n, value in enumerate(values)]
-        return in_background(self._judge(texts, asked, done), failed)
+        count = len(self._labels)
+        if not are_long(texts):
+            told = (lambda found: done(self._answer(found, asked)), failed)
+            return self._model.begin(texts, count, asked.deadline, told)
 
-    async def _judge(self, texts: Sequence[str], asked: Asked, done: Done) -> None:
-        found = await self._model.classify(
-            texts, len(self._labels), truncate=False, deadline=asked.deadline
-        )
+        async def judge() -> None:
+            found = await self._model.classify(
+                texts, count, truncate=False, deadline=asked.deadline
+            )
+            done(self._answer(found, asked))
+
+        return in_background(judge(), failed)
+
+    def _answer(self, found: Sequence[Classification], asked: Asked) -> Answer:
         shares = [dict(verdict.labels) for verdict in found]
         tensors = {
             _LABEL: np.array([[verdict.labels[0][0].encode()] for verdict in found], object),
@@ -165,4 +174,4 @@ class LabelTexts:
             ),
         }
         given = {name: tensors[name] for name in asked.wanted}
-        done(Answer(given, (), found[-1].timing))
+        return Answer(given, (), found[-1].timing)

@@ -5,6 +5,7 @@ import importlib.metadata
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -128,7 +129,7 @@ class InferenceServicer:
         """Answers one request; leaving early takes it back."""
         reply, deadline = LoneReply(), convert.deadline(context)
         await self._inference.wake(request)
-        cancel = self._inference.begin(request, _caller(context), deadline, reply)
+        cancel = self._inference.begin(request, partial(_caller, context), deadline, reply)
         try:
             return await reply.found
         except asyncio.CancelledError:

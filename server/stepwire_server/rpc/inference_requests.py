@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol, cast
 from weakref import WeakKeyDictionary
@@ -88,13 +88,13 @@ class Inference:
         await self._models.wake(request.head.model, request.head.version)
 
     def begin(
-        self, request: WireRequest, caller: str, deadline: float | None, reply: Reply
+        self, request: WireRequest, caller: Callable[[], str], deadline: float | None, reply: Reply
     ) -> Cancel:
         """Begins a request.
 
         Args:
             request: what is asked for.
-            caller: whose sequences it means.
+            caller: says whose sequences it means, if it means one.
             deadline: of its call, on the monotonic clock.
             reply: told what comes of it, later or at once.
 
@@ -107,7 +107,7 @@ class Inference:
         head = request.head
         said = head.said
         if said.sequence is not None and not said.start:
-            return self._follow(request, Key(caller, head.model, said.sequence), deadline, reply)
+            return self._follow(request, Key(caller(), head.model, said.sequence), deadline, reply)
         lease, model = self._models.lease_tensors(head.model, head.version)
         try:
             view = self._view(model)
@@ -124,7 +124,7 @@ class Inference:
         answering = cast(AnsweringModel, model)
         if said.sequence is None:
             return once.begin(answering, asked, lease)
-        key, start = Key(caller, head.model, said.sequence), Start(lease, answering)
+        key, start = Key(caller(), head.model, said.sequence), Start(lease, answering)
         return self._sequences.submit(key, once.step(asked, said, start))
 
     def _follow(

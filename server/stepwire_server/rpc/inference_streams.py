@@ -33,7 +33,7 @@ class InferenceStream:
             strict: the first error ends the stream with its status.
         """
         self._inference = inference
-        self._caller = caller
+        self._caller = lambda: caller
         self._strict = strict
         self._open: set[_StreamReply] = set()
         self._answers: deque[bytes] = deque()

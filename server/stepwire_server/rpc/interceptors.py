@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
+from prometheus_client import Counter, Histogram
 
 from stepwire_server import logs
 from stepwire_server.errors import InternalError, InvalidRequest, ShuttingDown, StepwireError
@@ -126,6 +127,7 @@ class _Method:
         self._sent = metrics.messages_sent.labels(*labels)
         self._metrics = metrics
         self._labels = labels
+        self._ended: dict[grpc.StatusCode, tuple[Counter, Histogram]] = {}
 
     def unary(self, inner: Callable[[Any, Any], Awaitable[Any]]) -> Callable[..., Any]:
         async def outer(request: Any, context: Any) -> Any:
@@ -186,9 +188,15 @@ class _Method:
 
     def finish(self, code: grpc.StatusCode, seconds: float) -> None:
         self._active.add(-1)
-        labels = (*self._labels, code.name)
-        self._metrics.calls_handled.labels(*labels).inc()
-        self._metrics.call_seconds.labels(*labels).observe(seconds)
+        if code not in self._ended:  # finding the series costs more than counting
+            labels = (*self._labels, code.name)
+            self._ended[code] = (
+                self._metrics.calls_handled.labels(*labels),
+                self._metrics.call_seconds.labels(*labels),
+            )
+        handled, took = self._ended[code]
+        handled.inc()
+        took.observe(seconds)
 
     @property
     def name(self) -> str:
@@ -225,9 +233,10 @@ class _Call:
 
     def end(self) -> None:
         """Counts the call."""
-        left_s = self._context.time_remaining()
-        if self.code is grpc.StatusCode.CANCELLED and left_s is not None and left_s <= 0:
-            self.code = grpc.StatusCode.DEADLINE_EXCEEDED
+        if self.code is grpc.StatusCode.CANCELLED:
+            left_s = self._context.time_remaining()
+            if left_s is not None and left_s <= 0:
+                self.code = grpc.StatusCode.DEADLINE_EXCEEDED
         self._method.finish(self.code, time.monotonic() - self._began)
 
 

@@ -66,7 +66,7 @@ class Engine:
         self._max_parked = config.max_parked
         self._parked: set[Job] = set()
         self._first_tokens = False  # the last step gave a row its first token
-        self._wake = threading.Condition()  # guards the next four
+        self._wake = threading.Condition()  # guards the queues, the orders and the flags
         self._scheduler = Scheduler(config)
         self._visits = Waiting(config.max_waiting, config.max_rows)
         self._orders: list[Callable[[], None]] = []

@@ -113,7 +113,7 @@ class ClassificationModel:
                 ]
             )
 
-        answers = _Answers(len(encoded), rank, told[1])
+        answers = Answers(len(encoded), rank, told[1])
         jobs += [
             SequenceJob[Result](
                 tokens=self._spoken(index, tokens), reader=answers, index=index, deadline=deadline
@@ -149,8 +149,8 @@ def _failing(found: asyncio.Future[Any]) -> Callable[[StepwireError], None]:
     return lambda error: None if found.done() else found.set_exception(error)
 
 
-class _Answers:
-    """The results of one call as they come in, on the event loop's thread."""
+class Answers:
+    """The results of one call's texts as they come in, on the event loop's thread."""
 
     def __init__(
         self,

@@ -9,8 +9,8 @@ import numpy as np
 
 from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed
-from stepwire_server.errors import InvalidRequest, StepwireError
-from stepwire_server.registry.classification import Classification, ClassificationModel
+from stepwire_server.errors import InvalidRequest
+from stepwire_server.registry.classification import Answers, Classification, ClassificationModel
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
 from stepwire_server.registry.tensors.background import in_background, text_of
 from stepwire_server.registry.text import are_long
@@ -60,13 +60,19 @@ class LabelTensors:
     def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
         """Queues the rows of a request; raises as `AnsweringModel.begin`."""
         rows = self._rows(asked)
-        reader = _Rows(asked, done, failed)
-        reader.jobs = [
-            SequenceJob[Result](tokens=tokens, reader=reader, index=index, deadline=asked.deadline)
+        [name] = asked.wanted
+        jobs: list[SequenceJob[Result]] = []
+
+        def told(results: Sequence[Result]) -> None:
+            done(Answer({name: np.stack(results)}, (), jobs[-1].timing))
+
+        answers = Answers(len(rows), told, failed)
+        jobs += [
+            SequenceJob[Result](tokens=tokens, reader=answers, index=index, deadline=asked.deadline)
             for index, tokens in enumerate(rows)
         ]
-        self._batcher.submit(reader.jobs)
-        return reader.leave
+        self._batcher.submit(jobs)
+        return answers.leave
 
     def _rows(self, asked: Asked) -> list[list[int]]:
         tokens = asked.tensors[self._tokens]
@@ -85,37 +91,6 @@ class LabelTensors:
                 field = f"{self._tokens}[{number}, {place}]"
                 raise InvalidRequest.of(field, f"be in [0, {self._choices - 1}]", row[place])
         return rows
-
-
-class _Rows:
-    """The results of one request as they come in."""
-
-    def __init__(self, asked: Asked, done: Done, failed: Failed) -> None:
-        [self._name] = asked.wanted
-        self._done, self._failed = done, failed
-        self._results: list[Result | None] = [None] * asked.rows
-        self._missing = asked.rows
-        self.jobs: list[SequenceJob[Result]] = []
-        self.left = False
-
-    def deliver(self, index: int, result: Result) -> None:
-        """Takes the result of one row."""
-        self._results[index] = result
-        self._missing -= 1
-        if not self._missing and not self.left:
-            self.left = True
-            given = np.stack([result for result in self._results if result is not None])
-            self._done(Answer({self._name: given}, (), self.jobs[index].timing))
-
-    def fail(self, error: StepwireError) -> None:
-        """Ends the request; what else comes in is not looked at."""
-        if not self.left:
-            self.left = True
-            self._failed(error)
-
-    def leave(self) -> None:
-        """Takes what still waits out of the queue."""
-        self.left = True
 
 
 class LabelTexts:

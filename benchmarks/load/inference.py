@@ -3,13 +3,12 @@
 import asyncio
 import struct
 import time
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+from collections.abc import Sequence
 
 import grpc
 
 from benchmarks.load.channels import connections
-from benchmarks.load.labeling import ClassifyRun
+from benchmarks.load.labeling import ClassifyRun, call_for
 from benchmarks.load.stepping import TOKENS, StepRun
 from stepwire_server.oip import inference_pb2 as pb
 
@@ -23,31 +22,8 @@ async def classify_for(
     address: str, model: str, texts: Sequence[str], *, in_flight: int, duration_s: float
 ) -> ClassifyRun:
     """Sends one text after the other, over and over, until the time is up."""
-    requests = cycle([_text_request(model, text) for text in texts])
-    async with connections(address, in_flight) as channels:
-        calls = [
-            channel.unary_unary(INFER, request_serializer=pb.ModelInferRequest.SerializeToString)
-            for channel in channels
-        ]
-        latencies_s: list[float] = []
-        began = time.perf_counter()
-        callers = [
-            _call_until(began + duration_s, calls[n % len(calls)], requests, latencies_s)
-            for n in range(in_flight)
-        ]
-        await asyncio.gather(*callers)
-        return ClassifyRun(time.perf_counter() - began, latencies_s)
-
-
-async def _call_until(
-    ends_at: float,
-    call: grpc.aio.UnaryUnaryMultiCallable,
-    requests: Iterator[pb.ModelInferRequest],
-    latencies_s: list[float],
-) -> None:
-    while (began := time.perf_counter()) < ends_at:
-        await call(next(requests), timeout=TIMEOUT_S)
-        latencies_s.append(time.perf_counter() - began)
+    requests = [_text_request(model, text) for text in texts]
+    return await call_for(address, INFER, requests, in_flight=in_flight, duration_s=duration_s)
 
 
 def _text_request(model: str, text: str) -> pb.ModelInferRequest:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 import grpc
+from google.protobuf.message import Message
 
 from benchmarks.ledger import percentile
 from benchmarks.load.channels import connections
@@ -37,16 +38,24 @@ async def classify_for(
 ) -> ClassifyRun:
     """Sends one text after the other, over and over, until the time is up."""
     # Made beforehand, and told apart by nothing but the text.
-    requests = cycle([ClassifyRequest(model=model, texts=[text]) for text in texts])
+    requests = [ClassifyRequest(model=model, texts=[text]) for text in texts]
+    return await call_for(address, PATH, requests, in_flight=in_flight, duration_s=duration_s)
+
+
+async def call_for(
+    address: str, path: str, requests: Sequence[Message], *, in_flight: int, duration_s: float
+) -> ClassifyRun:
+    """Makes one unary call after the other, over and over, until the time is up."""
+    endless = cycle(requests)
     async with connections(address, in_flight) as channels:
         calls = [
-            channel.unary_unary(PATH, request_serializer=ClassifyRequest.SerializeToString)
+            channel.unary_unary(path, request_serializer=type(requests[0]).SerializeToString)
             for channel in channels
         ]
         latencies_s: list[float] = []
         began = time.perf_counter()
         callers = [
-            _call_until(began + duration_s, calls[n % len(calls)], requests, latencies_s)
+            _call_until(began + duration_s, calls[n % len(calls)], endless, latencies_s)
             for n in range(in_flight)
         ]
         await asyncio.gather(*callers)
@@ -56,7 +65,7 @@ async def classify_for(
 async def _call_until(
     ends_at: float,
     call: grpc.aio.UnaryUnaryMultiCallable,
-    requests: Iterator[ClassifyRequest],
+    requests: Iterator[Message],
     latencies_s: list[float],
 ) -> None:
     while (began := time.perf_counter()) < ends_at:

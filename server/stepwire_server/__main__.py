@@ -15,6 +15,7 @@ from typing import Any
 from stepwire_server import app, logs
 from stepwire_server.config import (
     CONTROL_MODES,
+    PREFIX_ISOLATION,
     PROVIDERS,
     BatchingConfig,
     ModelControl,
@@ -120,6 +121,18 @@ def _parser() -> argparse.ArgumentParser:
         "encoded sources that a translator keeps",
         type=int,
     )
+    parser.flag(
+        "--prefix-cache-bytes",
+        batching.prefix_cache_bytes,
+        "beginnings of prompts that a generator keeps; 0: none",
+        type=int,
+    )
+    parser.flag(
+        "--prefix-cache-isolation",
+        batching.prefix_cache_isolation,
+        "whether callers share them with themselves only, or all with all",
+        choices=list(PREFIX_ISOLATION),
+    )
     parser.flag("--max-waiting", batching.max_waiting, "prompts queued, per model", type=int)
     parser.flag(
         "--max-waiting-texts", batching.max_waiting_sequences, "texts queued, per model", type=int
@@ -198,6 +211,8 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
             max_horizon=flags.max_horizon,
             max_history_rows=flags.max_history_rows,
             source_cache_bytes=flags.source_cache_bytes,
+            prefix_cache_bytes=flags.prefix_cache_bytes,
+            prefix_cache_isolation=flags.prefix_cache_isolation,
             max_waiting=flags.max_waiting,
             max_waiting_sequences=flags.max_waiting_texts,
             max_delay_s=flags.max_delay_ms / 1000,

@@ -110,6 +110,7 @@ class RunningBatch:
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
         self.saves = False  # whether any row wants to be saved now and then
+        self.due: list[Row] = []  # those that the last step took to where their state is kept
         self._bringing: dict[int, bytes] = {}  # states that go into slots, all at once
         self._arranged = True
 
@@ -274,17 +275,20 @@ class RunningBatch:
 
     def save(self, rows: Sequence[Row]) -> list[SavedRow]:
         """Copies rows as they stand behind the choice of a token."""
+        return [
+            SavedRow(row.sample, tuple(row.generated), packed)
+            for row, packed in zip(rows, self.pack(rows), strict=True)
+        ]
+
+    def pack(self, rows: Sequence[Row]) -> list[bytes]:
+        """Copies the states of rows as the last step left them."""
         slots = slots_of(rows)
         if self._following is None:
             states = self._pool.gather(slots)
         else:
             order = np.searchsorted(self._slots, slots)
             states = {name: value[order] for name, value in self._following.items()}
-        packed = self.layout.pack_rows(states)
-        return [
-            SavedRow(row.sample, tuple(row.generated), state.tobytes())
-            for row, state in zip(rows, packed, strict=True)
-        ]
+        return [packed.tobytes() for packed in self.layout.pack_rows(states)]
 
     def _move(self, slots: Slots, origins: Slots) -> None:
         """Copies states from slot to slot."""
@@ -315,6 +319,8 @@ class RunningBatch:
     def _read_token(self, row: Row) -> list[Row]:
         """Moves a row one token on in its prompt; returns the rows that may choose now."""
         row.position += 1
+        if row.position == row.keep_at:
+            self.due.append(row)
         if row.reading:
             self._inputs[row.slot] = row.next_input
             return []

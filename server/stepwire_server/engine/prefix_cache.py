@@ -26,6 +26,7 @@ class PrefixCache:
         self._metrics = metrics
         self._isolated = isolated
         self._lock = threading.Lock()
+        self._told_bytes = 0
 
     def begin(self, job: Job) -> None:
         """Spares a job that begins what is known of its prompt, and says what it should keep."""
@@ -36,7 +37,7 @@ class PrefixCache:
             beginning = beginning._replace(owner="")
         with self._lock:
             known = self._tree.begin(beginning)
-            self._metrics.prefix_bytes.set(self._tree.size_bytes)
+            self._measure()
         if known is None:
             return
         (row,) = job.rows
@@ -62,13 +63,18 @@ class PrefixCache:
             for node, packed in zip(wanted, states, strict=True):
                 if self._tree.wants(node):  # keeping one may have pushed out another
                     self._tree.keep(node, packed)
-            self._metrics.prefix_bytes.set(self._tree.size_bytes)
+            self._measure()
 
     def clear(self) -> None:
         """Forgets everything: the model is going."""
         with self._lock:
             self._tree.clear()
-            self._metrics.prefix_bytes.set(0)
+            self._measure()
+
+    def _measure(self) -> None:
+        """Tells how much more it takes; a model that takes the place of one may run beside it."""
+        self._metrics.prefix_bytes.inc(self._tree.size_bytes - self._told_bytes)
+        self._told_bytes = self._tree.size_bytes
 
 
 def _aim(row: Row) -> None:

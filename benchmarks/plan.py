@@ -22,6 +22,8 @@ class Plan:
     stream_tokens: int = 200
     single_streams: int = 20  # one after the other, where there is one at a time
     sampled_streams: tuple[int, ...] = (128,)  # measured with a temperature as well
+    prefix_tokens: int = 1_000  # that prompts have in common
+    prefix_streams: tuple[int, ...] = (1, 128)
     in_flight: tuple[int, ...] = (1, 8, 64)
     classify_s: float = 1.5  # of one measured run
     searches: tuple[int, ...] = (8, 32)  # sentences searched for at once, without a network

@@ -1,6 +1,6 @@
 """The figures that everything is measured for: ratios to the raw loop and to naive servers."""
 
-from benchmarks import protocols
+from benchmarks import prefixes, protocols
 from benchmarks.ledger import Case, Ledger, Spread, spread
 from benchmarks.plan import Plan
 from benchmarks.servers import NAIVE, OURS
@@ -25,6 +25,7 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
     return {
         **_steps(plan, ledger),
         **protocols.ratios(plan, ledger),
+        **prefixes.ratios(plan, ledger),
         **_against_raw(ledger, "engine", _ENGINE, {n: f"{n} rows" for n in plan.engine_rows}),
         **_against_raw(ledger, "search", _SEARCH, {n: f"{n} sentences" for n in plan.searches}),
         **_against_naive(ledger, "generate", "tokens_per_s", _generate_names(plan), faster=True),

@@ -18,6 +18,12 @@ COLUMNS = {
         "server_cpu_s_per_1000_tokens",
         "load_cpu_share",
     ),
+    "prefixes": (
+        "tokens_per_s",
+        "first_piece_p50_ms",
+        "first_piece_p99_ms",
+        "server_cpu_s_per_1000_tokens",
+    ),
     "classify": (
         "texts_per_s",
         "latency_p50_ms",

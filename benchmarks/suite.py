@@ -18,6 +18,7 @@ from benchmarks.load.labeling import classify_for
 from benchmarks.load.stepping import open_many, step_for, step_together_for, wake
 from benchmarks.load.translation import translate_all
 from benchmarks.plan import Plan
+from benchmarks.prefixes import measure_prefixes
 from benchmarks.protocols import measure_protocols
 from benchmarks.rounds import Cpu, in_turn, rounds
 from benchmarks.searching import WIDTH, Encoder, EngineSearch, RawSearch
@@ -289,6 +290,7 @@ def sections(
     return {
         "engine": lambda: measure_engine(plan, ledger, tell),
         "generate": in_loop(lambda: measure_generate(plan, ledger, tell)),
+        "prefixes": in_loop(lambda: measure_prefixes(plan, ledger, tell)),
         "classify": in_loop(lambda: measure_classify(plan, texts, ledger, tell)),
         "search": lambda: measure_search(plan, captions, ledger, tell),
         "translate": in_loop(lambda: measure_translate(plan, captions, ledger, tell)),

@@ -34,6 +34,8 @@ def plan(repository):
         stream_tokens=4,
         single_streams=2,
         sampled_streams=(3,),
+        prefix_tokens=100,
+        prefix_streams=(1, 4),
         in_flight=(1, 64),
         classify_s=0.05,
         searches=(2, 32),
@@ -65,6 +67,7 @@ def test_every_section_gives_a_figure_a_round(ledger):
         *(
             "engine",
             "generate",
+            "prefixes",
             "classify",
             "search",
             "encode",
@@ -85,6 +88,7 @@ def test_the_promised_ratios_are_there(plan, ledger):
     found = ratios(plan, ledger)
     promised = {"engine_vs_raw_32", "engine_vs_raw_128"}
     promised |= {"step_vs_floor_1", "step_vs_echo_128", "step_vs_naive_128", "idle_session_bytes"}
+    promised |= {"prefix_first_piece_1", "prefix_tokens_4"}
     promised |= {"step_together_vs_echo_128", "step_together_vs_naive_128"}
     promised |= {"translate_engine_vs_raw_32", "translate_vs_naive_64"}
     promised |= {"generate_vs_naive_128", "classify_vs_naive_64", "single_stream_vs_naive"}

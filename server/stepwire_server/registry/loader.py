@@ -291,7 +291,7 @@ class Loader:
                 suppressed=tokenizer.suppressed,
                 unknown=tokenizer.unknown,
             )
-            return RunningBatch(graph, sampler, rows)
+            return RunningBatch(graph, sampler, rows, tokenizer.end)
 
         return Engine(
             {bucket: batch() for bucket in buckets},

@@ -9,7 +9,7 @@ from stepwire_server.decoding.options import Options
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Job
+from stepwire_server.engine.job import Job, Kind
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.prefix_cache import PrefixCache
 from stepwire_server.engine.prefixes import PrefixTree
@@ -39,8 +39,7 @@ class Caller:
         self.deliveries.append(delivery)
         key = (delivery.row.job.index, delivery.row.sample)
         self.tokens.setdefault(key, [])
-        if delivery.token is not None:
-            self.tokens[key].append(delivery.token)
+        self.tokens[key] += delivery.tokens
         if delivery.logprobs:
             self.logprobs.setdefault(key, []).append(delivery.logprobs)
         if delivery.ended:
@@ -53,9 +52,31 @@ class Caller:
         self.errors.append((job.index, error))
 
 
-def a_job(caller, prompt=(1,), *, index=0, samples=1, deadline=None, **options):
-    options = Options(**{"max_tokens": 8, **options})
-    return Job(list(prompt), options, caller, samples=samples, index=index, deadline=deadline)
+def a_job(
+    caller,
+    prompt=(1,),
+    *,
+    index=0,
+    samples=1,
+    deadline=None,
+    kind=Kind.CHOOSE,
+    wish=(),
+    save_every=0,
+    beginning=None,
+    **options,
+):
+    return Job(
+        list(prompt),
+        Options(**{"max_tokens": 8, **options}),
+        caller,
+        samples=samples,
+        index=index,
+        deadline=deadline,
+        kind=kind,
+        wish=wish,
+        save_every=save_every,
+        beginning=beginning,
+    )
 
 
 class HandEngine:
@@ -67,7 +88,7 @@ class HandEngine:
         self.registry = CollectorRegistry()
         metrics = ModelMetrics(Metrics(self.registry), "tiny", "1")
         sampler = Sampler(self.config.max_rows, vocabulary, end=end, suppressed=())
-        self.batch = RunningBatch(self.cell, sampler, self.config.max_rows)
+        self.batch = RunningBatch(self.cell, sampler, self.config.max_rows, end)
         self.outbox = Outbox(lambda function: function(), self.config.max_delay_s)
         self.tree = PrefixTree(self.config.prefix_cache_bytes)
         isolated = self.config.prefix_cache_isolation == "caller"
@@ -84,6 +105,7 @@ class HandEngine:
     def step(self, times=1):
         for _ in range(times):
             went_on = self.engine.step()
+            self.engine.tell()
             self.outbox.flush()
         return went_on
 

@@ -20,14 +20,10 @@ SYSTEM = [token % VOCABULARY for token in range(100, 180)]
 
 def ask(hand, prompt, owner="ann", **fields):
     """Submits a job whose prompt may share its beginning."""
-    caller = Caller()
-    width = fields.get("beam_width", 1)
-    every = fields.pop("save_every", 0)
-    job = a_job(caller, prompt, **{**fields, "samples": max(width, fields.get("samples", 1))})
-    job.beginning = Beginning.of(owner, prompt)
-    job.save_every = every
+    caller, width = Caller(), fields.get("beam_width", 1)
     if width > 1:
-        job.kind = Kind.SEARCH
+        fields = {**fields, "kind": Kind.SEARCH, "samples": width}
+    job = a_job(caller, prompt, beginning=Beginning.of(owner, prompt), **fields)
     hand.engine.submit([job])
     return caller
 
@@ -112,8 +108,7 @@ def test_a_job_that_shares_with_nobody_leaves_nothing_behind():
 
 def test_a_caller_that_leaves_half_way_leaves_what_was_read():
     hand, leaver = HandEngine(prefix_cache_bytes=PLENTY), Caller()
-    job = a_job(leaver, SYSTEM)
-    job.beginning = Beginning.of("ann", SYSTEM)
+    job = a_job(leaver, SYSTEM, beginning=Beginning.of("ann", SYSTEM))
     hand.engine.submit([job])
     hand.step(40)
     hand.engine.cancel([job])

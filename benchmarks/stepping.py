@@ -127,7 +127,7 @@ class _Counter:
         self.done = threading.Event()
 
     def deliver(self, delivery: Delivery) -> None:
-        self.tokens += 1
+        self.tokens += len(delivery.tokens)
         if delivery.ended:
             self.open -= 1
             if not self.open:

@@ -15,6 +15,7 @@ from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
 from stepwire_server.engine.batch import Placed, Plain, RunningBatch, Stepped, Turn
+from stepwire_server.engine.device import taken
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import (
     Delivery,
@@ -95,7 +96,8 @@ class Advance:
     def _take(self, stepping: list[Placed], stepped: Stepped, now: float) -> list[StepTaken]:
         """Says what the step gave sessions."""
         places = [place for _, place in stepping]
-        outputs, states = _some(stepped.extras, places), _some(stepped.states, places)
+        outputs = _some(stepped.extras, places)
+        states = taken(stepped.states, np.array(places, np.int64))
         given = Given(outputs, states, self._batch.layout, now, len(stepped.logits))
         return [
             StepTaken(row, row.position - 1, given, n, not row.reading)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, Tokens
 from stepwire_server.decoding.sampling import Sampler
+from stepwire_server.engine.device import appended, taken
 from stepwire_server.engine.job import Job, Kind, Row, SavedRow
 from stepwire_server.engine.layout import Layout
-from stepwire_server.engine.slots import SlotPool, Slots, State
+from stepwire_server.engine.slots import Slots, State
 from stepwire_server.engine.sources import Arrays, SourceBoard, View
+from stepwire_server.engine.standing import Standing
 from stepwire_server.engine.unsent import Unsent
 from stepwire_server.engine.visits import Visit
 
@@ -36,7 +38,7 @@ class Stepped(NamedTuple):
         """What it gave some of the rows; nothing is copied."""
         return Stepped(
             self.logits[rows],
-            {name: value[rows] for name, value in self.states.items()},
+            taken(self.states, np.arange(len(self.logits))[rows]),
             {role: value[rows] for role, value in self.extras.items()},
         )
 
@@ -119,7 +121,7 @@ class RunningBatch:
         self._end = end
         self._unsent = Unsent(capacity, end)
         self._plain = NOBODY  # whose tokens are kept there
-        self._pool = SlotPool(capacity, model.start)
+        self._standing = Standing(capacity, model.start)
         self.layout = Layout.like(model.start)
         self._start = self.layout.pack(model.start)
         self._sources = SourceBoard(capacity)
@@ -133,9 +135,6 @@ class RunningBatch:
         self._readers: list[Placed] = []  # the same in the order of the rows
         self._wanted: frozenset[str] = frozenset()  # by any row, beside the logits
         self._steady: Turn | None = None  # the turn of those rows that do not read
-        # What the last step gave, while the same rows go on with it: it feeds the next step
-        # as it is, and is written into the slots only when rows come or go.
-        self._following: State | None = None
         self.saves = False  # whether any row wants to be saved now and then
         self.due: list[Row] = []  # those that the last step took to where their state is kept
         self._bringing: dict[int, bytes] = {}  # states that go into slots, all at once
@@ -152,31 +151,25 @@ class RunningBatch:
 
     def enter(self, rows: Sequence[Row]) -> None:
         """Gives rows their slots, with the states that they bring or with fresh ones."""
-        self._write_back()
         for row in rows:
             source = row.job.source
             if row.packed:
-                row.slot = self._pool.take()
+                row.slot = self._standing.take()
                 self._bringing[row.slot] = row.packed
                 row.packed = b""
             else:
-                row.slot = self._pool.acquire(row.parked or (source.start if source else None))
+                row.slot = self._standing.enter(row.parked or (source.start if source else None))
                 row.parked = None
             self._settle(row)
 
     def leave(self, rows: Sequence[Row]) -> None:
         """Takes the slots of rows, if they have any; their states are forgotten."""
-        leaving = [row for row in rows if row.slot >= 0]
-        if len(leaving) == len(self._by_slot):
-            self._following = None  # it is nobody's
-        elif leaving:
-            self._write_back()
-        for row in leaving:
+        for row in [row for row in rows if row.slot >= 0]:
             del self._by_slot[row.slot]
             self._reading.discard(row)
             if row.job.source:
                 self._sources.leave(row.slot)
-            self._pool.release(row.slot)
+            self._standing.leave(row.slot)
             self._bringing.pop(row.slot, None)
             self._unsent.take(row.slot)
             row.slot = -1
@@ -185,8 +178,7 @@ class RunningBatch:
     def put_aside(self, row: Row) -> None:
         """Takes a row's slot, if it has one, and leaves the state with the row."""
         if row.slot >= 0:
-            self._write_back()
-            row.parked = self._pool.read(row.slot)
+            row.parked = self._standing.read(row.slot)
             self.leave([row])
 
     def arrange(self) -> bool:
@@ -195,7 +187,7 @@ class RunningBatch:
             return False
         if self._bringing:
             states = self.layout.unpack_rows(list(self._bringing.values()))
-            self._pool.write(np.array(list(self._bringing)), states)
+            self._standing.write(np.array(list(self._bringing)), states)
             self._bringing = {}
         self._rows = [self._by_slot[slot] for slot in sorted(self._by_slot)]
         self._slots = slots_of(self._rows)
@@ -216,17 +208,17 @@ class RunningBatch:
             What it gave the rows, if there are any, and what it gave the visits.
         """
         if not visits:
-            states = self._following or self._pool.gather(self._slots)
+            states = self._standing.together(self._slots)
             inputs = self._inputs[self._slots]
             stepped = self._model.step(inputs, states, self._sources.view, self._wanted)
-            self._following = stepped.states
+            self._standing.follow(self._slots, stepped.states)
             return stepped, None
         count = len(self._slots)
         both = self._step_with(visits)
         if not count:
             return both, both
         stepped = both.part(slice(0, count))
-        self._following = stepped.states
+        self._standing.follow(self._slots, stepped.states)
         return stepped, both.part(slice(count, None))
 
     def _step_with(self, visits: Sequence[Visit]) -> Stepped:
@@ -235,8 +227,7 @@ class RunningBatch:
         states = self.layout.unpack_rows([visit.packed or self._start for visit in visits])
         inputs = np.array([visit.reads for visit in visits], self._inputs.dtype)
         if len(self._slots):
-            ours = self._following or self._pool.gather(self._slots)
-            states = {name: np.concatenate([ours[name], states[name]]) for name in ours}
+            states = appended(self._standing.together(self._slots), states)
             inputs = np.concatenate([self._inputs[self._slots], inputs])
         return self._model.step(inputs, states, None, wanted)
 
@@ -353,7 +344,7 @@ class RunningBatch:
         self._inputs[slots] = tokens
         moved = slots != origins
         if moved.any():
-            self._move(slots[moved], origins[moved])
+            self._standing.move(slots[moved], origins[moved])
         if self._sampler.looks_back(slots):
             pasts = [[*rows[parent].generated] for parent in parents.tolist()]
             for row, past, token in zip(rows, pasts, tokens.tolist(), strict=True):
@@ -369,27 +360,8 @@ class RunningBatch:
 
     def pack(self, rows: Sequence[Row]) -> list[bytes]:
         """Copies the states of rows as the last step left them."""
-        slots = slots_of(rows)
-        if self._following is None:
-            states = self._pool.gather(slots)
-        else:
-            order = np.searchsorted(self._slots, slots)
-            states = {name: value[order] for name, value in self._following.items()}
+        states = self._standing.gather(slots_of(rows))
         return [packed.tobytes() for packed in self.layout.pack_rows(states)]
-
-    def _move(self, slots: Slots, origins: Slots) -> None:
-        """Copies states from slot to slot."""
-        if self._following is None:
-            self._pool.move(slots, origins)
-            return
-        order = np.arange(len(self._slots))
-        order[np.searchsorted(self._slots, slots)] = np.searchsorted(self._slots, origins)
-        self._following = {name: value[order] for name, value in self._following.items()}
-
-    def _write_back(self) -> None:
-        if self._following is not None:
-            self._pool.scatter(self._slots, self._following)
-            self._following = None
 
     def _settle(self, row: Row) -> None:
         """Lets a row that has a slot and a state take part."""
@@ -415,9 +387,8 @@ class RunningBatch:
         if row.job.kind is Kind.STEP:
             return []
         twins = [Row(row.job, sample, row.position) for sample in range(1, row.job.samples)]
-        self._write_back()
         for twin in twins:
-            twin.slot = self._pool.acquire(self._pool.read(row.slot))
+            twin.slot = self._standing.twin(row.slot)
             self._settle(twin)
         row.job.rows += twins
         return list(row.job.rows)

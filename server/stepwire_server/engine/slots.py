@@ -1,15 +1,16 @@
-"""Fixed memory for the recurrent state of every running row.
+"""Fixed memory for the recurrent states that rows bring into a batch.
 
 Shapes: N rows in this step, C capacity, * the state's own shape.
 """
 
 import heapq
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-State = dict[str, NDArray[Any]]
+State = Mapping[str, NDArray[Any]]
 Slots = NDArray[np.int64]
 
 
@@ -17,8 +18,8 @@ class SlotPool:
     """One array for each state tensor, [C, *]; a slot is a row index into all of them.
 
     Nothing is allocated after construction, so memory use is known at load time. The
-    lowest free slot is taken first: running rows crowd at the front, where a step can
-    read them in place.
+    lowest free slot is taken first: rows that begin together crowd at the front, where a step
+    can read them in place.
     """
 
     def __init__(self, capacity: int, start: State) -> None:
@@ -76,10 +77,3 @@ class SlotPool:
         if len(slots) and slots[-1] == len(slots) - 1 and (slots[1:] > slots[:-1]).all():
             return {name: rows[: len(slots)] for name, rows in self._rows.items()}
         return {name: rows[slots] for name, rows in self._rows.items()}
-
-    def scatter(self, slots: Slots, state: State) -> None:
-        """Writes a stepped batch, [N, *] for each name, back into `slots`, which ascend."""
-        crowded = len(slots) and slots[-1] == len(slots) - 1
-        where = slice(0, len(slots)) if crowded else slots
-        for name, rows in self._rows.items():
-            rows[where] = state[name]

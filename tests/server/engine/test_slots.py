@@ -10,7 +10,7 @@ START = {"h": np.zeros((2, 3), np.float32), "c": np.full(2, 7, np.int64)}
 def test_a_reused_slot_starts_afresh():
     pool = SlotPool(1, START)
     slot = pool.acquire()
-    pool.scatter(np.array([slot]), {"h": np.ones((1, 2, 3)), "c": np.ones((1, 2))})
+    pool.write(np.array([slot]), {"h": np.ones((1, 2, 3)), "c": np.ones((1, 2))})
     pool.release(slot)
     state = pool.read(pool.acquire())
     assert all(np.array_equal(state[name], START[name]) for name in START)
@@ -27,12 +27,12 @@ def test_what_is_read_does_not_change_when_the_slot_does():
     pool = SlotPool(1, START)
     slot = pool.acquire()
     read = pool.read(slot)
-    pool.scatter(np.array([slot]), {"h": np.ones((1, 2, 3)), "c": np.ones((1, 2))})
+    pool.write(np.array([slot]), {"h": np.ones((1, 2, 3)), "c": np.ones((1, 2))})
     assert not read["h"].any()
 
 
 @given(st.sets(st.integers(0, 5), min_size=1))
-def test_scatter_then_gather_gives_the_same_rows_and_touches_no_other(chosen):
+def test_writing_then_gathering_gives_the_same_rows_and_touches_no_other(chosen):
     pool = SlotPool(6, START)
     for _ in range(6):
         pool.acquire()
@@ -41,7 +41,7 @@ def test_scatter_then_gather_gives_the_same_rows_and_touches_no_other(chosen):
         "h": np.random.default_rng(0).normal(size=(len(slots), 2, 3)).astype(np.float32),
         "c": np.arange(2 * len(slots)).reshape(-1, 2),
     }
-    pool.scatter(slots, state)
+    pool.write(slots, state)
     gathered = pool.gather(slots)
     assert all(np.array_equal(gathered[name], state[name]) for name in state)
     for other in set(range(6)) - chosen:

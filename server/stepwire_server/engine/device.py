@@ -1,0 +1,163 @@
+"""The states that a step gave: arrays, or tensors that stay on the device that ran it.
+
+Whoever steps on, reorders rows or lets some go asks for rows by their places, and what is on
+the device is put together there. Only who reads the numbers has them copied to the host.
+
+Shapes: N rows, R rows that are taken, M rows that join them, * the state's own shape.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwire_server.engine.slots import State
+
+Places = NDArray[np.int64]
+
+
+class OnDevice(Protocol):
+    """A tensor where ONNX Runtime keeps it."""
+
+    def numpy(self) -> NDArray[Any]:
+        """Copies it to the host, if it is not there."""
+        ...
+
+
+Held = dict[str, OnDevice]
+
+
+class Holding(Protocol):
+    """Who rearranges the rows of held states."""
+
+    rows_read: int  # rows of held states that were copied to the host
+
+    def rearranged(self, held: Held, order: Places, more: State | None) -> Held:
+        """Takes rows of held states [N, *], or of others that join them.
+
+        Args:
+            held: the states.
+            order: [R], each below N: one of their rows; from N on: one of those that join.
+            more: [M, *] each, on the host.
+
+        Returns:
+            [R, *] each, on the device.
+        """
+        ...
+
+
+class HeldStates(Mapping[str, NDArray[Any]]):
+    """States by name, [R, *] each, that are copied to the host when one is read, and then once.
+
+    They never change: what the next step gives are others.
+    """
+
+    def __init__(
+        self, held: Held, rows: int, holding: Holding, order: Places | None = None
+    ) -> None:
+        """Takes what a run left on the device.
+
+        Args:
+            held: [N, *] each.
+            rows: N.
+            holding: who rearranges them.
+            order: [R], the rows that these are; None: all, as they are.
+        """
+        self._held = held
+        self._held_rows = rows
+        self._holding = holding
+        self._order = order
+        self._read: dict[str, NDArray[Any]] = {}
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return self._held_rows if self._order is None else len(self._order)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A state, [R, *], on the host."""
+        if not self._read:
+            self._read = {each: value.numpy() for each, value in self.on_device().items()}
+            self._holding.rows_read += self.rows
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        """How many states a row has."""
+        return len(self._held)
+
+    def on_device(self) -> Held:
+        """The states where they are, [R, *] each."""
+        if self._order is not None:
+            held = self._holding.rearranged(self._held, self._order, None)
+            self._held, self._held_rows, self._order = held, len(self._order), None
+        return self._held
+
+    def taken(self, order: Places) -> "HeldStates":
+        """Some of the rows; they are put together when somebody asks for them."""
+        if _are_all(order, self.rows):
+            return self
+        if self._order is not None:
+            order = self._order[order]
+        return HeldStates(self._held, self._held_rows, self._holding, order)
+
+    def joined(self, order: Places, more: State) -> "HeldStates":
+        """Some of the rows, and from R on those of others, [M, *] each."""
+        held = self._holding.rearranged(self.on_device(), order, more)
+        return HeldStates(held, len(order), self._holding)
+
+
+def taken(states: State, order: Places, room: State | None = None) -> State:
+    """Some rows of states [N, *], in an order [R]; not copied where they lie one after another.
+
+    Args:
+        states: [N, *] each.
+        order: [R], places of rows, each below N.
+        room: where arrays are copied to, R rows or more; None: to new ones. Fresh memory may
+            cost more than the copy.
+    """
+    if isinstance(states, HeldStates):
+        return states.taken(order)
+    if len(order) and (np.diff(order) == 1).all():
+        return {name: value[order[0] : order[-1] + 1] for name, value in states.items()}
+    return {name: _copied(value, order, name, room) for name, value in states.items()}
+
+
+def joined(states: State, order: Places, more: State, room: State | None = None) -> State:
+    """Some rows of states [N, *], and from N on those of others [M, *], in an order [R]."""
+    if isinstance(states, HeldStates):
+        return states.joined(order, more)
+    together = {}
+    for name, value in states.items():
+        joining = order >= len(value)
+        # One pass copies all rows; the few that join are written over what it put there.
+        together[name] = _copied(value, order, name, room)
+        together[name][joining] = more[name][order[joining] - len(value)]
+    return together
+
+
+def appended(states: State, more: State) -> State:
+    """All rows of states [N, *], and behind them those of others [M, *]."""
+    if isinstance(states, HeldStates):
+        count = states.rows + len(next(iter(more.values())))
+        return states.joined(np.arange(count), more)
+    return {name: np.concatenate([value, more[name]]) for name, value in states.items()}
+
+
+def rows_of(states: State) -> int:
+    """N."""
+    return states.rows if isinstance(states, HeldStates) else len(next(iter(states.values())))
+
+
+def _copied(value: NDArray[Any], order: Places, name: str, room: State | None) -> NDArray[Any]:
+    """Rows of a state [N, *] in an order [R]; where it is beyond the last one, any row."""
+    out = None if room is None else room[name][: len(order)]
+    return value.take(order, axis=0, out=out, mode="clip")
+
+
+def _are_all(order: Places, count: int) -> bool:
+    return len(order) == count and bool((order == np.arange(count)).all())

@@ -59,6 +59,7 @@ class RuntimeConfig:
     sequence_workers: int = 1  # threads that run whole sequences of one model
     precision: str = AUTO  # one of PRECISIONS, for the bundles that have it
     strict_batches: bool = False  # refuse models whose rows depend on the rows beside them
+    hold_states: bool | None = None  # between steps, on the device; None: if it is not the CPU
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -70,6 +71,11 @@ class RuntimeConfig:
             )
         _at_least("threads_per_run", self.threads_per_run, 1)
         _at_least("sequence_workers", self.sequence_workers, 1)
+
+    @property
+    def holds_states(self) -> bool:
+        """Whether states stay on the device; on the CPU binding them costs and saves nothing."""
+        return self.provider != "cpu" if self.hold_states is None else self.hold_states
 
 
 @dataclass(frozen=True, kw_only=True)

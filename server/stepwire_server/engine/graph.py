@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.batch import Stepped
+from stepwire_server.engine.holder import Holder
 from stepwire_server.engine.runtime import OnnxGraph, Port
-from stepwire_server.engine.slots import State as Arrays
-from stepwire_server.engine.sources import Source, View, padded
+from stepwire_server.engine.slots import State
+from stepwire_server.engine.sources import Arrays, Source, View, padded
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import ManifestInvalid
 
@@ -34,6 +35,7 @@ class Graph(OnnxGraph):
             ManifestInvalid: its tensors are not those of the manifest.
         """
         super().__init__(data, spec.file, runtime)
+        self.runtime = runtime
         _check_tensors(self, spec)
 
 
@@ -51,12 +53,14 @@ class StepGraph:
         self._names = names
         self._graph = graph
         self._states = spec.states
+        holds = bool(spec.states) and graph.runtime.holds_states
+        self.holder = Holder(graph, spec.states, graph.runtime) if holds else None
         self._extras = {tensor.role: tensor.name for tensor in spec.outputs}
         # What a model says first of all; it is always run for.
         self.says = "logits" if "logits" in self._extras else "values"
         _check_roles(spec, (*wanted, self.says), (*wanted, "context"))
         self.features = sum(t.shape[0] for t in spec.inputs if t.role == "features")
-        self.start = {
+        self.start: State = {
             state.input: np.zeros(state.shape, np.dtype(state.dtype)) for state in spec.states
         }
 
@@ -68,7 +72,7 @@ class StepGraph:
     def step(
         self,
         inputs: NDArray[Any],
-        states: Arrays,
+        states: State,
         view: View | None = None,
         wanted: frozenset[str] = frozenset(),
     ) -> Stepped:
@@ -83,7 +87,7 @@ class StepGraph:
         Returns:
             Logits [N, V], the next states [N, *] each, and what was wanted [N, *] each.
         """
-        feeds = {self._names[self.reads]: inputs, **states}
+        feeds = {self._names[self.reads]: inputs}
         if view is not None:
             feeds |= view.contexts
             feeds[self._names["lengths"]] = view.lengths
@@ -91,11 +95,19 @@ class StepGraph:
             feeds[self._names["places"]] = view.places
         roles = [self.says, *(wanted & self.roles - {self.says})]
         names = [self._extras[role] for role in roles]
-        given = self._graph.run([*names, *(state.output for state in self._states)], feeds)
-        extras = dict(zip(roles, given, strict=False))
-        following = zip((s.input for s in self._states), given[len(roles) :], strict=True)
+        given, following = self._run(names, feeds, states)
+        extras = dict(zip(roles, given, strict=True))
         says = extras[self.says]
-        return Stepped(says.reshape(len(says), -1), dict(following), extras)
+        return Stepped(says.reshape(len(says), -1), following, extras)
+
+    def _run(self, names: list[str], feeds: Arrays, states: State) -> tuple[list[Any], State]:
+        """Gives the outputs of some names, and the next states."""
+        if self.holder is not None:
+            return self.holder.step(names, feeds, states)
+        wanted = [*names, *(state.output for state in self._states)]
+        given = self._graph.run(wanted, {**feeds, **states})
+        following = zip((s.input for s in self._states), given[len(names) :], strict=True)
+        return given[: len(names)], dict(following)
 
 
 class SequenceGraph:

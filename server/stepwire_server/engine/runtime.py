@@ -5,7 +5,7 @@ Shapes: N rows, * a tensor's own shape.
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import onnx
@@ -73,6 +73,7 @@ class OnnxGraph:
         except Exception as error:
             raise FileMismatch(f"{file} cannot be loaded: {error}") from error
         self._quietly = _quietly()
+        self._device = runtime.provider  # the devices are named as their providers are here
         self.inputs = _ports(self._session.get_inputs())
         self.outputs = _ports(self._session.get_outputs())
         if self.provider != PROVIDERS[runtime.provider]:
@@ -95,6 +96,35 @@ class OnnxGraph:
             The outputs in the order of their names.
         """
         return list(self._session.run(outputs, feeds, self._quietly))
+
+    def run_bound(
+        self, outputs: list[str], staying: list[str], feeds: Arrays, held: Mapping[str, Any]
+    ) -> tuple[list[NDArray[Any]], dict[str, Any]]:
+        """Runs the graph once; some tensors are on its device already, or stay there.
+
+        Args:
+            outputs: names of the outputs wanted on the host.
+            staying: names of those that stay.
+            feeds: inputs that are on the host, by name, C-contiguous.
+            held: the others, as an earlier run left them on the device.
+
+        Returns:
+            The outputs in the order of their names, and by name those that stay.
+        """
+        # Made anew for every run: it keeps what it was given, and threads may share the graph.
+        binding = self._session.io_binding()
+        for name, array in feeds.items():
+            binding.bind_cpu_input(name, array)
+        for name, value in held.items():
+            binding.bind_ortvalue_input(name, value)
+        for name in outputs:
+            binding.bind_output(name)
+        for name in staying:
+            binding.bind_output(name, self._device)
+        self._session.run_with_iobinding(binding, self._quietly)
+        given = binding.get_outputs()
+        left = dict(zip(staying, given[len(outputs) :], strict=True))
+        return [value.numpy() for value in given[: len(outputs)]], left
 
     def run_within(self, limit_s: float, outputs: list[str], feeds: Arrays) -> list[NDArray[Any]]:
         """Runs a graph once that nobody has run yet: it may never end.

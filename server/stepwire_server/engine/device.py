@@ -105,8 +105,10 @@ class HeldStates(Mapping[str, NDArray[Any]]):
             order = self._order[order]
         return HeldStates(self._held, self._held_rows, self._holding, order)
 
-    def joined(self, order: Places, more: State) -> "HeldStates":
-        """Some of the rows, and from R on those of others, [M, *] each."""
+    def joined(self, order: Places, joining: Places, more: State) -> "HeldStates":
+        """Some of the rows, and others that join them; as `joined` below, but put together now."""
+        order = order.copy()
+        order[joining] = self.rows + np.arange(len(joining))
         held = self._holding.rearranged(self.on_device(), order, more)
         return HeldStates(held, len(order), self._holding)
 
@@ -127,34 +129,36 @@ def taken(states: State, order: Places, room: State | None = None) -> State:
     return {name: _copied(value, order, name, room) for name, value in states.items()}
 
 
-def joined(states: State, order: Places, more: State, room: State | None = None) -> State:
-    """Some rows of states [N, *], and from N on those of others [M, *], in an order [R]."""
+def joined(
+    states: State, order: Places, joining: Places, more: State, room: State | None = None
+) -> State:
+    """Some rows of states [N, *] in an order [R]; others join them at some places of it.
+
+    Args:
+        states: [N, *] each.
+        order: [R], places of rows; where others join them it does not matter.
+        joining: [M], where in the order the others are.
+        more: they, [M, *] each.
+        room: as of `taken`.
+    """
     if isinstance(states, HeldStates):
-        return states.joined(order, more)
-    together = {}
-    for name, value in states.items():
-        joining = order >= len(value)
-        # One pass copies all rows; the few that join are written over what it put there.
-        together[name] = _copied(value, order, name, room)
-        together[name][joining] = more[name][order[joining] - len(value)]
+        return states.joined(order, joining, more)
+    together = {name: _copied(value, order, name, room) for name, value in states.items()}
+    for name, value in together.items():
+        value[joining] = more[name]  # over what the one pass put there
     return together
 
 
 def appended(states: State, more: State) -> State:
     """All rows of states [N, *], and behind them those of others [M, *]."""
     if isinstance(states, HeldStates):
-        count = states.rows + len(next(iter(more.values())))
-        return states.joined(np.arange(count), more)
+        order = np.arange(states.rows + len(next(iter(more.values()))))
+        return states.joined(order, order[states.rows :], more)
     return {name: np.concatenate([value, more[name]]) for name, value in states.items()}
 
 
-def rows_of(states: State) -> int:
-    """N."""
-    return states.rows if isinstance(states, HeldStates) else len(next(iter(states.values())))
-
-
 def _copied(value: NDArray[Any], order: Places, name: str, room: State | None) -> NDArray[Any]:
-    """Rows of a state [N, *] in an order [R]; where it is beyond the last one, any row."""
+    """Rows of a state [N, *] in an order [R]; where that is none of theirs, any row."""
     out = None if room is None else room[name][: len(order)]
     return value.take(order, axis=0, out=out, mode="clip")
 

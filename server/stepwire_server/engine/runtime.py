@@ -155,6 +155,9 @@ def _quietly() -> onnxruntime.RunOptions:
     """What a run is refused for is raised; on stderr too, a caller could fill the disk with it."""
     options = onnxruntime.RunOptions()
     options.log_severity_level = 4
+    # No run is recorded as a CUDA graph. A bound run looks for this; not to find it takes it
+    # longer than everything else that is done for binding.
+    options.add_run_config_entry("gpu_graph_id", "-1")
     return options
 
 

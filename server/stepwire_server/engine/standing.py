@@ -9,7 +9,7 @@ Shapes: N rows in this step, C capacity, * the state's own shape.
 
 import numpy as np
 
-from stepwire_server.engine.device import joined, rows_of, taken
+from stepwire_server.engine.device import joined, taken
 from stepwire_server.engine.slots import SlotPool, Slots, State
 
 _IN_SLOT = -1
@@ -95,8 +95,7 @@ class Standing:
         coming = self._pool.gather(slots[inside])
         if len(inside) == len(slots):
             return coming
-        places[inside] = rows_of(self._following) + np.arange(len(inside))
-        return joined(self._following, places, coming, room)
+        return joined(self._following, places, inside, coming, room)
 
     def together(self, slots: Slots) -> State:
         """The same for a step of all rows that are here, in the order of their slots."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 FORMAT = 1  # of manifest.json; a reader refuses every other
 
-TASKS = ("generation", "classification", "translation", "forecasting")
+TASKS = ("generation", "classification", "tagging", "translation", "forecasting")
 GRAPH_ROLES = ("step", "encode", "sequence")
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
 TENSOR_ROLES = (
-    *("token", "tokens", "lengths", "logits", "attention", "hidden"),
+    *("token", "tokens", "characters", "lengths", "logits", "attention", "hidden"),
     *("context", "start", "rows", "places"),
     *("features", "values", "spread", "score"),
 )
@@ -224,8 +224,8 @@ class Manifest:
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
     # By role, one of GRAPH_ROLES. A generator has a step graph, a translator an encode and a
-    # step graph; a classifier has a sequence graph if it reads texts whole, a step graph if
-    # it judges them while they are read.
+    # step graph; a tagger has a sequence graph; a classifier has one if it reads texts
+    # whole, a step graph if it judges them while they are read.
     graphs: dict[str, Graph]
     limits: Limits
     golden: Golden
@@ -234,10 +234,12 @@ class Manifest:
     # Of what is generated, and of what is read unless that has its own.
     tokenizer: Tokenizer = NO_TOKENIZER
     files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
-    labels: tuple[str, ...] = ()  # of a classifier, in the order of its logits
+    labels: tuple[str, ...] = ()  # of a classifier or a tagger, in the order of its logits
     decoding: dict[str, float] = field(default_factory=dict)  # default options by name
     source_tokenizer: Tokenizer | None = None  # of what a translator reads, if it is another
     series: Series | None = None  # of a forecaster, and of no other
+    # Of a tagger whose graph reads characters: cuts each word into them, number 0 pads.
+    characters: Tokenizer | None = None
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
 
     def __post_init__(self) -> None:
@@ -253,8 +255,8 @@ class Manifest:
                 raise ValueError(f"files: {name!r} is not the plain name of a file")
         _check_reading(self)
         named = [*(g.file for g in self.graphs.values()), self.golden.file]
-        read = (self.tokenizer, self.source_tokenizer or NO_TOKENIZER)
-        named += [tokenizer.file for tokenizer in read if tokenizer != NO_TOKENIZER]
+        read = (self.tokenizer, self.source_tokenizer, self.characters)
+        named += [tokenizer.file for tokenizer in read if tokenizer and tokenizer != NO_TOKENIZER]
         absent = sorted(set(named) - self.files.keys()) if self.files else []
         if absent:
             raise ValueError(f"files: {absent[0]!r} is used but not listed")

@@ -12,8 +12,10 @@ from stepwire_training.finished import Finished
 from stepwire_training.measure import Measured, measure
 from stepwire_training.measure_along import measure_along
 from stepwire_training.measure_series import figures
+from stepwire_training.measure_tagger import measure_tagger
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
+from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
@@ -28,6 +30,7 @@ from stepwire_zoo.manifest import (
     Provenance,
     Tokenizer,
 )
+from stepwire_zoo.spelling import PADDING
 
 CURVE = "learning_curve.png"
 
@@ -68,6 +71,8 @@ def tokenizer_files(manifest: Manifest, dataset: Dataset) -> dict[str, bytes]:
     if manifest.source_tokenizer and dataset.translations:
         content = dataset.translations.source_tokenizer.to_str()
         files[manifest.source_tokenizer.file] = content.encode()
+    if manifest.characters and dataset.tagging:
+        files[manifest.characters.file] = dataset.tagging.characters.to_str().encode()
     return files
 
 
@@ -76,6 +81,9 @@ def measured_of(finished: Finished, model: Network) -> Measured:
     dataset = finished.dataset
     if isinstance(model, Translator) and dataset.translations:
         return measure(model, dataset.translations, finished.recipe.publication)
+    if isinstance(model, Tagger) and dataset.tagging:
+        published = finished.recipe.publication.published
+        return Measured(measure_tagger(model, dataset, dataset.tagging, published), {}, {})
     if isinstance(dataset.test, AskedAlong):
         published = finished.recipe.publication.published
         return Measured(measure_along(model, dataset.test, published), {}, {})
@@ -105,6 +113,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
         labels=finished.dataset.labels,
         decoding=measured.decoding,
+        characters=characters(finished.dataset),
         series=series_of(finished.dataset.series) if finished.dataset.series else None,
     )
 
@@ -115,6 +124,8 @@ def task(dataset: Dataset) -> str:
         return "translation"
     if dataset.series:
         return "forecasting"
+    if dataset.tagging:
+        return "tagging"
     return "classification" if dataset.labels else "generation"
 
 
@@ -154,6 +165,18 @@ def source_tokenizer(dataset: Dataset) -> Tokenizer | None:
         file="source_tokenizer.json",
         vocabulary_size=content.get_vocab_size(),
         unknown=content.token_to_id(UNKNOWN),
+    )
+
+
+def characters(dataset: Dataset) -> Tokenizer | None:
+    """What the file holds by which a tagger cuts words into characters."""
+    if dataset.tagging is None:
+        return None
+    return Tokenizer(
+        file="characters.json",
+        vocabulary_size=dataset.tagging.characters.get_vocab_size(),
+        unknown=dataset.tagging.characters.token_to_id(UNKNOWN),
+        pad=PADDING,
     )
 
 

@@ -114,6 +114,37 @@ class SequenceGraph:
         return list(logits)
 
 
+class TaggingGraph:
+    """Whole padded sentences in, logits of every word out."""
+
+    def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
+        self._graph = graph
+        self._tokens, self._characters, self._lengths, logits = _by_role(
+            spec, "tokens", "characters", "lengths", "logits"
+        )
+        self._outputs = [logits]
+
+    def run(
+        self, words: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> list[NDArray[np.float32]]:
+        """Tags sentences.
+
+        Args:
+            words: [N, T, 1 + C]: the number of each word, then those of its characters.
+            lengths: [N].
+
+        Returns:
+            N results of [T, labels], each as long as its sentence.
+        """
+        feeds = {
+            self._tokens: np.ascontiguousarray(words[:, :, 0]),
+            self._characters: np.ascontiguousarray(words[:, :, 1:]),
+            self._lengths: lengths,
+        }
+        [logits] = self._graph.run(self._outputs, feeds)
+        return [row[:length] for row, length in zip(logits, lengths.tolist(), strict=True)]
+
+
 class EncodeGraph:
     """Whole padded sources in; contexts and the states that decoding begins with out."""
 

@@ -32,9 +32,11 @@ from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
 from stepwire_server.registry.signature import TensorModel
 from stepwire_server.registry.stepping import Sources, Stepper
+from stepwire_server.registry.tagging import TaggingModel
 from stepwire_server.registry.tensors.attending import AttendingTensors
 from stepwire_server.registry.tensors.labels import LabelTensors, LabelTexts
 from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors
+from stepwire_server.registry.tensors.tags import TagTensors
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
@@ -43,7 +45,9 @@ from stepwire_zoo.manifest import Manifest
 
 TENSORS = "tensors"  # the task of a file without a manifest
 
-AnyModel = GenerationModel | ClassificationModel | TranslationModel | ForecastingModel
+AnyModel = (
+    GenerationModel | ClassificationModel | TaggingModel | TranslationModel | ForecastingModel
+)
 
 
 class Worker(Protocol):
@@ -166,6 +170,7 @@ class Loader:
         start: dict[str, Callable[[Bundle, Opener], LoadedModel]] = {
             "generation": self._start_generation,
             "classification": self._start_classification,
+            "tagging": self._start_tagging,
             "translation": self._start_translation,
             "forecasting": self._start_forecasting,
         }
@@ -317,6 +322,22 @@ class Loader:
         loaded = _start(bundle, model, opened.provider, workers)
         rows = self.batching.max_batch
         loaded.tensors = _by_name(LabelTensors(batcher, spec, rows), LabelTexts(model, spec, rows))
+        return loaded
+
+    def _start_tagging(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_tagger(bundle)
+        spec, (graph, words) = opened.spec, opened.graph
+        batcher = Batcher[Result](
+            graph,
+            spec.graphs["sequence"].buckets,
+            self.batching,
+            ModelMetrics(self.metrics, spec.name, spec.version),
+            Outbox(self.post, max_delay_s=0),
+        )
+        model = TaggingModel(batcher, words, spec)
+        workers = [batcher] * self.runtime.sequence_workers
+        loaded = _start(bundle, model, opened.provider, workers)
+        loaded.tensors = _by_name(TagTensors(batcher, spec, self.batching.max_batch))
         return loaded
 
 

@@ -11,15 +11,23 @@ from stepwire_server.engine.graph import (
     Graph,
     SequenceGraph,
     StepGraph,
+    TaggingGraph,
 )
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import InvalidRequest, StartupError
-from stepwire_server.registry.proof import prove_encode, prove_sequence, prove_step
+from stepwire_server.registry.proof import (
+    prove_encode,
+    prove_sequence,
+    prove_step,
+    prove_tagging,
+)
 from stepwire_server.registry.text import Tokenizer
+from stepwire_server.registry.words import MOST_CHARACTERS, UNKNOWN_WORD, Words
 from stepwire_zoo import golden
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.errors import ManifestInvalid
 from stepwire_zoo.manifest import Manifest
+from stepwire_zoo.spelling import PADDING
 
 
 class Translator(NamedTuple):
@@ -38,7 +46,14 @@ class Forecaster(NamedTuple):
     provider: str
 
 
-G = TypeVar("G", StepGraph, SequenceGraph, Translator)
+class Tagger(NamedTuple):
+    """The graph of a tagger, and how it reads."""
+
+    graph: TaggingGraph
+    words: Words
+
+
+G = TypeVar("G", StepGraph, SequenceGraph, TaggingGraph, Translator, Tagger)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +75,9 @@ class Opener:
 
     def open(
         self, bundle: Bundle
-    ) -> Opened[StepGraph] | Opened[SequenceGraph] | Opened[Translator] | Forecaster:
+    ) -> (
+        Opened[StepGraph] | Opened[SequenceGraph] | Opened[Tagger] | Opened[Translator] | Forecaster
+    ):
         """Checks, loads and proves what a bundle holds.
 
         Raises:
@@ -69,6 +86,7 @@ class Opener:
         openers: dict[str, Callable[[Bundle], Any]] = {
             "generation": self.open_step,
             "classification": self.open_along if _steps(bundle) else self.open_sequence,
+            "tagging": self.open_tagger,
             "translation": self.open_translator,
             "forecasting": self.open_forecaster,
         }
@@ -88,6 +106,23 @@ class Opener:
         buckets = opened.spec.graphs["sequence"].buckets
         prove_sequence(opened.graph, buckets, case, opened.spec.golden, self.batching.max_batch)
         return opened
+
+    def open_tagger(self, bundle: Bundle) -> Opened[Tagger]:
+        """Opens the bundle of a tagger."""
+        width = check_tagging(bundle.manifest)
+        opened, case = self._open(bundle, "sequence", TaggingGraph)
+        spec, most = opened.spec, self.batching.max_batch
+        prove_tagging(opened.graph, spec.graphs["sequence"].buckets, case, spec.golden, most)
+        read = spec.characters
+        assert read is not None
+        characters = Tokenizer(bundle.read(read.file), read, MOST_CHARACTERS)
+        words = Words(opened.tokenizer, characters, spec, width)
+        return Opened(
+            spec=spec,
+            graph=Tagger(opened.graph, words),
+            tokenizer=opened.tokenizer,
+            provider=opened.provider,
+        )
 
     def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a classifier that judges texts while they are read."""
@@ -231,6 +266,36 @@ def check_classification(spec: Manifest) -> None:
     if longest < spec.limits.max_input_tokens:
         raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
     _check_width(spec, "sequence", len(spec.labels), "labels")
+
+
+def check_tagging(spec: Manifest) -> int:
+    """Raises ManifestInvalid where a manifest promises what a tagger cannot do.
+
+    Returns:
+        How many characters the graph reads of a word.
+    """
+    graph = spec.graphs.get("sequence")
+    if graph is None:
+        raise ManifestInvalid("graphs: task tagging needs a sequence graph")
+    if spec.characters is None:
+        raise ManifestInvalid("characters: task tagging needs a tokenizer of words' characters")
+    if (spec.characters.pad, spec.tokenizer.unknown) != (PADDING, UNKNOWN_WORD):
+        raise ManifestInvalid("characters.pad and tokenizer.unknown: must be 0 for task tagging")
+    if spec.characters.unknown is None:
+        raise ManifestInvalid("characters.unknown: is missing, words may hold any characters")
+    longest = graph.buckets[-1] if graph.buckets else 0
+    if longest < spec.limits.max_input_tokens:
+        raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
+    shapes = {tensor.role: tensor.shape for tensor in (*graph.inputs, *graph.outputs)}
+    if shapes.get("logits") != (-1, len(spec.labels)):
+        raise ManifestInvalid(
+            f"graphs.sequence.outputs: logits of shape {list(shapes.get('logits', ()))}, "
+            f"not [-1, {len(spec.labels)}] for {len(spec.labels)} labels"
+        )
+    read = shapes.get("characters", ())
+    if len(read) != 2 or read[1] < 1:
+        raise ManifestInvalid(f"graphs.sequence.inputs: characters of shape {list(read)}")
+    return read[1]
 
 
 def _check_width(spec: Manifest, role: str, wanted: int, what: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph
+from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph, TaggingGraph
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Source, SourceBoard, View
 from stepwire_zoo.errors import FileMismatch, GoldenMismatch
@@ -140,11 +140,50 @@ def prove_sequence(
             check(f"golden logits, {rows} rows of {bucket}, ", logits, wanted[of_row], golden)
 
 
-def _warm_up(graph: SequenceGraph, tokens: np.ndarray, most_rows: int) -> None:
-    """Runs a length for which there is no published answer."""
+def prove_tagging(
+    graph: TaggingGraph,
+    buckets: tuple[int, ...],
+    case: GoldenCase,
+    golden: Golden,
+    most_rows: int,
+) -> None:
+    """The same for a tagger, whose golden case has characters as well.
+
+    Raises:
+        GoldenMismatch: a number does not come out as published.
+        FileMismatch: the case lacks a tensor, or no bucket holds it.
+    """
+    tokens, characters, lengths, wanted = _tensors(
+        case, "tokens", "characters", "lengths", "logits"
+    )
+    shapes = (tokens.shape, characters.shape[:2], wanted.shape[:2], (*lengths.shape, -1))
+    if not tokens.size or tokens.ndim != 2 or characters.ndim != 3 or len({*shapes[:3]}) > 1:
+        raise FileMismatch(f"the golden case has texts of shapes {shapes}")
+    if lengths.shape != tokens.shape[:1] or lengths.min() < 1 or lengths.max() > tokens.shape[1]:
+        raise FileMismatch(f"the golden case has lengths {lengths.tolist()}")
+    words = np.concatenate([tokens[:, :, None], characters], axis=2)  # [N, T, 1 + C]
+    for bucket in buckets:
+        held = np.flatnonzero(lengths <= bucket)
+        if not len(held):
+            _warm_up(graph, words[0, :bucket], most_rows)
+            continue
+        padded = np.zeros((len(words), bucket, words.shape[2]), np.int64)
+        width = min(bucket, words.shape[1])
+        padded[:, :width] = words[:, :width]
+        for rows in _sizes(most_rows):
+            of_row = held[np.arange(rows) % len(held)]
+            with _refusing():
+                tagged = graph.run(padded[of_row], lengths[of_row])
+            for row, logits in zip(of_row.tolist(), tagged, strict=True):
+                where = f"golden logits, {rows} rows of {bucket}, row {row}, "
+                check(where, logits, wanted[row, : lengths[row]], golden)
+
+
+def _warm_up(graph: SequenceGraph | TaggingGraph, tokens: np.ndarray, most_rows: int) -> None:
+    """Runs a length for which there is no published answer; tokens [T] or [T, W]."""
     for rows in _sizes(most_rows):
         with _refusing():
-            graph.run(np.tile(tokens, (rows, 1)), np.full(rows, len(tokens)))
+            graph.run(np.repeat(tokens[None], rows, axis=0), np.full(rows, len(tokens)))
 
 
 @contextmanager

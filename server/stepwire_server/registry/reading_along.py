@@ -23,7 +23,7 @@ class AlongReader:
 
     def _job(self, text: SequenceJob[Result]) -> Job:
         return Job(
-            text.tokens,
+            list(text.tokens),
             _READING,
             _Reader(self._engine, text),
             index=text.index,

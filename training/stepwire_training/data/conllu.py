@@ -1,4 +1,4 @@
-"""Reads treebanks in CoNLL-U: a word a line, fields between tabs, a blank line behind a sentence."""
+"""Reads treebanks in CoNLL-U: a word a line, a blank line behind a sentence."""
 
 from itertools import accumulate
 from typing import NamedTuple

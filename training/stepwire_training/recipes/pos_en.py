@@ -9,7 +9,7 @@ from stepwire_zoo.manifest import Dataset, Limits
 BUCKETS = (4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 PUBLICATION = Publication(
-    summary="The part of speech of every English word: a bidirectional LSTM over words and characters.",
+    summary="The part of speech of every English word: a bidirectional LSTM.",
     about="",
     tokens="",
     split="",

@@ -8,7 +8,7 @@ from stepwire_training.recipes.pos_en import BUCKETS
 from stepwire_zoo.manifest import Dataset, Limits
 
 PUBLICATION = Publication(
-    summary="The part of speech of every Korean eojeol: a bidirectional LSTM over words and syllables.",
+    summary="The part of speech of every Korean eojeol: a bidirectional LSTM.",
     about="",
     tokens="",
     split="",

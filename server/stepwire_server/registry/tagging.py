@@ -1,0 +1,101 @@
+"""A model that tags the words of texts.
+
+T words, L labels.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.errors import StepwireError
+from stepwire_server.registry.classification import Answers, Reader
+from stepwire_server.registry.words import Cut, Input, Words
+from stepwire_zoo.manifest import Manifest
+
+Tags = tuple[tuple[str, float], ...]  # with probabilities, likeliest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggedText:
+    """A text's words and what each was tagged as."""
+
+    cut: Cut
+    tags: tuple[Tags, ...]  # of each word
+
+
+class TaggingModel:
+    """Cuts texts into words, hands them to the batcher, and names what comes back."""
+
+    def __init__(self, batcher: Reader, words: Words, spec: Manifest) -> None:
+        self._batcher = batcher
+        self._words = words
+        self.labels = spec.labels
+
+    async def tag(
+        self, inputs: Sequence[Input], top_k: int, truncate: bool, deadline: float | None
+    ) -> list[TaggedText]:
+        """Tags texts.
+
+        Args:
+            inputs: at least one.
+            top_k: how many tags to give for each word.
+            truncate: keep the first words of what is over the limit, instead of refusing the call.
+            deadline: of the monotonic clock; it bounds the time in the queue.
+
+        Returns:
+            One result for each input, in order.
+
+        Raises:
+            InvalidRequest, Overloaded, ShuttingDown: nothing was done.
+            DeadlineExceeded: it passed while a text was queued.
+        """
+        cuts = await self._words.cut_all(inputs, truncate=truncate)
+        # A text without words has no tags: nothing is run for it.
+        results = iter(await self._run([cut for cut in cuts if cut.words], deadline))
+        return [
+            TaggedText(cut=cut, tags=self._rank(next(results), top_k) if cut.words else ())
+            for cut in cuts
+        ]
+
+    async def _run(self, cuts: Sequence[Cut], deadline: float | None) -> Sequence[Result]:
+        """Logits of every text, [T, L] each."""
+        if not cuts:
+            return []
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(results: Sequence[Result]) -> None:
+            if not found.done():
+                found.set_result(results)
+
+        def failed(error: StepwireError) -> None:
+            if not found.done():
+                found.set_exception(error)
+
+        answers = Answers(len(cuts), done, failed)
+        self._batcher.submit(
+            [
+                SequenceJob[Result](
+                    tokens=cut.numbers, reader=answers, index=index, deadline=deadline
+                )
+                for index, cut in enumerate(cuts)
+            ]
+        )
+        try:
+            results: Sequence[Result] = await found
+            return results
+        finally:
+            answers.leave()
+
+    def _rank(self, logits: Result, top_k: int) -> tuple[Tags, ...]:
+        """The likeliest tags of each word."""
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
+        shares = (weights / weights.sum(axis=1, keepdims=True)).tolist()
+        orders = np.argsort(-logits, axis=1, kind="stable")[:, :top_k].tolist()
+        return tuple(
+            tuple((self.labels[place], of_word[place]) for place in order)
+            for order, of_word in zip(orders, shares, strict=True)
+        )

@@ -38,6 +38,11 @@ def streamed(stream, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def tagged(tagger, tmp_path_factory):
+    return publish(tagger.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
 def translated(translator, tmp_path_factory):
     return publish(translator.finished(), tmp_path_factory.mktemp("zoo"))
 
@@ -265,3 +270,31 @@ def test_without_parity_nothing_is_written(generator, tmp_path, monkeypatch):
     with pytest.raises(ParityError):
         publish(generator.finished(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tagger_bundle_is_whole(tagged):
+    manifest = tagged.manifest
+    tagged.read_all()
+
+    assert manifest.files.keys() == FILES | {"sequence.onnx", "characters.json"}
+    assert (manifest.task, manifest.labels) == ("tagging", ("DET", "NOUN", "NUM", "PUNCT", "VERB"))
+    assert (manifest.tokenizer.unknown, manifest.characters.pad) == (0, 0)
+    assert [tensor.role for tensor in manifest.graphs["sequence"].inputs] == [
+        "tokens",
+        "characters",
+        "lengths",
+    ]
+    figures = {metric.name: metric.value for metric in manifest.metrics}
+    assert figures["accuracy"] >= 0.99
+    assert figures["F1 of words cut from raw text"] == 1.0
+    card = tagged.read("CARD.md").decode()
+    assert "training sentences dropped as also in test: 1" in card
+
+
+def test_a_taggers_golden_case_is_what_pytorch_answers(tagged):
+    case = unpack(tagged.read("golden.npz"))["sequence"]
+    got = parity.run(parity.session(tagged.read("sequence.onnx")), case.inputs)["logits"]
+
+    for row, length in enumerate(case.inputs["lengths"]):
+        wanted = case.outputs["logits"][row, :length]
+        check("logits", got[row, :length], wanted, tagged.manifest.golden)

@@ -84,7 +84,10 @@ def split(splits: Splits, reading: Reading) -> Dataset:
         tokenizer=vocabulary.words,
         labels=vocabulary.tags,
         train=TaggedTexts(
-            texts, reading.rows, reading.seed, reading.forget / (reading.forget + counts)
+            texts,
+            reading.rows,
+            reading.seed,
+            reading.forget / (reading.forget + np.maximum(counts, 1)),
         ),
         dev=TaggedTexts(encode(splits.dev), EVALUATION_ROWS),
         test=TaggedTexts(encode(splits.test), EVALUATION_ROWS),

@@ -38,6 +38,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tiny": tiny.generator,
     "tiny-classifier": tiny.classifier,
     "tiny-stream": tiny.stream,
+    "tiny-tagger": tiny.tagger,
     "tiny-translator": tiny.translator,
     "tiny-forecaster": tiny.forecaster,
     "tiny-anomaly": tiny.anomaly,

@@ -6,7 +6,8 @@ BundleError
 ├── FileMismatch         a file is missing, cut short, changed, or not a plain file
 ├── WiringUnproved       what the tensors of a graph without manifest mean is not certain
 ├── ProviderMissing      what it is to run on does not work here
-└── GoldenMismatch       the graphs do not give the numbers that were published
+├── GoldenMismatch       the graphs do not give the numbers that were published
+└── BatchDependent       a row's result depends here on what shares its batch
 """
 
 
@@ -36,3 +37,7 @@ class ProviderMissing(BundleError):
 
 class GoldenMismatch(BundleError):
     """The graphs do not give the numbers that were published."""
+
+
+class BatchDependent(BundleError):
+    """A row's result depends on what shares its batch, and that was not to be."""

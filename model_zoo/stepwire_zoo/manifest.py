@@ -5,12 +5,14 @@ docs/bundles.md explains the format for people who write one by hand.
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 FORMAT = 1  # of manifest.json; a reader refuses every other
 
 TASKS = ("generation", "classification", "tagging", "translation", "forecasting")
 GRAPH_ROLES = ("step", "encode", "sequence")
+FLOAT32, INT8 = "float32", "int8"
+PRECISIONS = (FLOAT32, INT8)  # that graphs compute in
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
 TENSOR_ROLES = (
     *("token", "tokens", "characters", "lengths", "logits", "attention", "hidden"),
@@ -176,6 +178,19 @@ class Metric:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Graphs that compute in another precision; their tensors are those of the first."""
+
+    files: dict[str, str]  # by role of the graph; graphs of other roles stay as they are
+    golden: Golden
+    metrics: tuple[Metric, ...]  # the figures of quality, measured with these graphs
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise ValueError("files: has no graph")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """One source of training data."""
 
@@ -241,6 +256,8 @@ class Manifest:
     # Of a tagger whose graph reads characters: cuts each word into them, number 0 pads.
     characters: Tokenizer | None = None
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
+    variants: dict[str, Variant] = field(default_factory=dict)  # by precision
+    precision: str = ""  # what is served unless a server is told; empty: int8 on a CPU
 
     def __post_init__(self) -> None:
         if not _MODEL_NAME.fullmatch(self.name):
@@ -254,12 +271,27 @@ class Manifest:
             if not _PLAIN_FILE_NAME.fullmatch(name):
                 raise ValueError(f"files: {name!r} is not the plain name of a file")
         _check_reading(self)
+        _check_variants(self)
         named = [*(g.file for g in self.graphs.values()), self.golden.file]
+        for variant in self.variants.values():
+            named += [*variant.files.values(), variant.golden.file]
         read = (self.tokenizer, self.source_tokenizer, self.characters)
         named += [tokenizer.file for tokenizer in read if tokenizer and tokenizer != NO_TOKENIZER]
         absent = sorted(set(named) - self.files.keys()) if self.files else []
         if absent:
             raise ValueError(f"files: {absent[0]!r} is used but not listed")
+
+    def graph(self, role: str, precision: str = FLOAT32) -> tuple[Graph, Golden]:
+        """A graph that computes in a precision, if there is one, and what proves it."""
+        graph, variant = self.graphs[role], self.variants.get(precision)
+        if variant is None or role not in variant.files:
+            return graph, self.golden
+        return replace(graph, file=variant.files[role]), variant.golden
+
+    def metrics_in(self, precision: str) -> tuple[Metric, ...]:
+        """The figures of quality of the graphs of a precision."""
+        variant = self.variants.get(precision)
+        return variant.metrics if variant else self.metrics
 
     @property
     def size_bytes(self) -> int:
@@ -285,6 +317,16 @@ def _check_reading(manifest: Manifest) -> None:
             raise ValueError(
                 f"graphs.step: must have one tensor of role {role} and shape {list(shape)}"
             )
+
+
+def _check_variants(manifest: Manifest) -> None:
+    """Raises ValueError unless each is of a known precision and of graphs that are there."""
+    for precision, variant in manifest.variants.items():
+        _one_of("variants", precision, PRECISIONS[1:])
+        for role in variant.files:
+            _one_of(f"variants.{precision}.files", role, tuple(manifest.graphs))
+    if manifest.precision:
+        _one_of("precision", manifest.precision, (FLOAT32, *manifest.variants))
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from stepwire_server import app, logs
 from stepwire_server.config import (
     CONTROL_MODES,
+    PRECISIONS,
     PROVIDERS,
     BatchingConfig,
     ModelControl,
@@ -98,6 +99,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.flag("--exit-timeout-secs", 30.0, "how long to drain", type=float)
     parser.flag("--exit-on-error", False, "stop if a model cannot be loaded", action="store_true")
     parser.flag("--provider", runtime.provider, "where graphs run", choices=list(PROVIDERS))
+    parser.flag(
+        "--precision",
+        runtime.precision,
+        "what graphs compute in, where bundles have it; auto: int8 on a CPU",
+        choices=list(PRECISIONS),
+    )
+    parser.flag(
+        "--strict-batches",
+        runtime.strict_batches,
+        "refuse models whose rows depend on what shares their batch",
+        action="store_true",
+    )
     parser.flag(
         "--threads-per-run", runtime.threads_per_run, "threads of one run of a graph", type=int
     )
@@ -224,6 +237,8 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
             provider=flags.provider,
             threads_per_run=flags.threads_per_run,
             sequence_workers=flags.sequence_workers,
+            precision=flags.precision,
+            strict_batches=flags.strict_batches,
         ),
     )
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from stepwire_server.errors import StartupError
 
+AUTO = "auto"
+PRECISIONS = (AUTO, "float32", "int8")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -48,8 +50,13 @@ class RuntimeConfig:
     provider: str = "cpu"  # one of PROVIDERS
     threads_per_run: int = 1  # more made small steps slower: workers spin while they wait
     sequence_workers: int = 1  # threads that run whole sequences of one model
+    precision: str = AUTO  # one of PRECISIONS, for the bundles that have it
+    strict_batches: bool = False  # refuse models whose rows depend on the rows beside them
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            allowed = ", ".join(PRECISIONS)
+            raise StartupError(f"precision must be one of {allowed}, got {self.precision!r}")
         if self.provider not in PROVIDERS:
             raise StartupError(
                 f"provider must be one of {', '.join(PROVIDERS)}, got {self.provider!r}"

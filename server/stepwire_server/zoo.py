@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
@@ -23,6 +24,7 @@ from stepwire_zoo import schema
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.errors import BundleError, WiringUnproved
 from stepwire_zoo.index import Location
+from stepwire_zoo.manifest import FLOAT32
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,7 +152,9 @@ def _open(place: Location, opener: Opener) -> None:
     if place.graph is not None:
         open_dropin(place, opener.runtime, opener.batching.max_rows)
     else:
-        opener.open(open_bundle(place.folder))
+        bundle = open_bundle(place.folder)
+        for precision in (FLOAT32, *bundle.manifest.variants):
+            replace(opener, precision=precision).open(bundle)
 
 
 def _places(flags: argparse.Namespace) -> list[Location]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from stepwire_training import __doc__ as about
 from stepwire_training.export import publish
 from stepwire_training.finished import Finished
+from stepwire_training.int8.publish import Outcome, add_int8
 from stepwire_training.interrupt import EXIT_CODE, Interrupt
 from stepwire_training.recipes import RECIPES
 from stepwire_training.train import Stopped, train
+from stepwire_zoo.bundle import open_bundle
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.steps is not None:
         recipe = replace(recipe, steps=options.steps)
     dataset = recipe.data.load()
+    if options.int8:
+        bundle = open_bundle(options.out / recipe.bundle / recipe.publication.version)
+        return tell(add_int8(bundle, recipe, dataset))
     with Interrupt() as interrupt:
         try:
             run = train(recipe, dataset, options.runs, interrupt)
@@ -36,17 +41,31 @@ def main(arguments: list[str] | None = None) -> int:
     finished = Finished(
         recipe=recipe, dataset=dataset, progress=run.progress, machine=options.machine
     )
-    bundle = publish(finished, options.out)
-    measured = bundle.manifest.metrics[0]
+    return tell(add_int8(publish(finished, options.out), recipe, dataset))
+
+
+def tell(outcome: Outcome) -> int:
+    """Says what was published; the answer is the exit code."""
+    bundle, measured = outcome.bundle, outcome.bundle.manifest.metrics[0]
     sys.stdout.write(f"{bundle.folder}: {measured.name} {measured.value:.4f} {measured.unit}\n")
+    for precision, variant in bundle.manifest.variants.items():
+        value = variant.metrics[0].value
+        sys.stdout.write(f"{bundle.folder}: {measured.name} {value:.4f} in {precision}\n")
+    if outcome.reason:
+        sys.stdout.write(f"{bundle.folder}: no int8, {outcome.reason}\n")
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; every flag but --steps has an environment variable."""
+    """The command line; every flag but --steps and --int8 has an environment variable."""
     result = argparse.ArgumentParser("stepwire-train", description=about)
     result.add_argument("recipe", choices=sorted(RECIPES))
     result.add_argument("--steps", type=int, help="updates of the weights, instead of the recipe's")
+    result.add_argument(
+        "--int8",
+        action="store_true",
+        help="add graphs of 8-bit integers to the bundle that is published, without training",
+    )
     result.add_argument(
         "--out",
         type=Path,

@@ -1,7 +1,9 @@
 """Publishes a trained model: graph, golden case, card. No parity, no bundle."""
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from stepwire_training import card, journal
 from stepwire_training.data.along import AskedAlong
@@ -20,6 +22,7 @@ from stepwire_training.models.translator import Translator
 from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
 from stepwire_training.proved import GOLDEN, Proved
+from stepwire_training.recipe import Recipe
 from stepwire_zoo.bundle import Bundle, write_bundle
 from stepwire_zoo.golden import pack
 from stepwire_zoo.manifest import (
@@ -33,6 +36,7 @@ from stepwire_zoo.manifest import (
 from stepwire_zoo.spelling import PADDING
 
 CURVE = "learning_curve.png"
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 def publish(finished: Finished, zoo: Path) -> Bundle:
@@ -50,7 +54,7 @@ def publish(finished: Finished, zoo: Path) -> Bundle:
     """
     model = finished.model()
     proved = prove(finished.recipe, model, finished.dataset)
-    measured = measured_of(finished, model)
+    measured = measured_of(finished.recipe, finished.dataset, model)
     manifest = describe(finished, proved, measured, model)
     text = card.write(manifest, finished, proved, measured.signatures)
     files = {
@@ -76,21 +80,28 @@ def tokenizer_files(manifest: Manifest, dataset: Dataset) -> dict[str, bytes]:
     return files
 
 
-def measured_of(finished: Finished, model: Network) -> Measured:
-    """The figures of the splits that are measured once."""
-    dataset = finished.dataset
+def measured_of(
+    recipe: Recipe, dataset: Dataset, model: Network, decoding: Mapping[str, float] = NOTHING
+) -> Measured:
+    """The figures of the splits that are measured once.
+
+    Args:
+        recipe: of the model.
+        dataset: whose splits they are.
+        model: what is measured.
+        decoding: options that were chosen before; what is left out is chosen now.
+    """
+    about = recipe.publication
     if isinstance(model, Translator) and dataset.translations:
-        return measure(model, dataset.translations, finished.recipe.publication)
+        return measure(model, dataset.translations, about, decoding.get("length_penalty"))
     if isinstance(model, Tagger) and dataset.tagging:
-        published = finished.recipe.publication.published
-        return Measured(measure_tagger(model, dataset, dataset.tagging, published), {}, {})
+        return Measured(measure_tagger(model, dataset, dataset.tagging, about.published), {}, {})
     if isinstance(dataset.test, AskedAlong):
-        published = finished.recipe.publication.published
-        return Measured(measure_along(model, dataset.test, published), {}, {})
+        return Measured(measure_along(model, dataset.test, about.published), {}, {})
     if isinstance(model, Forecaster) and dataset.series:
-        published = finished.recipe.publication.published
-        return Measured(figures(model, dataset.series, published), {}, {})
-    return Measured(metrics(finished, evaluate(model, dataset.test)), {}, {})
+        return Measured(figures(model, dataset.series, about.published), {}, {})
+    score = evaluate(model, dataset.test)
+    return Measured(metrics(score, dataset.labels, about.published), {}, {})
 
 
 def describe(finished: Finished, proved: Proved, measured: Measured, model: Network) -> Manifest:
@@ -180,11 +191,10 @@ def characters(dataset: Dataset) -> Tokenizer | None:
     )
 
 
-def metrics(finished: Finished, score: Score) -> tuple[Metric, ...]:
+def metrics(score: Score, labels: tuple[str, ...], published: str) -> tuple[Metric, ...]:
     """The figures of the split that is measured once."""
-    published = finished.recipe.publication.published
     accuracy, loss = score.accuracy or 0.0, score.loss
-    if finished.dataset.labels:
+    if labels:
         return (
             Metric(
                 name="accuracy", value=accuracy, unit="share", split="test", published=published

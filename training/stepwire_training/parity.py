@@ -4,6 +4,7 @@ N rows, T positions.
 """
 
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -24,6 +25,18 @@ class ParityError(Exception):
     """The graph does not compute what the model computes; nothing is published."""
 
 
+class Runs(Protocol):
+    """A graph that can be run, as ONNX Runtime has it."""
+
+    def get_outputs(self) -> Sequence[Any]:
+        """What it gives; each has a name."""
+        ...
+
+    def run(self, names: list[str], feeds: Arrays) -> Sequence[Any]:
+        """Runs it; gives outputs in the order of their names."""
+        ...
+
+
 def session(graph: bytes) -> ort.InferenceSession:
     """Opens a graph as a server does: one thread, on the CPU."""
     options = ort.SessionOptions()
@@ -31,7 +44,7 @@ def session(graph: bytes) -> ort.InferenceSession:
     return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def run(graph: ort.InferenceSession, feeds: Arrays) -> Arrays:
+def run(graph: Runs, feeds: Arrays) -> Arrays:
     """Runs a graph; the answer is its outputs by name."""
     names = [output.name for output in graph.get_outputs()]
     return dict(zip(names, graph.run(names, feeds), strict=True))
@@ -73,9 +86,7 @@ def prove_step(graph: bytes, model: Network, case: GoldenCase, golden: Golden) -
     return float(np.abs(got - wanted).max())
 
 
-def step_by_step(
-    graph: ort.InferenceSession, tokens: Ids, states: Arrays
-) -> tuple[NDArray[np.float32], Arrays]:
+def step_by_step(graph: Runs, tokens: Ids, states: Arrays) -> tuple[NDArray[np.float32], Arrays]:
     """Runs a step graph over tokens [N, T]; answers logits [N, T, V] and the last states."""
     logits = []
     for position in range(tokens.shape[1]):

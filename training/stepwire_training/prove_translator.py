@@ -165,7 +165,7 @@ def prove_decode(
 
 
 def step_by_step(
-    graph: ort.InferenceSession, tokens: Ids, read: Read
+    graph: parity.Runs, tokens: Ids, read: Read
 ) -> tuple[NDArray[np.float32], list[Arrays]]:
     """Runs the step graph over tokens [N, T]; answers logits [N, T, V], states before each step."""
     rows = np.arange(len(tokens))

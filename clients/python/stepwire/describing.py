@@ -57,6 +57,9 @@ def model(response: models_pb2.GetModelResponse) -> Model:
         load_seconds=told.load_seconds,
         digest=told.digest,
         series=_series(told.series) if told.HasField("series") else None,
+        precision=told.precision,
+        precision_reason=told.precision_reason,
+        batch_independent=told.batch_independent,
     )
 
 

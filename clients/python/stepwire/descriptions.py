@@ -141,3 +141,6 @@ class Model:
     load_seconds: float  # 0 unless ready
     digest: str  # SHA-256 of its manifest; names exactly this build
     series: Series | None = None  # of a forecaster
+    precision: str = ""  # "float32" or "int8"; empty unless ready
+    precision_reason: str = ""  # why it is not served in a faster one
+    batch_independent: bool = False  # what shares a batch changes no bit of a result

@@ -152,6 +152,23 @@ class Options:
         return self.return_attention or self.replace_unknowns or self.coverage_penalty > 0
 
     @property
+    def edits(self) -> bool:
+        """Whether the logits of each row are changed in a way of its own."""
+        return bool(
+            self.logit_bias
+            or self.min_tokens
+            or self.no_repeat_ngram_size
+            or self.suppress_tokens
+            or self.return_alternatives
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each step chooses a token, and there is nothing else to do or to tell."""
+        tells = self.logprobs is not None or self.attends
+        return not (tells or self.edits or self.stop_token_ids)
+
+    @property
     def _alternatives(self) -> int:
         return self.num_hypotheses if self.return_alternatives else 1
 

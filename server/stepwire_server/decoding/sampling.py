@@ -262,15 +262,7 @@ class _Edits:
     @staticmethod
     def are_wanted(row: SampledRow) -> bool:
         """Whether a row asks for any of them."""
-        options = row.options
-        return bool(
-            options.logit_bias
-            or options.min_tokens
-            or options.no_repeat_ngram_size
-            or options.suppress_tokens
-            or options.return_alternatives
-            or row.wish
-        )
+        return bool(row.options.edits or row.wish)
 
     def before_penalties(self, logits: Logits) -> None:
         """Changes the logits of the row, [V], in place."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stepwire_server.decoding.beam import Attention
 from stepwire_server.decoding.filters import Logits, log_softmax, log_sum_exp
 from stepwire_server.decoding.logprobs import TokenLogprobs, pick_logprobs
-from stepwire_server.engine.batch import Placed, RunningBatch, Stepped, Turn
+from stepwire_server.engine.batch import Placed, Plain, RunningBatch, Stepped, Turn
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import (
     Delivery,
@@ -56,7 +56,8 @@ class Advance:
         if turn.tokens_read:
             self._metrics.input_tokens.inc(turn.tokens_read)
         outcome = Outcome()
-        if turn.drawing or turn.scoring or turn.stepping:  # a search sees by itself
+        # A search sees by itself.
+        if turn.drawing or turn.plain.rows or turn.scoring or turn.stepping:
             finite = finite_rows(stepped.logits)
             if not finite.all():
                 turn, outcome.broken = _without_broken(turn, finite)
@@ -70,11 +71,27 @@ class Advance:
         self._score(turn.scoring, stepped, outcome)
         # A search reads the logits where they are; draws change what they are given.
         drawing = _Rows.of(turn.drawing, stepped)
-        if turn.searching:
-            self._search(turn.searching, stepped, outcome)
-        if drawing.rows:
-            outcome.deliveries.extend(self._draw(drawing, now))
+        plain = _of_plain(turn.plain, stepped.logits)
+        self._search(turn.searching, stepped, outcome)
+        outcome.deliveries += self._draw(drawing, now)
+        outcome.deliveries += self._draw_plain(turn.plain, plain, now)
         return outcome
+
+    def _draw_plain(self, plain: Plain, logits: Logits, now: float) -> list[Delivery]:
+        """Chooses for rows that are told later; tells now of those that have ended."""
+        if not plain.rows:
+            return []
+        tokens, ended = self._batch.draw(plain, logits)
+        count = len(tokens)
+        deliveries = []
+        for row in ended:
+            told = self._batch.unsent_of(row)
+            full = len(row.generated) == row.options.max_tokens
+            reason = FinishReason.LENGTH if full else FinishReason.END_OF_SEQUENCE
+            count -= not full
+            deliveries.append(Delivery(row, told, None, row.ended(reason, now)))
+        self._metrics.output_tokens.inc(count)
+        return deliveries
 
     def _take(self, stepping: list[Placed], stepped: Stepped, now: float) -> list[StepTaken]:
         """Says what the step gave sessions."""
@@ -88,6 +105,8 @@ class Advance:
 
     def _search(self, chosen: list[Placed], stepped: Stepped, outcome: Outcome) -> None:
         """Lets the searches take their step."""
+        if not chosen:
+            return
         jobs, broken = self._searching.advance(chosen, stepped.logits, stepped.attention)
         now = time.monotonic()
         self._metrics.output_tokens.inc(len(jobs))
@@ -114,8 +133,10 @@ class Advance:
         return SavedSearch(job.search.ledger, saved)
 
     def _draw(self, drawing: "_Rows", now: float) -> list[Delivery]:
-        """Chooses for greedy and sampled rows."""
+        """Chooses for greedy and sampled rows of which more is told than a token."""
         rows, logits, attention = drawing
+        if not rows:
+            return []
         asking = [index for index, row in enumerate(rows) if row.options.logprobs is not None]
         values = log_softmax(logits[asking]) if asking else None  # choosing changes the logits
         tokens = self._batch.choose(rows, logits).tolist()
@@ -136,14 +157,14 @@ class Advance:
             deliveries.append(
                 Delivery(
                     row,
-                    kept,
+                    [] if kept is None else [kept],
                     logprobs.get(index) if kept is not None else None,
                     ended,
                     scores.get(index, 0.0),
                     looked,
                 )
             )
-        self._metrics.output_tokens.inc(sum(d.token is not None for d in deliveries))
+        self._metrics.output_tokens.inc(sum(len(d.tokens) for d in deliveries))
         return self._with_saved(deliveries) if self._batch.saves else deliveries
 
     def _with_saved(self, deliveries: list[Delivery]) -> list[Delivery]:
@@ -164,7 +185,7 @@ class Advance:
             row.first_token_at = row.first_token_at or now
             last = row.position == len(row.prompt) - 1
             ended = row.ended(FinishReason.LENGTH, now) if last else None
-            outcome.deliveries.append(Delivery(row, token, None, ended, logprob=logprob))
+            outcome.deliveries.append(Delivery(row, [token], None, ended, logprob=logprob))
 
 
 class _Rows(NamedTuple):
@@ -186,16 +207,25 @@ class _Rows(NamedTuple):
         return cls(rows, stepped.logits[places], looked)
 
 
+def _of_plain(plain: Plain, logits: Logits) -> Logits:
+    """What plain rows choose from; copied only if others choose from some of it too."""
+    return logits if len(plain.rows) == len(logits) else logits[plain.places]
+
+
 def _without_broken(turn: Turn, finite: NDArray[np.bool_]) -> tuple[Turn, list[Row]]:
     """Leaves out jobs of which any row's numbers are not finite; gives those rows too."""
     placed = [*turn.drawing, *turn.searching, *turn.scoring, *turn.stepping]
+    plain = turn.plain
+    placed += zip(plain.rows, plain.places.tolist(), strict=True)
     broken = [row for row, place in placed if not finite[place]]
     failed = {row.job for row in broken}
 
     def healthy(part: list[Placed]) -> list[Placed]:
         return [(row, place) for row, place in part if row.job not in failed]
 
+    kept = [n for n, row in enumerate(plain.rows) if row.job not in failed]
     left = turn._replace(
+        plain=Plain([plain.rows[n] for n in kept], plain.slots[kept], plain.places[kept]),
         drawing=healthy(turn.drawing),
         searching=healthy(turn.searching),
         scoring=healthy(turn.scoring),

@@ -16,6 +16,7 @@ from stepwire_server.engine.job import Job, Kind, Row, SavedRow
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.slots import SlotPool, Slots, State
 from stepwire_server.engine.sources import Arrays, SourceBoard, View
+from stepwire_server.engine.unsent import Unsent
 from stepwire_server.engine.visits import Visit
 
 
@@ -67,19 +68,31 @@ class StepModel(Protocol):
 Placed = tuple[Row, int]  # a row, and the row of the step whose logits it makes use of
 
 
+class Plain(NamedTuple):
+    """Rows that choose by themselves, and of which nothing is asked but their tokens."""
+
+    rows: list[Row]  # [M]
+    slots: Slots  # [M]
+    places: NDArray[np.int64]  # [M], the row of the step whose logits each makes use of
+
+
+NOBODY = Plain([], np.empty(0, np.int64), np.empty(0, np.int64))
+
+
 class Turn(NamedTuple):
     """Which rows make use of a step's logits, and how. Its lists are shared: change none."""
 
-    drawing: list[Placed]  # those that choose by themselves
+    drawing: list[Placed]  # those that choose by themselves, and tell more than a token
     searching: list[Placed]  # those of searches, each search complete
     scoring: list[Placed]  # those that only want to know how likely their prompt is
     stepping: list[Placed]  # those of sessions, which want to know what each input gives
     begun: list[Row]  # those that choose for the first time
     tokens_read: int
+    plain: Plain = NOBODY
 
     @classmethod
     def of(cls, choosing: list[Placed]) -> "Turn":
-        """A turn in which rows choose and none reads."""
+        """A turn in which rows choose and none reads; none of them is taken for plain."""
         turn = cls([], [], [], [], [], 0)
         for row, place in choosing:
             searches = row.job.kind is Kind.SEARCH
@@ -90,9 +103,20 @@ class Turn(NamedTuple):
 class RunningBatch:
     """Rows with a slot. Their state, options and next input are arrays by slot."""
 
-    def __init__(self, model: StepModel, sampler: Sampler, capacity: int) -> None:
+    def __init__(
+        self, model: StepModel, sampler: Sampler, capacity: int, end: int | None = None
+    ) -> None:
+        """Makes room for rows.
+
+        Args:
+            model: whose steps they take.
+            sampler: that chooses for them.
+            capacity: rows at once.
+            end: the token that ends a sequence, if the model has one.
+        """
         self._model = model
         self._sampler = sampler
+        self._unsent = Unsent(capacity, end)
         self._pool = SlotPool(capacity, model.start)
         self.layout = Layout.like(model.start)
         self._start = self.layout.pack(model.start)
@@ -104,8 +128,9 @@ class RunningBatch:
         self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)
         self._reading: set[Row] = set()  # those that still read their prompt
+        self._readers: list[Placed] = []  # the same in the order of the rows
         self._wanted: frozenset[str] = frozenset()  # by any row, beside the logits
-        self._steady: Turn | None = None  # the turn of these rows while none of them reads
+        self._steady: Turn | None = None  # the turn of those rows that do not read
         # What the last step gave, while the same rows go on with it: it feeds the next step
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
@@ -150,6 +175,7 @@ class RunningBatch:
                 self._sources.leave(row.slot)
             self._pool.release(row.slot)
             self._bringing.pop(row.slot, None)
+            self._unsent.take(row.slot)
             row.slot = -1
             self._arranged = False
 
@@ -174,7 +200,7 @@ class RunningBatch:
         self.saves = any(row.job.save_every for row in self._rows)
         if any(row.options.attends for row in self._rows):
             self._wanted |= {"attention"}
-        self._steady = None
+        self._steady, self._readers = None, []
         if self._rows and self._rows[0].job.source:
             self._sources.arrange(self._slots)
         self._arranged = True
@@ -217,29 +243,79 @@ class RunningBatch:
         A row that has just read its prompt is joined by one more for each further sample or
         hypothesis.
         """
-        if not self._reading:
-            self._steady = self._steady or Turn.of([(row, n) for n, row in enumerate(self._rows)])
-            return self._steady
+        steady = self._steady or self._settled_turn()
+        if not self._readers:
+            return steady
         choosing: list[Placed] = []
         scoring: list[Placed] = []
         stepping: list[Placed] = []
         begun: list[Row] = []
         tokens_read = 0
-        for index, row in enumerate(self._rows):
-            siblings = [row]
-            if row.reading:
-                tokens_read += 1
-                siblings = self._read_token(row)
-                begun += siblings
-                if row.job.kind is Kind.SCORE:
-                    scoring.append((row, index))
-                elif row.job.kind is Kind.STEP and (row.job.every_step or not row.reading):
-                    stepping.append((row, index))
+        for row, index in self._readers:
+            tokens_read += 1
+            siblings = self._read_token(row)
+            begun += siblings
+            if row.job.kind is Kind.SCORE:
+                scoring.append((row, index))
+            elif row.job.kind is Kind.STEP and (row.job.every_step or not row.reading):
+                stepping.append((row, index))
             choosing += [(sibling, index) for sibling in siblings]
+        if len(self._reading) < len(self._readers):
+            self._steady = None  # some will write from now on
         turn = Turn.of(choosing)
-        return turn._replace(
-            scoring=scoring, stepping=stepping, begun=begun, tokens_read=tokens_read
+        return Turn(
+            [*steady.drawing, *turn.drawing],
+            # The same list as long as the same rows are in it: a search looks at that.
+            [*steady.searching, *turn.searching] if turn.searching else steady.searching,
+            scoring,
+            stepping,
+            begun,
+            tokens_read,
+            steady.plain,
         )
+
+    def _settled_turn(self) -> Turn:
+        """Finds out who reads, and what the others do until somebody comes or goes."""
+        self._readers = [(row, n) for n, row in enumerate(self._rows) if row.reading]
+        others = [(row, n) for n, row in enumerate(self._rows) if not row.reading]
+        plain = [placed for placed in others if placed[0].is_plain]
+        rows = [row for row, _ in plain]
+        slots = slots_of(rows)
+        left = [row.options.max_tokens - len(row.generated) for row in rows]
+        self._unsent.allow(slots, np.array(left, np.int64))
+        self._steady = Turn.of([placed for placed in others if not placed[0].is_plain])._replace(
+            plain=Plain(rows, slots, np.array([n for _, n in plain], np.int64))
+        )
+        return self._steady
+
+    def draw(self, plain: Plain, logits: Logits) -> tuple[Tokens, list[Row]]:
+        """Chooses the next token of plain rows with logits [M, V], and keeps it until it is told.
+
+        Returns:
+            The tokens [M], and the rows that have ended with theirs.
+        """
+        tokens = self._sampler.choose(logits, plain.slots)
+        self._inputs[plain.slots] = tokens
+        ended = self._unsent.add(plain.slots, tokens)
+        return tokens, [plain.rows[n] for n in np.flatnonzero(ended)] if ended.any() else []
+
+    @property
+    def must_tell(self) -> bool:
+        """Whether tokens have to be told before the next step."""
+        return self._unsent.is_full
+
+    def unsent_of(self, row: Row) -> list[int]:
+        """Tokens of a row that nobody was told of; they are told now."""
+        tokens = self._unsent.take(row.slot)
+        row.generated += tokens
+        return tokens
+
+    def unsent(self) -> list[tuple[Row, list[int]]]:
+        """Tokens of all rows that nobody was told of; they are told now."""
+        told = [(self._by_slot[slot], tokens) for slot, tokens in self._unsent.take_all()]
+        for row, tokens in told:
+            row.generated += tokens
+        return told
 
     def choose(self, rows: list[Row], logits: Logits) -> Tokens:
         """Chooses the next token, and so the next input, of rows with logits [M, V]."""

@@ -14,7 +14,7 @@ from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.advance import Advance, Outcome, finite_rows
 from stepwire_server.engine.batch import RunningBatch, Stepped
 from stepwire_server.engine.given import Given
-from stepwire_server.engine.job import Job, Row
+from stepwire_server.engine.job import Delivery, Job, Row
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.scheduler import Scheduler
@@ -243,6 +243,8 @@ class Engine:
             self._measure_run(began)
             if rows:
                 self._follow(self._advances[bucket].take(stepped))
+                if batch.must_tell:
+                    self.tell()
             if visited:
                 self._first_tokens = True  # who steps a session waits for this very answer
                 given, finite = self._given(visited, batch.layout, rows + len(visits))
@@ -283,20 +285,31 @@ class Engine:
         stepped = [taken.row.job for taken in outcome.taken if taken.last]
         if stepped:
             self._remove_running(stepped)
-        self._outbox.add(_hand_out, outcome)
+        if outcome.deliveries or outcome.updates or outcome.taken:
+            self._outbox.add(_hand_out, outcome)
 
     def _turn(self) -> None:
         if self.step():
             # A caller's first piece does not wait for company.
             cost_s = 0.0 if self._first_tokens else self._rows * MESSAGE_COST_S
             self._first_tokens = False
-            self._outbox.send(cost_s)
+            if self._outbox.is_due(cost_s):
+                self.tell()
+                self._outbox.flush()
             return
+        self.tell()
         self._outbox.flush()
         with self._wake:
             self._sleeps = True
             self._wake.wait_for(lambda: self._has_work and not self._lent)
             self._sleeps = False
+
+    def tell(self) -> None:
+        """Puts what rows were given, and nobody was told of, on its way."""
+        for batch in self._batches.values():
+            if told := batch.unsent():
+                deliveries = [Delivery(row, tokens, None, None) for row, tokens in told]
+                self._outbox.add(_deliver_all, deliveries)
 
     @property
     def _has_work(self) -> bool:
@@ -313,6 +326,8 @@ class Engine:
         """Carries out what callers ordered, lets waiting jobs in, and gives who comes by."""
         now = time.monotonic()
         with self._wake:
+            if self._orders:
+                self.tell()  # rows that are taken out keep nothing
             busy = self._orders or self._scheduler.waiting_count
             admitted = self._carry_out(now) if busy else []
             visits = self._visits.take() if self._visits else []
@@ -433,10 +448,15 @@ class Engine:
                 self._fail_visits(visits, error)
 
 
-def _hand_out(outcome: Outcome) -> None:
+def _deliver_all(deliveries: Sequence[Delivery]) -> None:
     """Gives each caller its own; runs on the callers' thread."""
-    for delivery in outcome.deliveries:
+    for delivery in deliveries:
         delivery.row.job.sink.deliver(delivery)
+
+
+def _hand_out(outcome: Outcome) -> None:
+    """The same of all that a step gave."""
+    _deliver_all(outcome.deliveries)
     for update in outcome.updates:
         update.job.sink.update(update)
     for taken in outcome.taken:

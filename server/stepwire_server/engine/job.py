@@ -50,10 +50,10 @@ class SavedSearch(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """What one step gave one sequence."""
+    """What a step gave one sequence, or some steps, of which no more is told than the tokens."""
 
     row: "Row"
-    token: int | None  # None: an end or stop token, which is not part of the output
+    tokens: Sequence[int]  # an end or stop token is not part of the output
     logprobs: TokenLogprobs | None
     ended: Ended | None
     logprob: float = 0.0  # after all options; 0 unless the job is scored
@@ -129,12 +129,15 @@ class Row:
     options: Options = field(init=False)  # its job's
     prompt: Sequence[int] = field(init=False)  # its job's
     wish: Sequence[int] = field(init=False)  # its job's
+    is_plain: bool = field(init=False)  # nothing is asked of it but its tokens
 
     def __post_init__(self) -> None:
         # Read for each row in each step: an attribute costs less than a way through the job.
         self.options = self.job.options
         self.prompt = self.job.prompt
         self.wish = self.job.wish
+        asked = self.job.scored or self.job.save_every or self.wish
+        self.is_plain = self.job.kind is Kind.CHOOSE and not asked and self.options.is_plain
 
     @property
     def reading(self) -> bool:

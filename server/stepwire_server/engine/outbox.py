@@ -31,15 +31,16 @@ class Outbox:
         with self._lock:
             self._calls.append((function, args))
 
-    def send(self, expected_cost_s: float) -> None:
-        """Sends what is there, unless the last hop is less than a moment ago.
+    def is_due(self, expected_cost_s: float) -> bool:
+        """Whether it is time to send: unless the last hop is less than a moment ago.
 
         Args:
             expected_cost_s: how long the loop will be busy with one round of messages; to
                 send more often than that only grows its queue.
         """
-        if time.monotonic() - self._sent_at >= min(expected_cost_s, self._max_delay_s):
-            self.flush()
+        if self._crossing:
+            return False
+        return time.monotonic() - self._sent_at >= min(expected_cost_s, self._max_delay_s)
 
     def flush(self) -> None:
         """Sends what is there now."""

@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.config import AUTO, BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.batcher import Batcher, Result
@@ -26,8 +26,9 @@ from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.kinship import are_kin
 from stepwire_server.registry.numerics import fingerprint
-from stepwire_server.registry.opening import Opener
+from stepwire_server.registry.opening import Forecaster, Opened, Opener
 from stepwire_server.registry.origin import Origin
+from stepwire_server.registry.precision import Precision, choose
 from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
 from stepwire_server.registry.signature import TensorModel
@@ -40,9 +41,11 @@ from stepwire_server.registry.tensors.tags import TagTensors
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
+from stepwire_zoo.errors import GoldenMismatch
 from stepwire_zoo.index import Location
-from stepwire_zoo.manifest import Manifest
+from stepwire_zoo.manifest import FLOAT32, Manifest
 
+AS_TRAINED = Precision(FLOAT32)
 TENSORS = "tensors"  # the task of a file without a manifest
 
 AnyModel = (
@@ -71,6 +74,8 @@ class LoadedModel:
     model: AnyModel | None = None  # answers the native calls; none answers a file that dropped in
     provider: str
     load_seconds: float
+    precision: Precision = AS_TRAINED
+    stands_alone: bool = True  # no row's result depends on what shares its batch
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
     origin: Origin | None = None  # of its states, if it has some
     stepper: Stepper | None = None  # of a model that can be stepped
@@ -166,7 +171,21 @@ class Loader:
             BundleError: why the bundle is refused.
         """
         began = time.monotonic()
-        opener = Opener(batching=self.batching, runtime=self.runtime)
+        precision = choose(bundle.manifest, self.runtime)
+        try:
+            loaded = self._start_in(precision, bundle)
+        except GoldenMismatch as error:
+            # Of what nobody has asked for, another can be served, and both must be proved.
+            if precision.name == FLOAT32 or self.runtime.precision != AUTO:
+                raise
+            precision = Precision(FLOAT32, f"{precision.name} is not what was published: {error}")
+            loaded = self._start_in(precision, bundle)
+        loaded.precision = precision
+        loaded.load_seconds = time.monotonic() - began
+        return loaded
+
+    def _start_in(self, precision: Precision, bundle: Bundle) -> LoadedModel:
+        opener = Opener(batching=self.batching, runtime=self.runtime, precision=precision.name)
         start: dict[str, Callable[[Bundle, Opener], LoadedModel]] = {
             "generation": self._start_generation,
             "classification": self._start_classification,
@@ -174,9 +193,7 @@ class Loader:
             "translation": self._start_translation,
             "forecasting": self._start_forecasting,
         }
-        loaded = start[bundle.manifest.task](bundle, opener)
-        loaded.load_seconds = time.monotonic() - began
-        return loaded
+        return start[bundle.manifest.task](bundle, opener)
 
     def load_graph(self, place: Location) -> LoadedModel:
         """Finds out, proves and starts a file that has no manifest.
@@ -204,7 +221,7 @@ class Loader:
         gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
-        loaded = _start(bundle, model, opened.provider, [engine], limits.max_beam_width)
+        loaded = _start(bundle, model, opened, [engine], limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
@@ -236,7 +253,7 @@ class Loader:
             metrics=metrics,
         )
         model = TranslationModel(parts, spec, limits, self.batching.buffer_tokens)
-        loaded = _start(bundle, model, opened.provider, [engine, batcher], limits.max_beam_width)
+        loaded = _start(bundle, model, opened, [engine, batcher], limits.max_beam_width)
         bucket = spec.graphs["encode"].buckets[0]
         vocabulary = (spec.source_tokenizer or spec.tokenizer).vocabulary_size
         tokens = np.arange(bucket)[None] % vocabulary
@@ -265,7 +282,7 @@ class Loader:
                 suppressed=tokenizer.suppressed,
                 unknown=tokenizer.unknown,
             )
-            return RunningBatch(graph, sampler, rows)
+            return RunningBatch(graph, sampler, rows, tokenizer.end)
 
         return Engine(
             {bucket: batch() for bucket in buckets},
@@ -276,13 +293,14 @@ class Loader:
         )
 
     def _start_forecasting(self, bundle: Bundle, opener: Opener) -> LoadedModel:
-        spec, step, provider = opener.open_forecaster(bundle)
+        opened = opener.open_forecaster(bundle)
+        spec, step = opened.spec, opened.step
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, step, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
-        loaded = _start(bundle, model, provider, [engine])
-        loaded.origin = _origin(bundle, step, 0, provider)
+        loaded = _start(bundle, model, opened, [engine])
+        loaded.origin = _origin(bundle, step, 0, opened.provider)
         loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
         steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
         loaded.tensors = _by_name(steps, ExplicitSteps(steps))
@@ -295,7 +313,7 @@ class Loader:
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
-        loaded = _start(bundle, model, opened.provider, [engine])
+        loaded = _start(bundle, model, opened, [engine])
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
@@ -319,7 +337,7 @@ class Loader:
         )
         model = ClassificationModel(batcher, opened.tokenizer, spec)
         workers = [batcher] * self.runtime.sequence_workers
-        loaded = _start(bundle, model, opened.provider, workers)
+        loaded = _start(bundle, model, opened, workers)
         rows = self.batching.max_batch
         loaded.tensors = _by_name(LabelTensors(batcher, spec, rows), LabelTexts(model, spec, rows))
         return loaded
@@ -336,7 +354,7 @@ class Loader:
         )
         model = TaggingModel(batcher, words, spec)
         workers = [batcher] * self.runtime.sequence_workers
-        loaded = _start(bundle, model, opened.provider, workers)
+        loaded = _start(bundle, model, opened, workers)
         loaded.tensors = _by_name(TagTensors(batcher, spec, self.batching.max_batch))
         return loaded
 
@@ -366,7 +384,7 @@ def _origin(
 def _start(
     bundle: Bundle,
     model: AnyModel,
-    provider: str,
+    opened: Opened[Any] | Forecaster,
     workers: Sequence[Worker],
     max_beam_width: int = 0,
 ) -> LoadedModel:
@@ -375,8 +393,9 @@ def _start(
     return LoadedModel(
         bundle=bundle,
         model=model,
-        provider=provider,
+        provider=opened.provider,
         load_seconds=0.0,
+        stands_alone=opened.stands_alone,
         max_beam_width=max_beam_width,
         stop=stop,
     )

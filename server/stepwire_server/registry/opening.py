@@ -15,19 +15,30 @@ from stepwire_server.engine.graph import (
 )
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import InvalidRequest, StartupError
+from stepwire_server.registry.alone import steps_stand_alone, texts_stand_alone
 from stepwire_server.registry.proof import (
     prove_encode,
     prove_sequence,
     prove_step,
     prove_tagging,
+    with_characters,
 )
+from stepwire_server.registry.tagger_checks import check_tagging
 from stepwire_server.registry.text import Tokenizer
-from stepwire_server.registry.words import MOST_CHARACTERS, UNKNOWN_WORD, Words
-from stepwire_zoo import golden
+from stepwire_server.registry.words import MOST_CHARACTERS, Words
+from stepwire_zoo import golden, manifest
 from stepwire_zoo.bundle import Bundle
-from stepwire_zoo.errors import ManifestInvalid
-from stepwire_zoo.manifest import Manifest
-from stepwire_zoo.spelling import PADDING
+from stepwire_zoo.errors import BatchDependent, ManifestInvalid
+from stepwire_zoo.manifest import FLOAT32, Manifest
+
+
+class _Part(NamedTuple):
+    """One graph, and what proves it."""
+
+    described: manifest.Graph
+    graph: Graph
+    case: golden.GoldenCase
+    golden: manifest.Golden
 
 
 class Translator(NamedTuple):
@@ -44,6 +55,7 @@ class Forecaster(NamedTuple):
     spec: Manifest
     step: StepGraph
     provider: str
+    stands_alone: bool
 
 
 class Tagger(NamedTuple):
@@ -53,7 +65,7 @@ class Tagger(NamedTuple):
     words: Words
 
 
-G = TypeVar("G", StepGraph, SequenceGraph, TaggingGraph, Translator, Tagger)
+G = TypeVar("G", StepGraph, SequenceGraph, Translator, Tagger)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +76,7 @@ class Opened(Generic[G]):
     graph: G
     tokenizer: Tokenizer
     provider: str  # as ONNX Runtime names it
+    stands_alone: bool  # no row's result depends on what shares its batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +85,7 @@ class Opener:
 
     batching: BatchingConfig
     runtime: RuntimeConfig
+    precision: str = FLOAT32  # of the graphs that have it
 
     def open(
         self, bundle: Bundle
@@ -95,73 +109,60 @@ class Opener:
     def open_step(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a generator."""
         check_generation(bundle.manifest, self.limits_of(bundle.manifest))
-        opened, case = self._open(bundle, "step", StepGraph)
-        prove_step(opened.graph, case, opened.spec.golden, self.batching.most_in_a_run)
-        return opened
+        return self._steps(bundle)
 
     def open_sequence(self, bundle: Bundle) -> Opened[SequenceGraph]:
         """Opens the bundle of a classifier."""
         check_classification(bundle.manifest)
-        opened, case = self._open(bundle, "sequence", SequenceGraph)
-        buckets = opened.spec.graphs["sequence"].buckets
-        prove_sequence(opened.graph, buckets, case, opened.spec.golden, self.batching.max_batch)
-        return opened
+        part, rows = self._part(bundle, "sequence"), self.batching.max_batch
+        graph, buckets = SequenceGraph(part.graph, part.described), part.described.buckets
+        prove_sequence(graph, buckets, part.case, part.golden, rows)
+        alone = texts_stand_alone(graph, buckets, part.case, rows)
+        return self._opened(bundle, graph, part, alone)
 
     def open_tagger(self, bundle: Bundle) -> Opened[Tagger]:
         """Opens the bundle of a tagger."""
-        width = check_tagging(bundle.manifest)
-        opened, case = self._open(bundle, "sequence", TaggingGraph)
-        spec, most = opened.spec, self.batching.max_batch
-        prove_tagging(opened.graph, spec.graphs["sequence"].buckets, case, spec.golden, most)
-        read = spec.characters
-        assert read is not None
-        characters = Tokenizer(bundle.read(read.file), read, MOST_CHARACTERS)
-        words = Words(opened.tokenizer, characters, spec, width)
-        return Opened(
-            spec=spec,
-            graph=Tagger(opened.graph, words),
-            tokenizer=opened.tokenizer,
-            provider=opened.provider,
+        spec = bundle.manifest
+        width, read = check_tagging(spec)
+        part, rows = self._part(bundle, "sequence"), self.batching.max_batch
+        graph, buckets = TaggingGraph(part.graph, part.described), part.described.buckets
+        case = with_characters(part.case)
+        prove_tagging(graph, buckets, case, part.golden, rows)
+        alone = texts_stand_alone(graph, buckets, case, rows)
+        tokenizer = Tokenizer(
+            bundle.read(spec.tokenizer.file), spec.tokenizer, spec.limits.max_input_tokens
         )
+        characters = Tokenizer(bundle.read(read.file), read, MOST_CHARACTERS)
+        words = Words(tokenizer, characters, spec.limits.max_input_tokens, width)
+        return self._opened(bundle, Tagger(graph, words), part, alone)
 
     def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a classifier that judges texts while they are read."""
         _check_width(bundle.manifest, "step", len(bundle.manifest.labels), "labels")
-        opened, case = self._open(bundle, "step", StepGraph)
-        prove_step(opened.graph, case, opened.spec.golden, self.batching.most_in_a_run)
-        return opened
+        return self._steps(bundle)
 
     def open_forecaster(self, bundle: Bundle) -> Forecaster:
         """Opens the bundle of a model that reads a series."""
-        files, described = bundle.read_all(), bundle.manifest.graphs["step"]
-        graph = Graph(files[described.file], described, self._runtime_for(bundle.manifest))
-        step = StepGraph(graph, described)
-        case = golden.unpack(files[bundle.manifest.golden.file]).get("step", golden.GoldenCase())
-        prove_step(step, case, bundle.manifest.golden, self.batching.most_in_a_run)
-        return Forecaster(bundle.manifest, step, graph.provider)
+        part = self._part(bundle, "step")
+        step = StepGraph(part.graph, part.described)
+        alone = self._prove_steps(step, part)
+        return Forecaster(bundle.manifest, step, part.graph.provider, alone)
 
     def open_translator(self, bundle: Bundle) -> Opened[Translator]:
         """Opens the bundle of a translator."""
         spec = bundle.manifest
         check_translation(spec, self.limits_of(spec))
-        step, case = self._open(bundle, "step", StepGraph)
-        files = bundle.read_all()
-        runtime, described = self._runtime_for(spec), spec.graphs["encode"]
-        graph = Graph(files[described.file], described, runtime)
-        encode = EncodeGraph(graph, described, spec.graphs["step"])
+        stepping, reading = self._part(bundle, "step"), self._part(bundle, "encode")
+        step = StepGraph(stepping.graph, stepping.described)
+        encode = EncodeGraph(reading.graph, reading.described, stepping.described)
         read = spec.source_tokenizer or spec.tokenizer
-        source_tokenizer = Tokenizer(files[read.file], read, spec.limits.max_input_tokens)
-        given = golden.unpack(files[spec.golden.file]).get("encode", golden.GoldenCase())
-        sources = prove_encode(
-            encode, described.buckets, given, spec.golden, self.batching.max_batch
-        )
-        prove_step(step.graph, case, spec.golden, self.batching.max_rows, sources)
-        return Opened(
-            spec=spec,
-            graph=Translator(encode, step.graph, source_tokenizer),
-            tokenizer=step.tokenizer,
-            provider=step.provider,
-        )
+        source_tokenizer = Tokenizer(bundle.read(read.file), read, spec.limits.max_input_tokens)
+        rows, buckets = self.batching.max_batch, reading.described.buckets
+        sources = prove_encode(encode, buckets, reading.case, reading.golden, rows)
+        prove_step(step, stepping.case, stepping.golden, self.batching.max_rows, sources)
+        alone = texts_stand_alone(encode, buckets, reading.case, rows)
+        alone &= steps_stand_alone(step, stepping.case, self.batching.max_rows, sources)
+        return self._opened(bundle, Translator(encode, step, source_tokenizer), stepping, alone)
 
     def limits_of(self, spec: Manifest) -> Limits:
         """What a bundle and the server's settings allow requests to ask for."""
@@ -176,22 +177,41 @@ class Opener:
             attends=bool(step and any(tensor.role == "attention" for tensor in step.outputs)),
         )
 
-    def _open(
-        self, bundle: Bundle, role: str, kind: Callable[..., G]
-    ) -> tuple[Opened[G], golden.GoldenCase]:
-        spec, files = bundle.manifest, bundle.read_all()
-        described = spec.graphs[role]
-        graph = Graph(files[described.file], described, self._runtime_for(spec))
-        opened = Opened(
+    def _steps(self, bundle: Bundle) -> Opened[StepGraph]:
+        """A step graph that reads tokens."""
+        part = self._part(bundle, "step")
+        graph = StepGraph(part.graph, part.described)
+        return self._opened(bundle, graph, part, self._prove_steps(graph, part))
+
+    def _prove_steps(self, graph: StepGraph, part: "_Part") -> bool:
+        """Proves a step graph; says whether its rows stand alone."""
+        rows = self.batching.most_in_a_run
+        prove_step(graph, part.case, part.golden, rows)
+        return self._checked(steps_stand_alone(graph, part.case, rows))
+
+    def _opened(self, bundle: Bundle, graph: G, part: "_Part", stands_alone: bool) -> Opened[G]:
+        spec = bundle.manifest
+        data, longest = bundle.read(spec.tokenizer.file), spec.limits.max_input_tokens
+        return Opened(
             spec=spec,
-            graph=kind(graph, described),
-            tokenizer=Tokenizer(
-                files[spec.tokenizer.file], spec.tokenizer, spec.limits.max_input_tokens
-            ),
-            provider=graph.provider,
+            graph=graph,
+            tokenizer=Tokenizer(data, spec.tokenizer, longest),
+            provider=part.graph.provider,
+            stands_alone=self._checked(stands_alone),
         )
-        cases = golden.unpack(files[spec.golden.file])
-        return opened, cases.get(role, golden.GoldenCase())
+
+    def _checked(self, stands_alone: bool) -> bool:
+        if self.runtime.strict_batches and not stands_alone:
+            raise BatchDependent("a row's result depends here on what shares its batch")
+        return stands_alone
+
+    def _part(self, bundle: Bundle, role: str) -> "_Part":
+        """One graph of a bundle, of whose files each must be what was published."""
+        files = bundle.read_all()
+        described, proof = bundle.manifest.graph(role, self.precision)
+        graph = Graph(files[described.file], described, self._runtime_for(bundle.manifest))
+        cases = golden.unpack(files[proof.file])
+        return _Part(described, graph, cases.get(role, golden.GoldenCase()), proof)
 
     def _runtime_for(self, spec: Manifest) -> RuntimeConfig:
         """The manifest may name the providers that a model may run on."""
@@ -266,36 +286,6 @@ def check_classification(spec: Manifest) -> None:
     if longest < spec.limits.max_input_tokens:
         raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
     _check_width(spec, "sequence", len(spec.labels), "labels")
-
-
-def check_tagging(spec: Manifest) -> int:
-    """Raises ManifestInvalid where a manifest promises what a tagger cannot do.
-
-    Returns:
-        How many characters the graph reads of a word.
-    """
-    graph = spec.graphs.get("sequence")
-    if graph is None:
-        raise ManifestInvalid("graphs: task tagging needs a sequence graph")
-    if spec.characters is None:
-        raise ManifestInvalid("characters: task tagging needs a tokenizer of words' characters")
-    if (spec.characters.pad, spec.tokenizer.unknown) != (PADDING, UNKNOWN_WORD):
-        raise ManifestInvalid("characters.pad and tokenizer.unknown: must be 0 for task tagging")
-    if spec.characters.unknown is None:
-        raise ManifestInvalid("characters.unknown: is missing, words may hold any characters")
-    longest = graph.buckets[-1] if graph.buckets else 0
-    if longest < spec.limits.max_input_tokens:
-        raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
-    shapes = {tensor.role: tensor.shape for tensor in (*graph.inputs, *graph.outputs)}
-    if shapes.get("logits") != (-1, len(spec.labels)):
-        raise ManifestInvalid(
-            f"graphs.sequence.outputs: logits of shape {list(shapes.get('logits', ()))}, "
-            f"not [-1, {len(spec.labels)}] for {len(spec.labels)} labels"
-        )
-    read = shapes.get("characters", ())
-    if len(read) != 2 or read[1] < 1:
-        raise ManifestInvalid(f"graphs.sequence.inputs: characters of shape {list(read)}")
-    return read[1]
 
 
 def _check_width(spec: Manifest, role: str, wanted: int, what: str) -> None:

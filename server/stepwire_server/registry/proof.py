@@ -140,6 +140,25 @@ def prove_sequence(
             check(f"golden logits, {rows} rows of {bucket}, ", logits, wanted[of_row], golden)
 
 
+def with_characters(case: GoldenCase) -> GoldenCase:
+    """The golden case of a tagger as its graph is run: tokens [N, T, 1 + C], lengths [N].
+
+    Raises:
+        FileMismatch: the case lacks a tensor, or they do not fit together.
+    """
+    tokens, characters, lengths, wanted = _tensors(
+        case, "tokens", "characters", "lengths", "logits"
+    )
+    shapes = [tokens.shape, characters.shape, lengths.shape, wanted.shape]
+    fits = len({shape[:2] for shape in (shapes[0], shapes[1], shapes[3])}) == 1
+    if not tokens.size or [len(shape) for shape in shapes] != [2, 3, 1, 3] or not fits:
+        raise FileMismatch(f"the golden case has texts of shapes {shapes}")
+    if len(lengths) != len(tokens) or lengths.min() < 1 or lengths.max() > tokens.shape[1]:
+        raise FileMismatch(f"the golden case has lengths {lengths.tolist()}")
+    words = np.concatenate([tokens[:, :, None], characters], axis=2)
+    return GoldenCase({"tokens": words, "lengths": lengths}, {"logits": wanted})
+
+
 def prove_tagging(
     graph: TaggingGraph,
     buckets: tuple[int, ...],
@@ -147,21 +166,15 @@ def prove_tagging(
     golden: Golden,
     most_rows: int,
 ) -> None:
-    """The same for a tagger, whose golden case has characters as well.
+    """The same for a tagger, and a golden case as `with_characters` gives it.
 
     Raises:
         GoldenMismatch: a number does not come out as published.
-        FileMismatch: the case lacks a tensor, or no bucket holds it.
+        FileMismatch: no bucket holds the case.
     """
-    tokens, characters, lengths, wanted = _tensors(
-        case, "tokens", "characters", "lengths", "logits"
-    )
-    shapes = (tokens.shape, characters.shape[:2], wanted.shape[:2], (*lengths.shape, -1))
-    if not tokens.size or tokens.ndim != 2 or characters.ndim != 3 or len({*shapes[:3]}) > 1:
-        raise FileMismatch(f"the golden case has texts of shapes {shapes}")
-    if lengths.shape != tokens.shape[:1] or lengths.min() < 1 or lengths.max() > tokens.shape[1]:
-        raise FileMismatch(f"the golden case has lengths {lengths.tolist()}")
-    words = np.concatenate([tokens[:, :, None], characters], axis=2)  # [N, T, 1 + C]
+    words, lengths, wanted = _tensors(case, "tokens", "lengths", "logits")
+    if lengths.max() > buckets[-1]:
+        raise FileMismatch(f"no bucket of {buckets} holds the golden case")
     for bucket in buckets:
         held = np.flatnonzero(lengths <= bucket)
         if not len(held):

@@ -125,8 +125,8 @@ async def score_all(
             ready = []
             for delivery in (await stream.take())[0]:
                 score = scores[delivery.job.index]
-                if delivery.token is not None:
-                    score.tokens.append((delivery.token, delivery.logprob))
+                for token in delivery.tokens:
+                    score.tokens.append((token, delivery.logprob))
                 if delivery.ended:
                     ready.append(score)
             left -= len(ready)

@@ -1,7 +1,7 @@
 """One sequence of a call as its reader sees it: text that is never taken back."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
@@ -116,7 +116,7 @@ class Drawn:
         self._opening = ""
         # One by one where there are stops, to know which token completed one.
         stops = self._job.options.stop
-        parts = [[delivery] for delivery in deliveries] if stops else [list(deliveries)]
+        parts = [[each] for each in one_by_one(deliveries)] if stops else [list(deliveries)]
         for part in parts:
             self._add(news, part)
             if self._text.stopped:
@@ -153,14 +153,14 @@ class Drawn:
         )
 
     def _add(self, news: News, part: list[Delivery]) -> None:
-        tokens = [delivery.token for delivery in part if delivery.token is not None]
+        tokens = [token for delivery in part for token in delivery.tokens]
         logprobs = [delivery.logprobs for delivery in part if delivery.logprobs]
         news.tokens += tokens
         news.logprobs += logprobs
         news.text += self._text.push(tokens) if tokens else ""
         self._tokens += tokens
         self._logprob += sum(delivery.logprob for delivery in part)
-        self._steps += len(part)
+        self._steps += sum(max(1, len(delivery.tokens)) for delivery in part)
         if self._job.scored:  # somebody wants the answer as a whole
             self._logprobs += logprobs
             self._attention += [d.attention for d in part if d.attention is not None]
@@ -258,6 +258,14 @@ def resumed_job(
         ledger=saved.search.ledger if saved.search else None,
         **fields,
     )
+
+
+def one_by_one(deliveries: Sequence[Delivery]) -> Iterator[Delivery]:
+    """Deliveries with at most a token each; only the last of several ends the sequence."""
+    for delivery in deliveries:
+        for token in delivery.tokens[:-1]:
+            yield Delivery(delivery.row, [token], None, None)
+        yield delivery._replace(tokens=delivery.tokens[-1:])
 
 
 def until_saved(deliveries: list[Delivery]) -> tuple[list[Delivery], list[Delivery]]:

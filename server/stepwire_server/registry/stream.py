@@ -26,7 +26,7 @@ class DeliveryStream:
         self._deliveries: deque[Delivery] = deque()
         self._error: StepwireError | None = None
         self._arrived = asyncio.Event()
-        self._waiting: Counter[Job] = Counter()  # deliveries that wait, by job
+        self._waiting: Counter[Job] = Counter()  # tokens that wait, by job
         self._parked: set[Job] = set()
         self._updates: dict[Job, SearchUpdate] = {}  # the newest of each search
 
@@ -35,7 +35,7 @@ class DeliveryStream:
         self._deliveries.append(delivery)
         self._arrived.set()
         job = delivery.row.job
-        self._waiting[job] += 1
+        self._waiting[job] += max(1, len(delivery.tokens))
         if self._waiting[job] >= self._buffer_tokens and job not in self._parked:
             self._parked.add(job)
             self._engine.park(job)
@@ -75,7 +75,8 @@ class DeliveryStream:
         if not count and not self._updates and self._error:
             raise self._error
         taken = [self._deliveries.popleft() for _ in range(count)]
-        self._waiting.subtract(delivery.row.job for delivery in taken)
+        for delivery in taken:
+            self._waiting[delivery.row.job] -= max(1, len(delivery.tokens))
         self._call_back()
         updates, self._updates = list(self._updates.values()), {}
         if not self._deliveries and not self._error:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.composing import composed
 from stepwire_server.registry.text import Tokenizer, are_long
-from stepwire_zoo.manifest import Manifest
 from stepwire_zoo.spelling import spelled
 
 UNKNOWN_WORD = 0
@@ -47,19 +46,17 @@ class Found(NamedTuple):
 class Words:
     """Cuts texts into words, and says how the graph reads each."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, characters: Tokenizer, spec: Manifest, width: int
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, characters: Tokenizer, most: int, width: int) -> None:
         """Makes a reader.
 
         Args:
             tokenizer: cuts texts into words, and knows some.
             characters: cuts words into characters.
-            spec: the bundle's manifest.
+            most: words of a text.
             width: characters that the graph reads of a word, C.
         """
         self._tokenizer, self._characters, self._width = tokenizer, characters, width
-        self._most = spec.limits.max_input_tokens
+        self._most = most
         self._most_characters = self._most * _CHARACTERS_A_WORD
         self._remembered = lru_cache(_KEPT)(self._read)
 

@@ -19,6 +19,7 @@ from stepwire_server.registry.classification import Classification, Classificati
 from stepwire_server.registry.dropin.serving import DropIn
 from stepwire_server.registry.generation import GenerationModel, Piece, Summary, fresh_seed
 from stepwire_server.registry.loader import TENSORS
+from stepwire_server.registry.precision import Precision
 from stepwire_server.registry.registry import Entry, ModelState
 from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import Score, ScoreInput, ScoringModel
@@ -246,7 +247,8 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
         return _dropin(entry, entry.loaded.dropin)
     if entry.bundle is None:
         return models_pb2.Model(summary=model_summary(entry))
-    spec = entry.bundle.manifest
+    spec, loaded = entry.bundle.manifest, entry.loaded
+    precision = loaded.precision if loaded else Precision("")
     return models_pb2.Model(
         summary=model_summary(entry),
         languages=spec.languages,
@@ -256,20 +258,23 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
             max_new_tokens=spec.limits.max_new_tokens,
             vocabulary_size=spec.tokenizer.vocabulary_size,
             max_inputs_per_call=max_inputs,
-            max_beam_width=entry.loaded.max_beam_width if entry.loaded else 0,
+            max_beam_width=loaded.max_beam_width if loaded else 0,
             begin_token=spec.tokenizer.begin,
             end_token=spec.tokenizer.end,
         ),
         labels=spec.labels,
         graphs=[_graph(role, graph) for role, graph in spec.graphs.items()],
-        metrics=[models_pb2.Metric(**vars(metric)) for metric in spec.metrics],
+        metrics=[models_pb2.Metric(**vars(metric)) for metric in spec.metrics_in(precision.name)],
         decoding_defaults=spec.decoding,
         provenance=_provenance(spec.provenance),
-        provider=entry.loaded.provider if entry.loaded else "",
+        provider=loaded.provider if loaded else "",
         size_bytes=spec.size_bytes,
-        load_seconds=entry.loaded.load_seconds if entry.loaded else 0.0,
+        load_seconds=loaded.load_seconds if loaded else 0.0,
         digest=entry.bundle.digest,
         series=_series(spec.series) if spec.series else None,
+        precision=precision.name,
+        precision_reason=precision.reason,
+        batch_independent=bool(loaded and loaded.stands_alone),
     )
 
 
@@ -296,6 +301,7 @@ def _dropin(entry: Entry, dropin: DropIn) -> models_pb2.Model:
             )
         ],
         provider=entry.loaded.provider if entry.loaded else "",
+        batch_independent=True,  # where rows would disturb each other they do not share runs
         size_bytes=found.size_bytes,
         load_seconds=entry.loaded.load_seconds if entry.loaded else 0.0,
         digest=found.digest,

@@ -9,7 +9,7 @@ from stepwire_server.decoding.options import Options
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
-from stepwire_server.engine.job import Job
+from stepwire_server.engine.job import Job, Kind
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.metrics import Metrics, ModelMetrics
 from support.tiny import VOCABULARY, TinyCell
@@ -37,8 +37,7 @@ class Caller:
         self.deliveries.append(delivery)
         key = (delivery.row.job.index, delivery.row.sample)
         self.tokens.setdefault(key, [])
-        if delivery.token is not None:
-            self.tokens[key].append(delivery.token)
+        self.tokens[key] += delivery.tokens
         if delivery.logprobs:
             self.logprobs.setdefault(key, []).append(delivery.logprobs)
         if delivery.ended:
@@ -51,9 +50,19 @@ class Caller:
         self.errors.append((job.index, error))
 
 
-def a_job(caller, prompt=(1,), *, index=0, samples=1, deadline=None, **options):
-    options = Options(**{"max_tokens": 8, **options})
-    return Job(list(prompt), options, caller, samples=samples, index=index, deadline=deadline)
+def a_job(
+    caller, prompt=(1,), *, index=0, samples=1, deadline=None, kind=Kind.CHOOSE, wish=(), **options
+):
+    return Job(
+        list(prompt),
+        Options(**{"max_tokens": 8, **options}),
+        caller,
+        samples=samples,
+        index=index,
+        deadline=deadline,
+        kind=kind,
+        wish=wish,
+    )
 
 
 class HandEngine:
@@ -65,13 +74,14 @@ class HandEngine:
         self.registry = CollectorRegistry()
         metrics = ModelMetrics(Metrics(self.registry), "tiny", "1")
         sampler = Sampler(self.config.max_rows, VOCABULARY, end=end, suppressed=())
-        self.batch = RunningBatch(self.cell, sampler, self.config.max_rows)
+        self.batch = RunningBatch(self.cell, sampler, self.config.max_rows, end)
         self.outbox = Outbox(lambda function: function(), self.config.max_delay_s)
         self.engine = Engine({0: self.batch}, self.config, metrics, self.outbox, end)
 
     def step(self, times=1):
         for _ in range(times):
             went_on = self.engine.step()
+            self.engine.tell()
             self.outbox.flush()
         return went_on
 

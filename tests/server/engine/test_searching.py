@@ -1,6 +1,7 @@
 """Beam search inside the running batch."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,11 +20,8 @@ def search(prompt, width, **options):
     """Makes a job that searches."""
 
     def make(caller):
-        job = a_job(
-            caller, prompt, samples=width, beam_width=width, **{"num_hypotheses": width, **options}
-        )
-        job.kind = Kind.SEARCH
-        return job
+        wanted = {"num_hypotheses": width, **options}
+        return a_job(caller, prompt, samples=width, beam_width=width, kind=Kind.SEARCH, **wanted)
 
     return make
 
@@ -194,12 +192,7 @@ def test_a_wish_makes_a_beginning_likelier():
     plain = hypotheses(search((1,), 3))[0][0]
 
     def wishing(share):
-        def make(caller):
-            job = search((1,), 3, prefix_bias_beta=share)(caller)
-            job.wish = job.rows[0].wish = wish
-            return job
-
-        return make
+        return search((1,), 3, prefix_bias_beta=share, wish=wish)
 
     assert hypotheses(wishing(0.999))[0][0][:4] == wish
     assert hypotheses(wishing(1e-9))[0][0] == plain
@@ -221,17 +214,14 @@ def test_a_search_tells_the_models_own_logprobs():
 def test_scoring_a_text_gives_the_log_probability_of_each_token():
     prompt = (1, 5, 9, 2, 2)
 
-    def make(caller):
-        job = a_job(caller, prompt)
-        job.kind = Kind.SCORE
-        return job
-
-    [scored, *_] = run(make, *MIXED[:4], whole=True, end=END, max_rows=40)
+    [scored, *_] = run(
+        partial(a_job, prompt=prompt, kind=Kind.SCORE), *MIXED[:4], whole=True, end=END, max_rows=40
+    )
     logits = TinyCell().run(np.array([prompt]))[0].astype(np.float64)
     values = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     wanted = values[np.arange(len(prompt) - 1), prompt[1:]]
     np.testing.assert_allclose([d.logprob for d in scored.deliveries], wanted, atol=1e-5)
-    assert [d.token for d in scored.deliveries] == list(prompt[1:])
+    assert [token for d in scored.deliveries for token in d.tokens] == list(prompt[1:])
     assert scored.deliveries[-1].ended
 
 

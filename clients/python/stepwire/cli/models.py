@@ -66,6 +66,10 @@ def _origin(model: Model) -> Iterator[tuple[str, str]]:
     yield "recipe", provenance.recipe
     yield "made by", provenance.command
     yield "provider", model.provider
+    because = f" ({model.precision_reason})" if model.precision_reason else ""
+    yield "precision", f"{model.precision}{because}" if model.precision else ""
+    alone = "no bit of a result depends on it" if model.batch_independent else "rows depend on it"
+    yield "shared batch", alone if model.provider else ""
     yield "size", f"{model.size_bytes / 1e6:.1f} MB" if model.size_bytes else ""
     yield "loaded in", f"{model.load_seconds:.2f} s" if model.load_seconds else ""
     yield "digest", model.digest

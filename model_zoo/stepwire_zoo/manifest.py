@@ -139,6 +139,20 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chain:
+    """How well the tags of a sentence go together, in the units of the logits (a CRF)."""
+
+    starts: tuple[float, ...]  # to begin with each label, [L]
+    steps: tuple[tuple[float, ...], ...]  # from one label to the next, [L, L]
+    ends: tuple[float, ...]  # to end with each, [L]
+
+    def __post_init__(self) -> None:
+        sizes = {len(part) for part in (self.starts, self.ends, self.steps, *self.steps)}
+        if len(sizes) != 1:
+            raise ValueError(f"starts, steps and ends must be of one size, got {sorted(sizes)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What requests may ask for."""
 
@@ -255,6 +269,7 @@ class Manifest:
     series: Series | None = None  # of a forecaster, and of no other
     # Of a tagger whose graph reads characters: cuts each word into them, number 0 pads.
     characters: Tokenizer | None = None
+    chain: Chain | None = None  # of a tagger whose tags depend on one another
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
     variants: dict[str, Variant] = field(default_factory=dict)  # by precision
     precision: str = ""  # what is served unless a server is told; empty: int8 on a CPU

@@ -2,6 +2,7 @@
 
 import asyncio
 import unicodedata
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -13,10 +14,18 @@ from e2e.conftest import server_config
 from stepwire import AsyncClient, Client
 from stepwire.v1 import labeling_pb2 as pb
 from stepwire.v1 import models_pb2
+from stepwire_server.decoding.chain import Chain
+from stepwire_zoo import manifest
 from support.background import background
 from support.calls import error_info
 from support.tiny import write_classification
-from support.tiny_tagger import BUCKETS, LABELS, TinyTagger, write_tagger
+from support.tiny_tagger import BUCKETS, LABELS, TinyTagger, tagging_manifest, write_tagger
+
+CHAIN = manifest.Chain(
+    starts=(0.5, -1.0, 0.0),
+    steps=((-3.0, 0.0, 2.0), (1.0, 0.0, -1.0), (0.0, 2.5, -2.0)),
+    ends=(-1.0, 2.0, 0.0),
+)
 
 
 @pytest.fixture
@@ -24,6 +33,7 @@ def repository(tmp_path):
     folder = tmp_path / "repository"
     write_tagger(folder)
     write_classification(folder)
+    write_tagger(folder, "chained", replace(tagging_manifest("chained"), chain=CHAIN))
     return folder
 
 
@@ -39,9 +49,9 @@ def served(tmp_path_factory):
         yield client
 
 
-def a_request(*inputs, **fields):
+def a_request(*inputs, model="tagger", **fields):
     return pb.TagRequest(
-        model="tagger",
+        model=model,
         inputs=[
             pb.TagInput(text=it) if isinstance(it, str) else pb.TagInput(words=pb.Words(words=it))
             for it in inputs
@@ -65,6 +75,21 @@ async def test_each_word_gets_its_tags_likeliest_first(labeling):
         assert told == pytest.approx(dict(zip(LABELS, shares, strict=True)), abs=1e-5)
         scores = [tag.score for tag in token.tags]
         assert scores == sorted(scores, reverse=True)
+
+
+async def test_tags_that_depend_on_one_another_are_chosen_together(labeling):
+    words = ["The", "dog", "barks", ".", "서울"]
+    request = a_request(words, words[:1], model="chained", top_k=3)
+    response = await labeling.Tag(request)
+    for sentence, result in zip((words, words[:1]), response.results, strict=True):
+        tags, shares = Chain(CHAIN).chosen(TinyTagger().logits(sentence))
+        assert [token.tags[0].label for token in result.tokens] == [LABELS[tag] for tag in tags]
+        for token, of_word in zip(result.tokens, shares, strict=True):
+            told = {tag.label: tag.score for tag in token.tags}
+            assert told == pytest.approx(dict(zip(LABELS, of_word, strict=True)), abs=1e-5)
+            assert [t.score for t in token.tags[1:]] == sorted(
+                (t.score for t in token.tags[1:]), reverse=True
+            )
 
 
 async def test_words_that_are_cut_already_are_taken_as_they_are(labeling):

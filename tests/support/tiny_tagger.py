@@ -37,14 +37,18 @@ class TinyTagger:
         before[:, 1:] = words[:, :-1]
         return words + self.of_letter[characters].max(axis=2) + np.float32(0.5) * before
 
-    def tags(self, words):
-        """The probabilities of every tag of every word, [T, L]."""
+    def logits(self, words):
+        """Those of the words of a sentence, [T, L]."""
         numbers = [WORDS.index(word.lower()) if word.lower() in WORDS else 0 for word in words]
         letters = [
             [LETTERS.index(each) if each in LETTERS else len(LETTERS) - 1 for each in word]
             for word in words
         ]
-        logits = self.run(np.array([numbers]), spelled(letters, WIDTH)[None])[0].astype(float)
+        return self.run(np.array([numbers]), spelled(letters, WIDTH)[None])[0]
+
+    def tags(self, words):
+        """The probabilities of every tag of every word, [T, L]."""
+        logits = self.logits(words).astype(float)
         return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
     def graph(self):

@@ -13,6 +13,7 @@ from stepwire_training.data.parallel import Cutting
 from stepwire_training.export import publish
 from stepwire_training.finished import Finished
 from stepwire_training.interrupt import Interrupt
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.parity import ParityError
 from stepwire_training.recipes import tiny
 from stepwire_training.train import train
@@ -298,3 +299,23 @@ def test_a_taggers_golden_case_is_what_pytorch_answers(tagged):
     for row, length in enumerate(case.inputs["lengths"]):
         wanted = case.outputs["logits"][row, :length]
         check("logits", got[row, :length], wanted, tagged.manifest.golden)
+
+
+def test_a_chain_of_tags_is_published_with_its_figures(tmp_path):
+    toy = tiny.tagger()
+    config = ChainTagger.Config(**vars(toy.model))
+    recipe = replace(toy, bundle="tiny-chain", model=config)
+    dataset = recipe.data.load()
+    run = train(recipe, dataset, tmp_path / "runs", Interrupt())
+    finished = Finished(recipe=recipe, dataset=dataset, progress=run.progress, machine="a test")
+    manifest = publish(finished, tmp_path / "zoo").manifest
+
+    chain = finished.model().chain
+    np.testing.assert_allclose(manifest.chain.steps, chain.steps.detach())
+    assert manifest.metrics[0].value >= 0.99
+    # A verb never follows a determiner, nor does a clause begin with a full stop.
+    labels = list(manifest.labels)
+    steps, starts = np.array(manifest.chain.steps), np.array(manifest.chain.starts)
+    determiner, noun, verb = (labels.index(tag) for tag in ("DET", "NOUN", "VERB"))
+    assert steps[determiner, noun] > steps[determiner, verb]
+    assert starts[determiner] > starts[labels.index("PUNCT")]

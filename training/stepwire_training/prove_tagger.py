@@ -14,12 +14,13 @@ from stepwire_training import parity
 from stepwire_training.data.batches import Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.tagging import tagging_graph
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.network import Network
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.golden import GoldenCase
-from stepwire_zoo.manifest import Graph, Tensor
+from stepwire_zoo.manifest import Chain, Graph, Tensor
 
 GOLDEN_ROWS = 7
 
@@ -63,6 +64,16 @@ def prove_tagger(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         contents={"sequence": content},
         cases={"sequence": case_of(model, texts, positions)},
         difference=prove(content, model, texts, buckets),
+    )
+
+
+def chain_of(model: ChainTagger) -> Chain:
+    """What the manifest says of how tags go together."""
+    chain = model.chain
+    return Chain(
+        starts=tuple(chain.starts.tolist()),
+        steps=tuple(tuple(row) for row in chain.steps.tolist()),
+        ends=tuple(chain.ends.tolist()),
     )
 
 

@@ -10,11 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from stepwire_server.decoding.chain import Chain, chosen
 from stepwire_server.engine.batcher import Result, SequenceJob
 from stepwire_server.errors import StepwireError
 from stepwire_server.registry.classification import Answers, Reader
 from stepwire_server.registry.words import Cut, Input, Words
 from stepwire_zoo.manifest import Manifest
+
+# Of more together the tags are found in a thread, so that the event loop goes on: a chain's
+# take 20 microseconds a word.
+_MANY_WORDS = 200
 
 Tags = tuple[tuple[str, float], ...]  # with probabilities, likeliest first
 
@@ -34,6 +39,7 @@ class TaggingModel:
         self._batcher = batcher
         self._words = words
         self.labels = spec.labels
+        self._tags = chosen if spec.chain is None else Chain(spec.chain).chosen
 
     async def tag(
         self, inputs: Sequence[Input], top_k: int, truncate: bool, deadline: float | None
@@ -55,11 +61,13 @@ class TaggingModel:
         """
         cuts = await self._words.cut_all(inputs, truncate=truncate)
         # A text without words has no tags: nothing is run for it.
-        results = iter(await self._run([cut for cut in cuts if cut.words], deadline))
-        return [
-            TaggedText(cut=cut, tags=self._rank(next(results), top_k) if cut.words else ())
-            for cut in cuts
-        ]
+        results = await self._run([cut for cut in cuts if cut.words], deadline)
+        if sum(map(len, results)) > _MANY_WORDS:
+            ranked = await asyncio.to_thread(self._rank_all, results, top_k)
+        else:
+            ranked = self._rank_all(results, top_k)
+        tags = iter(ranked)
+        return [TaggedText(cut=cut, tags=next(tags) if cut.words else ()) for cut in cuts]
 
     async def _run(self, cuts: Sequence[Cut], deadline: float | None) -> Sequence[Result]:
         """Logits of every text, [T, L] each."""
@@ -90,12 +98,16 @@ class TaggingModel:
         finally:
             answers.leave()
 
+    def _rank_all(self, results: Sequence[Result], top_k: int) -> list[tuple[Tags, ...]]:
+        return [self._rank(logits, top_k) for logits in results]
+
     def _rank(self, logits: Result, top_k: int) -> tuple[Tags, ...]:
-        """The likeliest tags of each word."""
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-        shares = (weights / weights.sum(axis=1, keepdims=True)).tolist()
-        orders = np.argsort(-logits, axis=1, kind="stable")[:, :top_k].tolist()
+        """The tag that was chosen for each word, then the likeliest others."""
+        places, shares = self._tags(logits)
+        ranked = shares.copy()
+        ranked[np.arange(len(places)), places] = 2.0  # what was chosen comes first
+        orders = np.argsort(-ranked, axis=1, kind="stable")[:, :top_k].tolist()
         return tuple(
             tuple((self.labels[place], of_word[place]) for place in order)
-            for order, of_word in zip(orders, shares, strict=True)
+            for order, of_word in zip(orders, shares.tolist(), strict=True)
         )

@@ -7,7 +7,7 @@ import pytest
 
 from stepwire import ScoredLabel, TaggedText, TaggedToken
 from stepwire.cli.evaluation import splits
-from stepwire.cli.evaluation.figures import EVALUATIONS, Tally, labels, tags
+from stepwire.cli.evaluation.figures import EVALUATIONS, Tally, entities, labels, tags
 from stepwire.cli.evaluation.files import File
 from stepwire.cli.evaluation.splits import Labelled, Tagged
 from stepwire.cli.lines import InputError
@@ -81,6 +81,19 @@ def test_hits_are_counted_by_text_and_by_word():
 
     assert labels(Right(), "m", texts) == Tally(2, 3)
     assert tags(Right(), "m", sentences).plus(Tally(0, 1)).figure == 0.5
+
+
+@pytest.mark.parametrize(
+    ("tags", "wanted"),
+    [
+        ("O O", set()),
+        ("B-PER I-PER O B-LOC", {("PER", 0, 2), ("LOC", 3, 4)}),
+        ("B-PER B-PER I-LOC", {("PER", 0, 1), ("PER", 1, 2), ("LOC", 2, 3)}),
+        ("I-PER I-PER O I-PER", {("PER", 0, 2), ("PER", 3, 4)}),
+    ],
+)
+def test_names_begin_and_end_where_the_tags_say(tags, wanted):
+    assert entities(tags.split()) == wanted
 
 
 def test_every_bundle_that_is_known_has_a_recipe():

@@ -191,6 +191,10 @@ def test_a_good_tagger_is_proved(opener, tmp_path):
         (lambda m: m["labels"].append("MORE"), r"logits of shape \[-1, 3\], not \[-1, 4\]"),
         (lambda m: m["graphs"].pop("sequence"), "task tagging needs a sequence graph"),
         (
+            lambda m: m.update(chain={"starts": [0.0], "steps": [[0.0]], "ends": [0.0]}),
+            "chain: of 1 labels, not of 3",
+        ),
+        (
             lambda m: m["graphs"]["sequence"]["inputs"].pop(1),
             r"characters of shape \[\]|must have one tensor",
         ),

@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from stepwire_training.data.tokens import UNKNOWN
 
-Cutting = Literal["english", "korean"]
+Cutting = Literal["english", "tweets", "korean"]
 
 PAD = "<pad>"  # number 0 among the characters
 
@@ -39,6 +39,8 @@ _ENGLISH = "|".join(
         r"[^\w\s]",
     )
 )
+# Names and topics keep their marks.
+_TWEETS = rf"[@#]\w+|{_ENGLISH}"
 # Korean is cut at spaces; what is neither letter nor digit stands alone.
 _KOREAN = r"[^\W_]+(?:[.,:-][^\W_]+)*|([^\w\s])\1+|_+|[^\w\s]"
 
@@ -50,7 +52,7 @@ def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")]
     )
-    pattern = _ENGLISH if cutting == "english" else _KOREAN
+    pattern = {"english": _ENGLISH, "tweets": _TWEETS, "korean": _KOREAN}[cutting]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(pattern), "isolated")]
     )

@@ -141,6 +141,11 @@ class Tagger(Network):
         """The layers, in the order they read."""
         return [layer for layer in self.layers if isinstance(layer, BothWays)]
 
+    def likeliest(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
+        """The tags of sentences, logits [B, T, L]: of each word the likeliest."""
+        tags = logits.argmax(dim=2).tolist()
+        return [row[:length] for row, length in zip(tags, lengths.tolist(), strict=True)]
+
     def own(self, tokens: Tensor) -> Tensor:
         """Which learned embedding a word has: that of the unknown, 0, if it is not common."""
         return torch.where(tokens < self.words.num_embeddings, tokens, 0)

@@ -75,11 +75,11 @@ def recipe() -> Recipe:
             weight_dropout=0.25,
             output_dropout=0.4,
         ),
-        steps=7_200,
+        steps=4_500,
         learning_rate=2e-3,
         label_smoothing=0.05,
         weight_decay=0.01,
         ema_decay=0.998,
-        evaluate_every=400,
+        evaluate_every=375,
         seed=1,
     )

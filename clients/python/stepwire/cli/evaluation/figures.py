@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from stepwire.cli.evaluation.splits import Labelled, Tagged, ewt, kaist, nsmc
+from stepwire.cli.evaluation.splits import Labelled, Tagged, btc, ewt, kaist, nsmc
 from stepwire.client import Client
 
 
@@ -57,11 +57,35 @@ def tags(client: Client, model: str, examples: Sequence[Tagged]) -> Tally:
     return Tally(sum(hits), len(hits))
 
 
+def names(client: Client, model: str, examples: Sequence[Tagged]) -> Tally:
+    """How many names are found: the figure is the harmonic mean of precision and recall."""
+    found = client.tag(model, [example.words for example in examples])
+    pairs = [(entities(a.tags), entities(b.tags)) for a, b in zip(found, examples, strict=True)]
+    right = sum(len(a & b) for a, b in pairs)
+    return Tally(2 * right, sum(len(a) + len(b) for a, b in pairs))
+
+
+def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """The names of a sentence tagged with B-X, I-X and O: type, first word, the one behind."""
+    found: list[tuple[str, int, int]] = []
+    for place, tag in enumerate(tags):
+        kind = tag.partition("-")[2]
+        goes_on = found and found[-1][0] == kind and found[-1][2] == place
+        if kind and goes_on and not tag.startswith("B-"):
+            found[-1] = (kind, found[-1][1], place + 1)
+        elif kind:
+            found.append((kind, place, place + 1))
+    return set(found)
+
+
 _REVIEWS = Evaluation(metric="accuracy", split="test", unit="texts", read=nsmc, tally=labels)
 
 EVALUATIONS: dict[str, Evaluation] = {
     "nsmc-bilstm": _REVIEWS,
     "nsmc-lstm-stream": _REVIEWS,
+    "ner-en": Evaluation(
+        metric="entity F1", split="test", unit="names, twice", read=btc, tally=names
+    ),
     "pos-en": Evaluation(metric="accuracy", split="test", unit="words", read=ewt, tally=tags),
     "pos-ko": Evaluation(metric="accuracy", split="test", unit="words", read=kaist, tally=tags),
 }

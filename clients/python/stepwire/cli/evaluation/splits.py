@@ -18,6 +18,10 @@ KAIST = File(
     path="ud-korean-kaist/kaist.tar",
     sha256="d37b3de09da28fe4af4130ecacbf3ec0a0e507b72758fd2afdf619d81b49e94e",
 )
+BTC = File(
+    path="btc/f.conll",
+    sha256="d0839ddb0bd57f3a59ac9ab35d371dc140db8280e0001469a4e56fe8f776ce8a",
+)
 KAIST_DOCUMENTS = (  # those of the test split, in the order of their names
     *("M2TA_070", "M2TA_080", "M2TA_090", "MH2_0010", "MH2_0070", "MH2_0110"),
     *("MH2_0180", "MH2_0190"),
@@ -56,6 +60,14 @@ def kaist() -> list[Tagged]:
     with tarfile.open(fileobj=io.BytesIO(KAIST.read())) as archive:
         found = [archive.extractfile(f"kaist/{name}.conllu") for name in KAIST_DOCUMENTS]
         return [one for file in found if file for one in sentences(file.read().decode())]
+
+
+def btc() -> list[Tagged]:
+    """Tweets with the names in them: a word and its tag a line, a blank line behind each."""
+    blocks = BTC.read().decode().replace("\r\n", "\n").split("\n\n")
+    fields = [[line.split("\t") for line in block.split("\n") if "\t" in line] for block in blocks]
+    pairs = [[(word.strip(), tag.strip()) for word, tag in each if word.strip()] for each in fields]
+    return [Tagged([w for w, _ in each], [t for _, t in each]) for each in pairs if each]
 
 
 def sentences(content: str) -> list[Tagged]:

@@ -37,7 +37,7 @@ from stepwire_server.registry.tagging import TaggingModel
 from stepwire_server.registry.tensors.attending import AttendingTensors
 from stepwire_server.registry.tensors.labels import LabelTensors, LabelTexts
 from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors
-from stepwire_server.registry.tensors.tags import TagTensors
+from stepwire_server.registry.tensors.tags import TagTensors, TagTexts
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
@@ -355,7 +355,8 @@ class Loader:
         model = TaggingModel(batcher, words, spec)
         workers = [batcher] * self.runtime.sequence_workers
         loaded = _start(bundle, model, opened, workers)
-        loaded.tensors = _by_name(TagTensors(batcher, spec, self.batching.max_batch))
+        rows = self.batching.max_batch
+        loaded.tensors = _by_name(TagTensors(batcher, spec, rows), TagTexts(model, spec, rows))
         return loaded
 
 

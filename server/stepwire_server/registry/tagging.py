@@ -12,6 +12,7 @@ import numpy as np
 
 from stepwire_server.decoding.chain import Chain, chosen
 from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import StepwireError
 from stepwire_server.registry.classification import Answers, Reader
 from stepwire_server.registry.words import Cut, Input, Words
@@ -30,6 +31,7 @@ class TaggedText:
 
     cut: Cut
     tags: tuple[Tags, ...]  # of each word
+    timing: Timing = NO_TIMING  # of its run; none where there was no word
 
 
 class TaggingModel:
@@ -61,18 +63,20 @@ class TaggingModel:
         """
         cuts = await self._words.cut_all(inputs, truncate=truncate)
         # A text without words has no tags: nothing is run for it.
-        results = await self._run([cut for cut in cuts if cut.words], deadline)
+        jobs, results = await self._run([cut for cut in cuts if cut.words], deadline)
         if sum(map(len, results)) > _MANY_WORDS:
             ranked = await asyncio.to_thread(self._rank_all, results, top_k)
         else:
             ranked = self._rank_all(results, top_k)
-        tags = iter(ranked)
-        return [TaggedText(cut=cut, tags=next(tags) if cut.words else ()) for cut in cuts]
+        tagged = zip(ranked, jobs, strict=True)
+        return [_tagged(cut, *next(tagged)) if cut.words else _empty(cut) for cut in cuts]
 
-    async def _run(self, cuts: Sequence[Cut], deadline: float | None) -> Sequence[Result]:
-        """Logits of every text, [T, L] each."""
+    async def _run(
+        self, cuts: Sequence[Cut], deadline: float | None
+    ) -> tuple[list[SequenceJob[Result]], Sequence[Result]]:
+        """What was run, and the logits of every text, [T, L] each."""
         if not cuts:
-            return []
+            return [], []
         found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def done(results: Sequence[Result]) -> None:
@@ -84,17 +88,13 @@ class TaggingModel:
                 found.set_exception(error)
 
         answers = Answers(len(cuts), done, failed)
-        self._batcher.submit(
-            [
-                SequenceJob[Result](
-                    tokens=cut.numbers, reader=answers, index=index, deadline=deadline
-                )
-                for index, cut in enumerate(cuts)
-            ]
-        )
+        jobs = [
+            SequenceJob[Result](tokens=cut.numbers, reader=answers, index=index, deadline=deadline)
+            for index, cut in enumerate(cuts)
+        ]
+        self._batcher.submit(jobs)
         try:
-            results: Sequence[Result] = await found
-            return results
+            return jobs, await found
         finally:
             answers.leave()
 
@@ -111,3 +111,11 @@ class TaggingModel:
             tuple((self.labels[place], of_word[place]) for place in order)
             for order, of_word in zip(orders, shares.tolist(), strict=True)
         )
+
+
+def _tagged(cut: Cut, tags: tuple[Tags, ...], job: SequenceJob[Result]) -> TaggedText:
+    return TaggedText(cut=cut, tags=tags, timing=job.timing)
+
+
+def _empty(cut: Cut) -> TaggedText:
+    return TaggedText(cut=cut, tags=())

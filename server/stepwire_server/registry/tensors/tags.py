@@ -1,8 +1,9 @@
-"""Taggers as named tensors: words and their characters in, logits of every word out.
+"""Taggers as named tensors: words and their characters in, logits out; or texts in, tags out.
 
 Shapes: N rows, T words of the longest row, C characters of a word, L labels.
 """
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,8 +13,12 @@ from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.classification import Answers
-from stepwire_server.registry.signature import Kind, Signature, TensorSpec
+from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
+from stepwire_server.registry.tagging import TaggedText, TaggingModel
+from stepwire_server.registry.tensors.background import in_background, text_of
 from stepwire_zoo.manifest import Manifest
+
+_TEXT, _TOKENS = "text", "tokens"
 
 
 class TagTensors:
@@ -121,3 +126,48 @@ class TagTensors:
             place = ", ".join(map(str, wrong[0].tolist()))
             got = int(values[tuple(wrong[0])])
             raise InvalidRequest.of(f"{name}[{number}, {place}]", f"be in [0, {choices - 1}]", got)
+
+
+class TagTexts:
+    """A tagger that takes texts and tells their words with their tags, as JSON."""
+
+    def __init__(self, model: TaggingModel, spec: Manifest, max_rows: int) -> None:
+        """Makes a model.
+
+        Args:
+            model: tags texts.
+            spec: the bundle's manifest.
+            max_rows: of one request.
+        """
+        self._model = model
+        self.signature = Signature(
+            name=f"{spec.name}.tag",
+            version=spec.version,
+            kind=Kind.PLAIN,
+            inputs=(TensorSpec(name=_TEXT, dtype=TEXT, shape=(-1, 1)),),
+            outputs=(TensorSpec(name=_TOKENS, dtype=TEXT, shape=(-1, 1)),),
+            max_rows=max_rows,
+        )
+
+    def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
+        """Queues the texts of a request; raises as `AnsweringModel.begin`."""
+        values = asked.tensors[_TEXT].ravel().tolist()
+        texts = [text_of(f"{_TEXT}[{n}]", value) for n, value in enumerate(values)]
+        [name] = asked.wanted
+
+        async def tag() -> None:
+            found = await self._model.tag(texts, 1, truncate=False, deadline=asked.deadline)
+            told = np.array([[_as_json(result)] for result in found], object)
+            done(Answer({name: told}, (), found[-1].timing))
+
+        return in_background(tag(), failed)
+
+
+def _as_json(result: TaggedText) -> bytes:
+    tokens = [
+        {"text": word, "start": start, "end": end, "tag": tags[0][0], "score": tags[0][1]}
+        for word, (start, end), tags in zip(
+            result.cut.words, result.cut.spans, result.tags, strict=True
+        )
+    ]
+    return json.dumps({"tokens": tokens}, ensure_ascii=False).encode()

@@ -1,18 +1,24 @@
 import asyncio
+import json
 
 import numpy as np
 import pytest
 
 from stepwire_server.errors import InvalidRequest
-from support.asking import ask, load
+from support.asking import ask, load, texts
 from support.tiny_tagger import LABELS, LETTERS, WIDTH, WORDS, TinyTagger, write_tagger
 
 
 @pytest.fixture
-async def tagger(tmp_path):
+async def models(tmp_path):
     loaded = load(write_tagger(tmp_path))
-    yield loaded.tensors["tagger"]
+    yield loaded.tensors
     await asyncio.to_thread(loaded.stop)
+
+
+@pytest.fixture
+def tagger(models):
+    return models["tagger"]
 
 
 def some(rows, positions, seed=0):
@@ -62,3 +68,27 @@ async def test_what_the_graph_cannot_read_is_named(tagger, change, message):
 async def test_a_row_over_the_limit_is_named(tagger):
     with pytest.raises(InvalidRequest, match=r"tokens\[0\] must have a length in \[1, 16\]"):
         await ask(tagger, some(1, 17))
+
+
+async def test_texts_give_words_with_their_tags_as_json(models):
+    answer = await ask(models["tagger.tag"], {"text": texts("The 😀 dog", " ")})
+    found = [json.loads(row[0]) for row in answer.tensors["tokens"]]
+    shares = TinyTagger().tags(["The", "😀", "dog"])
+    assert [list(token) for token in found[0]["tokens"]] == 3 * [
+        ["text", "start", "end", "tag", "score"]
+    ]
+    assert [token["start"] for token in found[0]["tokens"]] == [0, 4, 6]
+    assert [t["tag"] for t in found[0]["tokens"]] == [LABELS[n] for n in shares.argmax(axis=1)]
+    assert found[1] == {"tokens": []}
+
+
+async def test_a_text_over_the_limit_fails_the_request(models):
+    with pytest.raises(InvalidRequest, match=r"inputs\[0\]\.text must have at most 16 words"):
+        await ask(models["tagger.tag"], {"text": texts("dog " * 17)})
+
+
+async def test_where_the_time_went_is_told(models):
+    for model, tensors in (("tagger", some(2, 3)), ("tagger.tag", {"text": texts("a b", "c d")})):
+        timing = (await ask(models[model], tensors)).timing
+        assert timing.batch == 2
+        assert timing.infer_s > 0

@@ -84,7 +84,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "nsmc-bilstm": _REVIEWS,
     "nsmc-lstm-stream": _REVIEWS,
     "ner-en": Evaluation(
-        metric="entity F1", split="test", unit="names, twice", read=btc, tally=names
+        metric="entity F1", split="test", unit="names found and to be found", read=btc, tally=names
     ),
     "pos-en": Evaluation(metric="accuracy", split="test", unit="words", read=ewt, tally=tags),
     "pos-ko": Evaluation(metric="accuracy", split="test", unit="words", read=kaist, tally=tags),

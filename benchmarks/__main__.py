@@ -21,8 +21,8 @@ from stepwire_zoo.index import find_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = (
-    *("engine", "search", "generate", "classify", "translate", "step", "idle", "protocols"),
-    "echo",
+    *("start", "engine", "search", "generate", "prefixes", "classify", "translate", "step", "idle"),
+    *("protocols", "echo"),
 )
 
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepwire_zoo.bundle import Bundle, open_bundle
+from stepwire_zoo.index import find_bundles
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -22,6 +25,8 @@ class Plan:
     stream_tokens: int = 200
     single_streams: int = 20  # one after the other, where there is one at a time
     sampled_streams: tuple[int, ...] = (128,)  # measured with a temperature as well
+    prefix_tokens: int = 1_000  # that prompts have in common
+    prefix_streams: tuple[int, ...] = (1, 128)
     in_flight: tuple[int, ...] = (1, 8, 64)
     classify_s: float = 1.5  # of one measured run
     searches: tuple[int, ...] = (8, 32)  # sentences searched for at once, without a network
@@ -31,6 +36,7 @@ class Plan:
     clients: tuple[int, ...] = (1, 64)  # each translates one sentence after the other
     translate_sentences: int = 192  # of one measured run; a sixth of it for a lone client
     live_sessions: tuple[int, ...] = (1, 128)
+    many_sessions: int = 1_024  # with a message a step each
     gateway_streams: int = 2  # of a caller that looks after all of them
     protocol_streams: int = 8  # of callers of the Open Inference Protocol that share some
     step_s: float = 2.0  # of one measured run
@@ -38,6 +44,12 @@ class Plan:
     woken_sessions: int = 300
     echo_s: float = 1.0  # of one measured run
     echo_calls: tuple[int, ...] = (1, 64)  # at a time
+
+    def bundle(self, name: str) -> Bundle:
+        """The newest version of a bundle."""
+        return open_bundle(
+            [at for at in find_bundles(self.repository) if at.name == name][-1].folder
+        )
 
     def steps(self, rows: int) -> int:
         """Steps of one measured run of the engine."""
@@ -66,6 +78,7 @@ def quick(repository: Path) -> Plan:
         search_sentences=2,
         translate_sentences=96,
         step_s=0.8,
+        many_sessions=256,
         idle_sessions=5_000,
         echo_s=0.4,
     )

@@ -8,6 +8,7 @@ from benchmarks.ledger import Ledger, Spread, spread
 
 # What the table shows of each section; the file has everything.
 COLUMNS = {
+    "start": ("ready_s", "server_rss_mib"),
     "engine": ("rows_per_s", "rows_per_cpu_s"),
     "generate": (
         "tokens_per_s",
@@ -17,6 +18,12 @@ COLUMNS = {
         "piece_interval_p50_ms",
         "server_cpu_s_per_1000_tokens",
         "load_cpu_share",
+    ),
+    "prefixes": (
+        "tokens_per_s",
+        "first_piece_p50_ms",
+        "first_piece_p99_ms",
+        "server_cpu_s_per_1000_tokens",
     ),
     "classify": (
         "texts_per_s",

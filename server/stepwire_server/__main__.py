@@ -4,7 +4,6 @@ Every flag has an environment variable, STEPWIRE_ and its name in capitals.
 """
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -12,10 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepwire_server import app, logs
+from stepwire_server import app, logs, loop
 from stepwire_server.config import (
     CONTROL_MODES,
     PRECISIONS,
+    PREFIX_ISOLATION,
     PROVIDERS,
     BatchingConfig,
     ModelControl,
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     logs.set_up(flags.log_level)
     try:
-        asyncio.run(app.serve(_config(flags)))
+        loop.run(app.serve(_config(flags)))
     except StartupError as error:
         log.error("cannot start", extra={"reason": str(error)})
         return 1
@@ -133,6 +133,18 @@ def _parser() -> argparse.ArgumentParser:
         "encoded sources that a translator keeps",
         type=int,
     )
+    parser.flag(
+        "--prefix-cache-bytes",
+        batching.prefix_cache_bytes,
+        "beginnings of prompts that a generator keeps; 0: none",
+        type=int,
+    )
+    parser.flag(
+        "--prefix-cache-isolation",
+        batching.prefix_cache_isolation,
+        "whether callers share them with themselves only, or all with all",
+        choices=list(PREFIX_ISOLATION),
+    )
     parser.flag("--max-waiting", batching.max_waiting, "prompts queued, per model", type=int)
     parser.flag(
         "--max-waiting-texts", batching.max_waiting_sequences, "texts queued, per model", type=int
@@ -211,6 +223,8 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
             max_horizon=flags.max_horizon,
             max_history_rows=flags.max_history_rows,
             source_cache_bytes=flags.source_cache_bytes,
+            prefix_cache_bytes=flags.prefix_cache_bytes,
+            prefix_cache_isolation=flags.prefix_cache_isolation,
             max_waiting=flags.max_waiting,
             max_waiting_sequences=flags.max_waiting_texts,
             max_delay_s=flags.max_delay_ms / 1000,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stepwire_server.errors import StartupError
 
+PREFIX_ISOLATION = ("caller", "none")  # who may share the beginnings of prompts
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "int8")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -25,6 +26,8 @@ class BatchingConfig:
     max_horizon: int = 10_000  # rows that one forecast predicts; never less than a model's own
     max_history_rows: int = 100_000  # of each series that is to be forecast
     source_cache_bytes: int = 64 << 20  # of encoded sources that a translator keeps
+    prefix_cache_bytes: int = 64 << 20  # of beginnings of prompts that a generator keeps; 0: none
+    prefix_cache_isolation: str = "caller"  # one of PREFIX_ISOLATION
 
     def __post_init__(self) -> None:
         for name in (
@@ -33,7 +36,11 @@ class BatchingConfig:
             *("max_horizon", "max_history_rows"),
         ):
             _at_least(name, getattr(self, name), 1)
-        _at_least("source_cache_bytes", self.source_cache_bytes, 0)
+        for name in ("source_cache_bytes", "prefix_cache_bytes"):
+            _at_least(name, getattr(self, name), 0)
+        if self.prefix_cache_isolation not in PREFIX_ISOLATION:
+            known, got = ", ".join(PREFIX_ISOLATION), self.prefix_cache_isolation
+            raise StartupError(f"prefix_cache_isolation must be one of {known}, got {got!r}")
         if not self.max_delay_s >= 0:
             raise StartupError(f"max_delay_s must be at least 0, got {self.max_delay_s}")
 

@@ -135,6 +135,18 @@ class Metrics:
         self.cancelled = counter("stepwire_cancelled", "Jobs whose caller left.", "stage")
         self.dropped = counter("stepwire_deadline_dropped", "Jobs whose deadline passed queued.")
         self.resumed = counter("stepwire_resumes", "Sequences that went on from a resume token.")
+        self.prefix_hits = counter(
+            "stepwire_prefix_cache_hits", "Prompts whose beginning was not read again."
+        )
+        self.prefix_misses = counter(
+            "stepwire_prefix_cache_misses", "Prompts that were read from their first token."
+        )
+        self.prefix_tokens = counter(
+            "stepwire_prefix_cache_tokens", "Tokens of prompts that were not read again."
+        )
+        self.prefix_bytes = gauge(
+            "stepwire_prefix_cache_bytes", "Beginnings of prompts that are kept."
+        )
         self.encode_seconds = histogram(
             "stepwire_encode_seconds", "Time of one batched run of an encoder.", STEP_BUCKETS
         )
@@ -220,6 +232,10 @@ class ModelMetrics:
         self.cancelled_parked = metrics.cancelled.labels(*labels, "parked")
         self.dropped = metrics.dropped.labels(*labels)
         self.resumed = metrics.resumed.labels(*labels)
+        self.prefix_hits = metrics.prefix_hits.labels(*labels)
+        self.prefix_misses = metrics.prefix_misses.labels(*labels)
+        self.prefix_tokens = metrics.prefix_tokens.labels(*labels)
+        self.prefix_bytes = metrics.prefix_bytes.labels(*labels)
         self.sources_read = metrics.sources.labels(*labels, "encoded")
         self.sources_kept = metrics.sources.labels(*labels, "kept")
         self.sources_shared = metrics.sources.labels(*labels, "shared")

@@ -119,6 +119,31 @@ def bias_towards(logits: Logits, token: int, share: float) -> Logits:
     return values.astype(np.float32)
 
 
+def rank(logits: Logits, most: int) -> Tokens:
+    """The likeliest tokens of each row, best first; of equals the lower one.
+
+    Args:
+        logits: [N, V].
+        most: how many are wanted, K.
+
+    Returns:
+        [N, K], or [N, V] if there are no more.
+    """
+    size = logits.shape[1]
+    if 4 * most >= size:
+        return np.argsort(-logits, axis=-1, kind="stable")[:, :most]
+    # One more than is wanted tells whether the last has an equal that was left out.
+    found = np.argpartition(logits, size - most - 1, axis=-1)[:, size - most - 1 :]
+    found.sort(axis=-1)
+    values = np.take_along_axis(logits, found, axis=-1)
+    places = np.argsort(-values, axis=-1, kind="stable")
+    order = np.take_along_axis(found, places[:, :most], axis=-1)
+    last = np.take_along_axis(values, places[:, most - 1 :], axis=-1)
+    for row in np.flatnonzero(last[:, 0] == last[:, 1]):
+        order[row] = np.argsort(-logits[row], kind="stable")[:most]
+    return order
+
+
 def truncate(
     ranked: Probabilities,
     top_k: NDArray[np.int64],
@@ -141,8 +166,9 @@ def truncate(
     """
     ranks = np.arange(ranked.shape[1])
     ranked = np.where((ranks < top_k[:, None]) | (top_k[:, None] == 0), ranked, 0.0)
-    total = ranked.sum(axis=-1, keepdims=True)
-    before = np.cumsum(ranked, axis=-1) - ranked  # probability of all likelier tokens
+    sums = np.cumsum(ranked, axis=-1)  # in order: zeros behind change no bit
+    total = sums[:, -1:]
+    before = sums - ranked  # probability of all likelier tokens
     # Rounding must not let a top_p of 1 drop anything.
     inside = (before < top_p[:, None] * total) | (top_p[:, None] >= 1)
     ranked = np.where(inside, ranked, 0.0)

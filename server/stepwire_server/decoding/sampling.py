@@ -6,6 +6,7 @@ Shapes: C slots, N rows in this step, V vocabulary.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -72,9 +73,11 @@ class Sampler:
         self._cuts = np.zeros(capacity, np.bool_)  # rows that draw from some tokens only
         self._edits: dict[int, _Edits] = {}  # of the rows that need a look of their own
         self._history = _History(capacity, vocabulary_size)
+        self._forget_plan()
 
     def place(self, slot: int, row: SampledRow) -> None:
         """Settles a row's options in its slot."""
+        self._forget_plan()
         options = row.options
         if options.temperature > 0:
             self._draws.place(slot, options.seed, row.sample, len(row.generated))
@@ -99,8 +102,9 @@ class Sampler:
         Returns:
             [N] tokens.
         """
-        tokens = self._pick(self.edit(logits, slots), slots)
-        self._history.add(slots, tokens)
+        plan = self._plan_for(slots)
+        tokens = self._pick(self._edit(logits, plan), plan)
+        self._history.add(plan.slots, plan.penalised, tokens)
         return tokens
 
     def edit(self, logits: Logits, slots: Slots) -> Logits:
@@ -113,17 +117,48 @@ class Sampler:
         Returns:
             [N, V]; -inf where a token may not be chosen.
         """
-        kept = self._keeps_unknown[slots]
-        for token in self._suppressed:
-            hidden = ~kept if token == self._unknown else slice(None)
+        return self._edit(logits, self._plan_for(slots))
+
+    def _edit(self, logits: Logits, plan: "_Plan") -> Logits:
+        for token, hidden in plan.hidden:
             logits[hidden, token] = -np.inf
-        edits = self._edits_of(slots)
-        for index, edit in edits:
+        for index, edit in plan.edits:
             edit.before_penalties(logits[index])
-        logits = self._history.penalise(logits, slots)
-        for index, edit in edits:
+        logits = self._history.penalise(logits, plan.slots, plan.penalised)
+        for index, edit in plan.edits:
             edit.after_penalties(logits[index])
         return logits
+
+    def _forget_plan(self) -> None:
+        nobody = np.empty(0, np.int64)
+        drawing = _Drawing(nobody, np.empty((0, 1)), nobody, nobody)
+        self._plan = _Plan(
+            slots=nobody, hidden=[], edits=[], penalised=nobody, sampled=nobody, drawing=drawing
+        )
+
+    def _plan_for(self, slots: Slots) -> "_Plan":
+        """What the options of some rows come to; the same for as long as the rows are."""
+        if slots is not self._plan.slots:
+            self._plan = _Plan(
+                slots=slots,
+                hidden=[(token, self._hidden(token, slots)) for token in self._suppressed],
+                edits=self._edits_of(slots),
+                penalised=np.flatnonzero(self._history.active(slots)),
+                sampled=np.flatnonzero(self._temperature[slots] > 0),
+                drawing=self._drawing_of(slots[self._temperature[slots] > 0]),
+            )
+        return self._plan
+
+    def _hidden(self, token: int, slots: Slots) -> NDArray[np.bool_] | slice:
+        """Which rows may not choose a token that is suppressed."""
+        kept = self._keeps_unknown[slots]
+        return ~kept if token == self._unknown and kept.any() else slice(None)
+
+    def _drawing_of(self, slots: Slots) -> "_Drawing":
+        cut = self._cuts[slots]
+        return _Drawing(
+            slots, self._temperature[slots][:, None], np.flatnonzero(~cut), np.flatnonzero(cut)
+        )
 
     def reorder(self, slots: Slots, parents: Slots, rows: Sequence[SampledRow]) -> None:
         """Lets rows go on from other rows' past, as their `generated` now says.
@@ -136,20 +171,22 @@ class Sampler:
         for slot, row in zip(slots.tolist(), rows, strict=True):
             if slot in self._edits:
                 self._edits[slot] = _Edits(row, self._end)
+        self._forget_plan()
         self._history.move(slots, parents)
-        self._history.add(slots, np.array([row.generated[-1] for row in rows], np.int64))
+        penalised = np.flatnonzero(self._history.active(slots))
+        tokens = np.array([row.generated[-1] for row in rows], np.int64)
+        self._history.add(slots, penalised, tokens)
 
     def looks_back(self, slots: Slots) -> bool:
         """Whether the options of any of these rows depend on what it generated."""
         return bool(self._history.active(slots).any()) or bool(self._edits_of(slots))
 
-    def _pick(self, logits: Logits, slots: Slots) -> Tokens:
-        sampled = self._temperature[slots] > 0
-        if sampled.all():
-            return self._draw(logits, slots)
+    def _pick(self, logits: Logits, plan: "_Plan") -> Tokens:
+        if len(plan.sampled) == len(logits):
+            return self._draw(logits, plan.drawing)
         tokens = logits.argmax(axis=-1)
-        if sampled.any():
-            tokens[sampled] = self._draw(logits[sampled], slots[sampled])
+        if len(plan.sampled):
+            tokens[plan.sampled] = self._draw(logits[plan.sampled], plan.drawing)
         return tokens
 
     def _edits_of(self, slots: Slots) -> list[tuple[int, "_Edits"]]:
@@ -158,29 +195,59 @@ class Sampler:
         found = enumerate(slots.tolist())
         return [(index, self._edits[slot]) for index, slot in found if slot in self._edits]
 
-    def _draw(self, logits: Logits, slots: Slots) -> Tokens:
+    def _draw(self, logits: Logits, drawing: "_Drawing") -> Tokens:
         """Draws a token for each of [N, V], all of them sampled rows."""
-        scaled = np.divide(logits, self._temperature[slots][:, None], dtype=np.float64)
-        numbers = self._draws.next(slots)
-        cut = self._cuts[slots]
-        if not cut.any():
-            return filters.pick(filters.weigh(scaled), numbers)
-        if cut.all():
-            return self._draw_ranked(scaled, slots, numbers)
-        tokens = np.empty(len(slots), np.int64)
-        tokens[~cut] = filters.pick(filters.weigh(scaled[~cut]), numbers[~cut])
-        tokens[cut] = self._draw_ranked(scaled[cut], slots[cut], numbers[cut])
+        numbers = self._draws.next(drawing.slots)
+        whole, cut, temperatures = drawing.whole, drawing.cut, drawing.temperatures
+        if not len(cut):
+            return filters.pick(filters.weigh(_scaled(logits, temperatures)), numbers)
+        tokens = np.empty(len(logits), np.int64)
+        if len(whole):
+            weights = filters.weigh(_scaled(logits[whole], temperatures[whole]))
+            tokens[whole] = filters.pick(weights, numbers[whole])
+        tokens[cut] = self._draw_ranked(logits[cut], drawing, numbers[cut])
         return tokens
 
     def _draw_ranked(
-        self, scaled: NDArray[np.float64], slots: Slots, numbers: NDArray[np.float64]
+        self, logits: Logits, drawing: "_Drawing", numbers: NDArray[np.float64]
     ) -> Tokens:
-        # Stable, so that equal logits are told apart by their index and by nothing else.
-        order = np.argsort(-scaled, axis=-1, kind="stable")
-        ranked = filters.weigh(np.take_along_axis(scaled, order, axis=-1))
-        kept = filters.truncate(ranked, self._top_k[slots], self._top_p[slots], self._min_p[slots])
+        """The same of those rows [N, V] that draw from some tokens only."""
+        slots = drawing.slots[drawing.cut]
+        top_k = self._top_k[slots]
+        most = int(top_k.max()) if (top_k > 0).all() else logits.shape[1]
+        order = filters.rank(logits, most)
+        taken = np.take_along_axis(logits, order, axis=-1)
+        ranked = filters.weigh(_scaled(taken, drawing.temperatures[drawing.cut]))
+        kept = filters.truncate(ranked, top_k, self._top_p[slots], self._min_p[slots])
         places = filters.pick(kept, numbers)
         return np.take_along_axis(order, places[:, None], axis=-1)[:, 0]
+
+
+def _scaled(logits: Logits, temperatures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logits [N, V] by temperatures [N, 1]."""
+    return np.divide(logits, temperatures, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawing:
+    """Rows that draw. Places are among them."""
+
+    slots: Slots  # [N]
+    temperatures: NDArray[np.float64]  # [N, 1]
+    whole: NDArray[np.int64]  # places of those that draw from all tokens
+    cut: NDArray[np.int64]  # and of those that draw from some
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Plan:
+    """What the options of the rows of a step come to."""
+
+    slots: Slots  # [N]
+    hidden: list[tuple[int, NDArray[np.bool_] | slice]]  # tokens, and whom they are hidden from
+    edits: list[tuple[int, "_Edits"]]
+    penalised: NDArray[np.int64]  # places of rows with penalties
+    sampled: NDArray[np.int64]  # places of rows that draw
+    drawing: _Drawing
 
 
 class _History:
@@ -219,8 +286,8 @@ class _History:
             self._seen[slots[rows]] = self._seen[parents[rows]]
             self._counts[slots[rows]] = self._counts[parents[rows]]
 
-    def penalise(self, logits: Logits, slots: Slots) -> Logits:
-        rows = np.flatnonzero(self._active[slots])
+    def penalise(self, logits: Logits, slots: Slots, rows: NDArray[np.int64]) -> Logits:
+        """Applies the penalties of those rows, places in `slots`, that have some."""
         if not len(rows):
             return logits
         at = slots[rows]
@@ -236,8 +303,8 @@ class _History:
         )
         return logits
 
-    def add(self, slots: Slots, tokens: Tokens) -> None:
-        rows = np.flatnonzero(self._active[slots])
+    def add(self, slots: Slots, rows: NDArray[np.int64], tokens: Tokens) -> None:
+        """Notes the tokens [N] that rows go on with, of those that have penalties."""
         if len(rows):
             self._seen[slots[rows], tokens[rows]] = True
             self._counts[slots[rows], tokens[rows]] += 1

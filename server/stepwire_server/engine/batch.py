@@ -116,7 +116,9 @@ class RunningBatch:
         """
         self._model = model
         self._sampler = sampler
+        self._end = end
         self._unsent = Unsent(capacity, end)
+        self._plain = NOBODY  # whose tokens are kept there
         self._pool = SlotPool(capacity, model.start)
         self.layout = Layout.like(model.start)
         self._start = self.layout.pack(model.start)
@@ -135,6 +137,7 @@ class RunningBatch:
         # as it is, and is written into the slots only when rows come or go.
         self._following: State | None = None
         self.saves = False  # whether any row wants to be saved now and then
+        self.due: list[Row] = []  # those that the last step took to where their state is kept
         self._bringing: dict[int, bytes] = {}  # states that go into slots, all at once
         self._arranged = True
 
@@ -280,13 +283,20 @@ class RunningBatch:
         others = [(row, n) for n, row in enumerate(self._rows) if not row.reading]
         plain = [placed for placed in others if placed[0].is_plain]
         rows = [row for row, _ in plain]
-        slots = slots_of(rows)
-        left = [row.options.max_tokens - len(row.generated) for row in rows]
-        self._unsent.allow(slots, np.array(left, np.int64))
         self._steady = Turn.of([placed for placed in others if not placed[0].is_plain])._replace(
-            plain=Plain(rows, slots, np.array([n for _, n in plain], np.int64))
+            plain=Plain(rows, slots_of(rows), np.array([n for _, n in plain], np.int64))
         )
+        self._settle_plain(self._steady.plain)
         return self._steady
+
+    def _settle_plain(self, plain: Plain) -> None:
+        """Says which rows choose together from now on."""
+        waiting = self._unsent.waiting
+        left = [
+            row.options.max_tokens - len(row.generated) - waiting(row.slot) for row in plain.rows
+        ]
+        self._unsent.settle(plain.slots, np.array(left, np.int64))
+        self._plain = plain
 
     def draw(self, plain: Plain, logits: Logits) -> tuple[Tokens, list[Row]]:
         """Chooses the next token of plain rows with logits [M, V], and keeps it until it is told.
@@ -294,21 +304,23 @@ class RunningBatch:
         Returns:
             The tokens [M], and the rows that have ended with theirs.
         """
+        if plain is not self._plain:
+            self._settle_plain(plain)
         tokens = self._sampler.choose(logits, plain.slots)
         self._inputs[plain.slots] = tokens
-        ended = self._unsent.add(plain.slots, tokens)
-        return tokens, [plain.rows[n] for n in np.flatnonzero(ended)] if ended.any() else []
+        return tokens, [plain.rows[place] for place in self._unsent.add(tokens)]
 
     @property
     def must_tell(self) -> bool:
         """Whether tokens have to be told before the next step."""
         return self._unsent.is_full
 
-    def unsent_of(self, row: Row) -> list[int]:
-        """Tokens of a row that nobody was told of; they are told now."""
+    def unsent_of(self, row: Row) -> tuple[list[int], bool]:
+        """Tokens of a row that has ended and nobody was told of, and whether it was by the end."""
         tokens = self._unsent.take(row.slot)
-        row.generated += tokens
-        return tokens
+        by_end = tokens[-1] == self._end
+        row.generated += tokens[:-1] if by_end else tokens
+        return tokens[:-1] if by_end else tokens, by_end
 
     def unsent(self) -> list[tuple[Row, list[int]]]:
         """Tokens of all rows that nobody was told of; they are told now."""
@@ -350,17 +362,20 @@ class RunningBatch:
 
     def save(self, rows: Sequence[Row]) -> list[SavedRow]:
         """Copies rows as they stand behind the choice of a token."""
+        return [
+            SavedRow(row.sample, tuple(row.generated), packed)
+            for row, packed in zip(rows, self.pack(rows), strict=True)
+        ]
+
+    def pack(self, rows: Sequence[Row]) -> list[bytes]:
+        """Copies the states of rows as the last step left them."""
         slots = slots_of(rows)
         if self._following is None:
             states = self._pool.gather(slots)
         else:
             order = np.searchsorted(self._slots, slots)
             states = {name: value[order] for name, value in self._following.items()}
-        packed = self.layout.pack_rows(states)
-        return [
-            SavedRow(row.sample, tuple(row.generated), state.tobytes())
-            for row, state in zip(rows, packed, strict=True)
-        ]
+        return [packed.tobytes() for packed in self.layout.pack_rows(states)]
 
     def _move(self, slots: Slots, origins: Slots) -> None:
         """Copies states from slot to slot."""
@@ -391,6 +406,8 @@ class RunningBatch:
     def _read_token(self, row: Row) -> list[Row]:
         """Moves a row one token on in its prompt; returns the rows that may choose now."""
         row.position += 1
+        if row.position == row.keep_at:
+            self.due.append(row)
         if row.reading:
             self._inputs[row.slot] = row.next_input
             return []

@@ -17,6 +17,7 @@ from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Row
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox
+from stepwire_server.engine.prefix_cache import PrefixCache
 from stepwire_server.engine.scheduler import Scheduler
 from stepwire_server.engine.visits import Visit, Waiting, see_off
 from stepwire_server.errors import (
@@ -47,6 +48,7 @@ class Engine:
         metrics: ModelMetrics,
         outbox: Outbox,
         end: int | None,
+        prefixes: PrefixCache | None = None,
     ) -> None:
         """Makes an engine.
 
@@ -58,11 +60,13 @@ class Engine:
             metrics: of this model.
             outbox: the way back to the callers.
             end: the token that ends a sequence, if the model has one.
+            prefixes: where prompts may begin that others have begun like.
         """
         self._batches = batches
         self._advances = {bucket: Advance(batch, metrics, end) for bucket, batch in batches.items()}
         self._metrics = metrics
         self._outbox = outbox
+        self._prefixes = prefixes
         self._max_parked = config.max_parked
         self._parked: set[Job] = set()
         self._first_tokens = False  # the last step gave a row its first token
@@ -223,6 +227,8 @@ class Engine:
                 self._fail_everything(InternalError("the engine failed"))
         self._fail_everything(ShuttingDown("the server is shutting down"))
         self._outbox.flush()
+        if self._prefixes is not None:
+            self._prefixes.clear()
 
     def step(self) -> bool:
         """Runs one batched step. Returns False when there is nothing to do."""
@@ -242,7 +248,10 @@ class Engine:
             stepped, visited = batch.step(visits)
             self._measure_run(began)
             if rows:
-                self._follow(self._advances[bucket].take(stepped))
+                outcome = self._advances[bucket].take(stepped)
+                if batch.due and self._prefixes is not None:
+                    self._prefixes.keep(batch)
+                self._follow(outcome)
                 if batch.must_tell:
                     self.tell()
             if visited:
@@ -366,6 +375,8 @@ class Engine:
     def _start(self, job: Job, now: float) -> None:
         """Gives a job's rows their slots, at its beginning or back from being parked."""
         try:
+            if self._prefixes is not None and not job.started_at:
+                self._prefixes.begin(job)
             self._batch_of(job).enter(job.rows)
         except Exception:
             log.exception("job could not be started")

@@ -12,6 +12,7 @@ from stepwire_server.decoding.beam import Attention, BeamSearch, Ledger, Standin
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.given import Given
+from stepwire_server.engine.prefixes import Beginning, Node
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Source
 from stepwire_server.errors import StepwireError
@@ -125,6 +126,8 @@ class Row:
     slot: int = -1  # -1: it has none
     parked: State | None = None  # its state while it has no slot
     packed: bytes = b""  # the state that it begins with; empty: the model's start
+    keep_at: int = 0  # tokens read at which its state is kept for other prompts; 0: nowhere
+    keeps: list[Node] = field(default_factory=list)  # where that is, the next place last
     first_token_at: float = 0.0  # of the engine's clock
     options: Options = field(init=False)  # its job's
     prompt: Sequence[int] = field(init=False)  # its job's
@@ -206,6 +209,7 @@ class Job:
     kind: Kind = Kind.CHOOSE
     source: Source | None = None  # what a translator looks at
     packed: bytes = b""  # the state that its first row begins with
+    beginning: Beginning | None = None  # of a prompt that may share it with others
     saved: Sequence[SavedRow] = ()  # the rows that it goes on with, its prompt read already
     save_every: int = 0  # tokens after which its rows are saved; 0: never
     wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role

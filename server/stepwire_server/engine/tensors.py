@@ -25,6 +25,7 @@ class Asked:
     states: Sequence[bytes] | None = None  # [N], packed, of a sequence that goes on
     deadline: float | None = None  # of the monotonic clock: the caller's own
     timeout_s: float | None = None  # how long it may wait in the queue
+    caller: str | None = None  # who may share the work of its texts; None: nobody
     priority: int = 0  # 1 is the highest; 0: the model's default
     parameters: Mapping[str, Parameter] = field(default_factory=dict)  # those of no other field
 

@@ -11,6 +11,7 @@ from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Limits, Options, defaults
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SavedSearch, SearchUpdate
+from stepwire_server.engine.prefixes import Beginning
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import ModelMetrics
 from stepwire_server.registry.origin import Origin
@@ -98,6 +99,7 @@ class GenerationModel(ScoringModel):
         options: Options,
         deadline: float | None,
         save_every: int = 0,
+        caller: str | None = None,
     ) -> AsyncIterator[AsyncIterator[list[Piece]]]:
         """Starts a call; leaving the block frees whatever of it still runs.
 
@@ -107,6 +109,7 @@ class GenerationModel(ScoringModel):
             options: for all prompts that begin.
             deadline: of the monotonic clock; it bounds the time in the queue.
             save_every: tokens of a sequence after which a piece carries it; 0: never.
+            caller: whose prompts may share their beginnings with these; None: nobody's.
 
         Yields:
             Rounds of pieces, at most one for each sequence in a round.
@@ -131,6 +134,7 @@ class GenerationModel(ScoringModel):
                 deadline=deadline,
                 kind=Kind.SEARCH if options.searches else Kind.CHOOSE,
                 save_every=save_every,
+                beginning=None if caller is None else Beginning.of(caller, tokens),
             )
             for index, tokens in zip(places, read, strict=True)
         ]

@@ -16,6 +16,8 @@ from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox, Post
+from stepwire_server.engine.prefix_cache import PrefixCache
+from stepwire_server.engine.prefixes import PrefixTree
 from stepwire_server.engine.sources import Source
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
@@ -217,7 +219,7 @@ class Loader:
         opened = opener.open_step(bundle)
         spec, limits = opened.spec, opener.limits_of(opened.spec)
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
-        engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
+        engine = self._engine(spec, opened.graph, metrics, (0,), self._prefixes(metrics))
         gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
@@ -269,8 +271,20 @@ class Loader:
         loaded.tensors = _by_name(AttendingTensors(steps, read), written)
         return loaded
 
+    def _prefixes(self, metrics: ModelMetrics) -> PrefixCache | None:
+        batching = self.batching
+        if not batching.prefix_cache_bytes:
+            return None
+        isolated = batching.prefix_cache_isolation == "caller"
+        return PrefixCache(PrefixTree(batching.prefix_cache_bytes), metrics, isolated=isolated)
+
     def _engine(
-        self, spec: Manifest, graph: StepGraph, metrics: ModelMetrics, buckets: tuple[int, ...]
+        self,
+        spec: Manifest,
+        graph: StepGraph,
+        metrics: ModelMetrics,
+        buckets: tuple[int, ...],
+        prefixes: PrefixCache | None = None,
     ) -> Engine:
         rows, tokenizer = self.batching.max_rows, spec.tokenizer
 
@@ -290,6 +304,7 @@ class Loader:
             metrics,
             Outbox(self.post, self.batching.max_delay_s),
             tokenizer.end,
+            prefixes,
         )
 
     def _start_forecasting(self, bundle: Bundle, opener: Opener) -> LoadedModel:

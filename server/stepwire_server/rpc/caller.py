@@ -10,6 +10,15 @@ _MOST_CALLER_CHARACTERS = 256
 _DIGEST_BYTES = 16
 
 
+def identity(context: Any) -> str:
+    """Who is told apart from others: who a call says it is from, or else its connection.
+
+    Raises:
+        InvalidRequest: it says too much.
+    """
+    return owner(context) or str(context.peer())
+
+
 def owner(context: Any) -> str:
     """Who makes a call: a digest of what it says, empty if it says nothing.
 

@@ -13,7 +13,7 @@ from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import ScoringModel
 from stepwire_server.registry.translation import TranslationModel
 from stepwire_server.rpc import convert
-from stepwire_server.rpc.caller import owner
+from stepwire_server.rpc.caller import identity, owner
 from stepwire_server.sessions.resuming import ResumeTokens
 
 
@@ -37,6 +37,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 convert.options(request.options, model.defaults),
                 convert.deadline(context),
                 request.resume_every,
+                identity(context),
             )
             async with call as rounds:
                 async for pieces in rounds:

@@ -18,7 +18,7 @@ from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.statistics import Statistics
 from stepwire_server.rpc import convert, inference_models
-from stepwire_server.rpc.caller import owner
+from stepwire_server.rpc.caller import identity
 from stepwire_server.rpc.inference_requests import Inference
 from stepwire_server.rpc.inference_streams import InferenceStream, LoneReply
 from stepwire_server.rpc.inference_wire import RequestCutter, WireRequest
@@ -129,7 +129,7 @@ class InferenceServicer:
         """Answers one request; leaving early takes it back."""
         reply, deadline = LoneReply(), convert.deadline(context)
         await self._inference.wake(request)
-        cancel = self._inference.begin(request, partial(_caller, context), deadline, reply)
+        cancel = self._inference.begin(request, partial(identity, context), deadline, reply)
         try:
             return await reply.found
         except asyncio.CancelledError:
@@ -141,7 +141,7 @@ class InferenceServicer:
     ) -> AsyncIterator[bytes]:
         """Answers the requests of a stream; leaving early takes back what is under way."""
         strict = dict(context.invocation_metadata() or ()).get(_STRICT) == "true"
-        stream = InferenceStream(self._inference, _caller(context), strict=strict)
+        stream = InferenceStream(self._inference, identity(context), strict=strict)
         self._streams.add(stream)
         reading = asyncio.create_task(stream.read(requests))
         try:
@@ -253,11 +253,6 @@ def handler(servicer: InferenceServicer) -> Any:
         answer = GetMessageClass(method.output_type)
         methods[method.name] = kind(getattr(servicer, method.name), read, answer.SerializeToString)
     return grpc.method_handlers_generic_handler(_SERVICE.full_name, methods)
-
-
-def _caller(context: Any) -> str:
-    """Whose sequences a call means: those of who it says it is, or of its connection."""
-    return owner(context) or str(context.peer())
 
 
 def _check_repository(name: str) -> None:

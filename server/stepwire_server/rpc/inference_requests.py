@@ -94,7 +94,7 @@ class Inference:
 
         Args:
             request: what is asked for.
-            caller: says whose sequences it means, if it means one.
+            caller: says whose it is: the sequences that it means, the beginnings that it shares.
             deadline: of its call, on the monotonic clock.
             reply: told what comes of it, later or at once.
 
@@ -118,6 +118,7 @@ class Inference:
             lease.release()
             raise
         if view.kind is Kind.DECOUPLED:
+            asked.caller = caller()
             many = _Many(view, plan.wanted, request.id, reply, lease)
             return many.begin(cast(StreamingModel, model), asked, said)
         once = _Once(view, plan, request.id, reply)

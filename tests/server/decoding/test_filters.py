@@ -132,3 +132,23 @@ def test_forbidden_tokens_are_exactly_those_that_would_repeat_an_ngram(tokens, s
 def test_log_softmax_is_the_logarithm_of_softmax(logits):
     expected = np.log(filters.softmax(logits.astype(np.float64)))
     np.testing.assert_allclose(filters.log_softmax(logits), expected, atol=1e-9)
+
+
+@given(
+    rows=st.lists(st.lists(st.integers(-4, 4), min_size=40, max_size=40), min_size=1, max_size=4),
+    most=st.integers(1, 40),
+)
+def test_the_likeliest_are_found_as_by_sorting_all_of_them(rows, most):
+    # Few different numbers: ties are everywhere, and the lower token comes first.
+    logits = np.array(rows, np.float32)
+    found = filters.rank(logits, most)
+
+    np.testing.assert_array_equal(found, np.argsort(-logits, axis=-1, kind="stable")[:, :most])
+
+
+def test_tokens_that_may_not_be_chosen_are_ranked_last():
+    logits = np.full((2, 50), -np.inf, np.float32)
+    logits[0, [7, 3]] = 1.0
+    logits[1, 20] = -5.0
+
+    assert filters.rank(logits, 3).tolist() == [[3, 7, 0], [20, 0, 1]]

@@ -11,6 +11,8 @@ from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Job, Kind
 from stepwire_server.engine.outbox import Outbox
+from stepwire_server.engine.prefix_cache import PrefixCache
+from stepwire_server.engine.prefixes import PrefixTree
 from stepwire_server.metrics import Metrics, ModelMetrics
 from support.tiny import VOCABULARY, TinyCell
 
@@ -51,7 +53,17 @@ class Caller:
 
 
 def a_job(
-    caller, prompt=(1,), *, index=0, samples=1, deadline=None, kind=Kind.CHOOSE, wish=(), **options
+    caller,
+    prompt=(1,),
+    *,
+    index=0,
+    samples=1,
+    deadline=None,
+    kind=Kind.CHOOSE,
+    wish=(),
+    save_every=0,
+    beginning=None,
+    **options,
 ):
     return Job(
         list(prompt),
@@ -62,21 +74,33 @@ def a_job(
         deadline=deadline,
         kind=kind,
         wish=wish,
+        save_every=save_every,
+        beginning=beginning,
     )
 
 
 class HandEngine:
     """An engine whose outbox delivers at once and whose thread is the test."""
 
-    def __init__(self, cell=None, end=None, **config):
+    def __init__(self, cell=None, end=None, vocabulary=VOCABULARY, **config):
         self.cell = cell or TinyCell()
-        self.config = BatchingConfig(**{"max_rows": 8, **config})
+        self.config = BatchingConfig(**{"max_rows": 8, "prefix_cache_bytes": 0, **config})
         self.registry = CollectorRegistry()
         metrics = ModelMetrics(Metrics(self.registry), "tiny", "1")
-        sampler = Sampler(self.config.max_rows, VOCABULARY, end=end, suppressed=())
+        sampler = Sampler(self.config.max_rows, vocabulary, end=end, suppressed=())
         self.batch = RunningBatch(self.cell, sampler, self.config.max_rows, end)
         self.outbox = Outbox(lambda function: function(), self.config.max_delay_s)
-        self.engine = Engine({0: self.batch}, self.config, metrics, self.outbox, end)
+        self.tree = PrefixTree(self.config.prefix_cache_bytes)
+        isolated = self.config.prefix_cache_isolation == "caller"
+        prefixes = PrefixCache(self.tree, metrics, isolated=isolated)
+        self.engine = Engine(
+            {0: self.batch},
+            self.config,
+            metrics,
+            self.outbox,
+            end,
+            prefixes if self.config.prefix_cache_bytes else None,
+        )
 
     def step(self, times=1):
         for _ in range(times):

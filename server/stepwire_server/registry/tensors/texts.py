@@ -42,7 +42,7 @@ class _Writer(Protocol):
         """Options of a request that says nothing."""
         ...
 
-    def write(self, text: str, options: Options, deadline: float | None) -> AsyncIterator[_Part]:
+    def write(self, text: str, options: Options, asked: Asked) -> AsyncIterator[_Part]:
         """Gives the pieces; raises StepwireError."""
         ...
 
@@ -79,7 +79,7 @@ class TextTensors:
         said = given[_OPTIONS][0] if _OPTIONS in given else None
         options = read_options(said, asked.parameters, self._writer.defaults)
         whole = _STREAM in given and not given[_STREAM][0]
-        async with aclosing(self._writer.write(text, options, asked.deadline)) as parts:  # type: ignore[type-var]
+        async with aclosing(self._writer.write(text, options, asked)) as parts:  # type: ignore[type-var]
             if whole:
                 yield _tensors(_joined([part async for part in parts]), asked.wanted)
                 return
@@ -95,11 +95,10 @@ class Generating:
         self._model = model
         self.defaults = model.defaults
 
-    async def write(
-        self, text: str, options: Options, deadline: float | None
-    ) -> AsyncIterator[_Part]:
+    async def write(self, text: str, options: Options, asked: Asked) -> AsyncIterator[_Part]:
         """Gives the pieces of the continuation."""
-        async with self._model.generate([text], 1, options, deadline) as rounds:
+        call = self._model.generate([text], 1, options, asked.deadline, caller=asked.caller)
+        async with call as rounds:
             async for pieces in rounds:
                 for piece in pieces:
                     yield _generated(piece)
@@ -112,12 +111,10 @@ class Translating:
         self._model = model
         self.defaults = model.defaults
 
-    async def write(
-        self, text: str, options: Options, deadline: float | None
-    ) -> AsyncIterator[_Part]:
+    async def write(self, text: str, options: Options, asked: Asked) -> AsyncIterator[_Part]:
         """Gives the pieces of the translation."""
         source = SourceInput(source=text)
-        async with self._model.translate([source], options, deadline) as rounds:
+        async with self._model.translate([source], options, asked.deadline) as rounds:
             async for news in rounds:
                 for each in news:
                     yield _translated(each)

@@ -43,6 +43,20 @@ class Found(NamedTuple):
     whole: bool  # whether these are all
 
 
+class Spelling:
+    """How the graph reads a word."""
+
+    def __init__(self, tokenizer: Tokenizer, characters: Tokenizer, width: int) -> None:
+        self._tokenizer, self._characters, self._width = tokenizer, characters, width
+
+    def read(self, word: str) -> tuple[int, ...]:
+        """The number of a word, then those of its characters: 1 + C numbers."""
+        number = self._tokenizer.look_up(word)
+        [(characters, _)] = self._characters.encode_now(["word"], [word])
+        [row] = spelled([characters], self._width).tolist()
+        return (UNKNOWN_WORD if number is None else number, *row)
+
+
 class Words:
     """Cuts texts into words, and says how the graph reads each."""
 
@@ -55,10 +69,11 @@ class Words:
             most: words of a text.
             width: characters that the graph reads of a word, C.
         """
-        self._tokenizer, self._characters, self._width = tokenizer, characters, width
+        self._tokenizer, self._width = tokenizer, width
         self._most = most
         self._most_characters = self._most * _CHARACTERS_A_WORD
-        self._remembered = lru_cache(_KEPT)(self._read)
+        self._spelling = Spelling(tokenizer, characters, width)
+        self._remembered = lru_cache(_KEPT)(self._spelling.read)
 
     async def cut_all(self, inputs: Sequence[Input], *, truncate: bool) -> list[Cut]:
         """Cuts texts, beside the event loop if it takes long.
@@ -126,14 +141,7 @@ class Words:
             raise InvalidRequest.of(field, allowed, f"{length} {unit}")
 
     def _numbers(self, word: str) -> tuple[int, ...]:
-        return self._remembered(word) if len(word) <= _KEPT_LENGTH else self._read(word)
-
-    def _read(self, word: str) -> tuple[int, ...]:
-        """The number of a word, then those of its characters."""
-        number = self._tokenizer.look_up(word)
-        [(characters, _)] = self._characters.encode_now(["word"], [word])
-        [row] = spelled([characters], self._width).tolist()
-        return (UNKNOWN_WORD if number is None else number, *row)
+        return self._remembered(word) if len(word) <= _KEPT_LENGTH else self._spelling.read(word)
 
 
 def _parts(given: Input) -> Sequence[str]:

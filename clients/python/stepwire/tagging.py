@@ -15,16 +15,16 @@ class TaggedToken:
     text: str  # as it stands in the text
     start: int  # where it begins in the text, in code points
     end: int  # the place behind its last
-    tags: tuple[ScoredLabel, ...]  # likeliest first
+    tags: tuple[ScoredLabel, ...]  # what was chosen, then the likeliest others
 
     @property
     def tag(self) -> str:
-        """The likeliest tag."""
+        """The tag that was chosen."""
         return self.tags[0].label
 
     @property
     def score(self) -> float:
-        """The probability of the likeliest tag."""
+        """The probability of that tag."""
         return self.tags[0].score
 
 
@@ -37,5 +37,5 @@ class TaggedText:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The likeliest tag of each word."""
+        """The tag of each word."""
         return tuple(token.tag for token in self.tokens)

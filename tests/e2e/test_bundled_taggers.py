@@ -80,7 +80,7 @@ def test_a_sample_of_the_reviews_scores_as_all_of_them_do(address):
     [
         ("pos-en", "She can't fish.", "PRON AUX PART VERB PUNCT"),
         ("pos-en", "He opened the can of fish.", "PRON VERB DET NOUN ADP NOUN PUNCT"),
-        ("pos-ko", "그는 어제 책을 읽었다.", "PRON ADV NOUN VERB PUNCT"),
+        ("pos-ko", "그는 학교에서 책을 읽었다.", "PRON ADV NOUN VERB PUNCT"),
     ],
 )
 def test_words_are_tagged_as_a_reader_would(client, model, text, tags):

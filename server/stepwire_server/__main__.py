@@ -4,7 +4,6 @@ Every flag has an environment variable, STEPWIRE_ and its name in capitals.
 """
 
 import argparse
-import asyncio
 import logging
 import os
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepwire_server import app, logs
+from stepwire_server import app, logs, loop
 from stepwire_server.config import (
     CONTROL_MODES,
     PRECISIONS,
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = _parser().parse_args(arguments)
     logs.set_up(flags.log_level)
     try:
-        asyncio.run(app.serve(_config(flags)))
+        loop.run(app.serve(_config(flags)))
     except StartupError as error:
         log.error("cannot start", extra={"reason": str(error)})
         return 1

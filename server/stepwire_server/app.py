@@ -37,10 +37,12 @@ from stepwire.v1 import (
     streaming_pb2_grpc,
 )
 from stepwire_server.config import ServerConfig, TlsConfig
+from stepwire_server.cores import find_cores
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
 from stepwire_server.metrics import Metrics, SequenceMetrics, SessionMetrics
 from stepwire_server.oip import inference_pb2
+from stepwire_server.picking import pick, tell_picked
 from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState
@@ -93,9 +95,12 @@ class App:
         self._config = config
         check_provider(config.runtime.provider)
         self._metrics = Metrics(_metrics_registry())
+        cores = find_cores()
+        runtime = pick(config.runtime, cores)
+        tell_picked(runtime, cores, self._metrics)
         loader = Loader(
             batching=config.batching,
-            runtime=config.runtime,
+            runtime=runtime,
             metrics=self._metrics,
             post=asyncio.get_running_loop().call_soon_threadsafe,
         )

@@ -16,6 +16,7 @@ from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox, Post
+from stepwire_server.engine.pool import AnyEngine, EnginePool
 from stepwire_server.engine.prefix_cache import PrefixCache
 from stepwire_server.engine.prefixes import PrefixTree
 from stepwire_server.engine.sources import Source
@@ -218,7 +219,7 @@ class Loader:
         gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
-        loaded = _start(bundle, model, opened, [engine], limits.max_beam_width)
+        loaded = _start(bundle, model, opened, [engine] * self._engines, limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
@@ -250,7 +251,8 @@ class Loader:
             metrics=metrics,
         )
         model = TranslationModel(parts, spec, limits, self.batching.buffer_tokens)
-        loaded = _start(bundle, model, opened, [engine, batcher], limits.max_beam_width)
+        workers = [*[engine] * self._engines, batcher]
+        loaded = _start(bundle, model, opened, workers, limits.max_beam_width)
         bucket = spec.graphs["encode"].buckets[0]
         vocabulary = (spec.source_tokenizer or spec.tokenizer).vocabulary_size
         tokens = np.arange(bucket)[None] % vocabulary
@@ -266,6 +268,10 @@ class Loader:
         loaded.tensors = _by_name(AttendingTensors(steps, read), written)
         return loaded
 
+    @property
+    def _engines(self) -> int:
+        return self.runtime.engines_per_model
+
     def _prefixes(self, metrics: ModelMetrics) -> PrefixCache | None:
         batching = self.batching
         if not batching.prefix_cache_bytes:
@@ -280,8 +286,8 @@ class Loader:
         metrics: ModelMetrics,
         buckets: tuple[int, ...],
         prefixes: PrefixCache | None = None,
-    ) -> Engine:
-        rows, tokenizer = self.batching.max_rows, spec.tokenizer
+    ) -> AnyEngine:
+        rows, tokenizer, count = self.batching.max_rows, spec.tokenizer, self._engines
 
         def batch() -> RunningBatch:
             sampler = Sampler(
@@ -293,14 +299,19 @@ class Loader:
             )
             return RunningBatch(graph, sampler, rows, tokenizer.end)
 
-        return Engine(
-            {bucket: batch() for bucket in buckets},
-            self.batching,
-            metrics,
-            Outbox(self.post, self.batching.max_delay_s),
-            tokenizer.end,
-            prefixes,
-        )
+        def engine(metrics: ModelMetrics) -> Engine:
+            return Engine(
+                {bucket: batch() for bucket in buckets},
+                self.batching,
+                metrics,
+                Outbox(self.post, self.batching.max_delay_s, peers=count),
+                tokenizer.end,
+                prefixes,
+            )
+
+        if count == 1:
+            return engine(metrics)
+        return EnginePool([engine(part) for part in metrics.split(count)], self.batching)
 
     def _start_forecasting(self, bundle: Bundle, opener: Opener) -> LoadedModel:
         opened = opener.open_forecaster(bundle)
@@ -309,7 +320,7 @@ class Loader:
         engine = self._engine(spec, step, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
-        loaded = _start(bundle, model, opened, [engine])
+        loaded = _start(bundle, model, opened, [engine] * self._engines)
         loaded.origin = _origin(bundle, step, 0, opened.provider)
         loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
         steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
@@ -323,7 +334,7 @@ class Loader:
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
-        loaded = _start(bundle, model, opened, [engine])
+        loaded = _start(bundle, model, opened, [engine] * self._engines)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)

@@ -21,7 +21,7 @@ from stepwire_zoo.index import find_bundles
 
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = (
-    *("engine", "search", "generate", "prefixes", "classify", "translate", "step", "idle"),
+    *("start", "engine", "search", "generate", "prefixes", "classify", "translate", "step", "idle"),
     *("protocols", "echo"),
 )
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepwire_zoo.bundle import Bundle, open_bundle
+from stepwire_zoo.index import find_bundles
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -33,6 +36,7 @@ class Plan:
     clients: tuple[int, ...] = (1, 64)  # each translates one sentence after the other
     translate_sentences: int = 192  # of one measured run; a sixth of it for a lone client
     live_sessions: tuple[int, ...] = (1, 128)
+    many_sessions: int = 1_024  # with a message a step each
     gateway_streams: int = 2  # of a caller that looks after all of them
     protocol_streams: int = 8  # of callers of the Open Inference Protocol that share some
     step_s: float = 2.0  # of one measured run
@@ -40,6 +44,12 @@ class Plan:
     woken_sessions: int = 300
     echo_s: float = 1.0  # of one measured run
     echo_calls: tuple[int, ...] = (1, 64)  # at a time
+
+    def bundle(self, name: str) -> Bundle:
+        """The newest version of a bundle."""
+        return open_bundle(
+            [at for at in find_bundles(self.repository) if at.name == name][-1].folder
+        )
 
     def steps(self, rows: int) -> int:
         """Steps of one measured run of the engine."""
@@ -68,6 +78,7 @@ def quick(repository: Path) -> Plan:
         search_sentences=2,
         translate_sentences=96,
         step_s=0.8,
+        many_sessions=256,
         idle_sessions=5_000,
         echo_s=0.4,
     )

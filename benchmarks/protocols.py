@@ -1,10 +1,6 @@
 """The section that compares the Open Inference Protocol with our own contract and with naive."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import tokenizers
 
 from benchmarks import servers
 from benchmarks.ledger import Case, Ledger, Spread
@@ -12,8 +8,7 @@ from benchmarks.load import inference, labeling, stepping
 from benchmarks.plan import Plan
 from benchmarks.rounds import Cpu, in_turn, rounds
 from benchmarks.servers import NAIVE, OURS, Server
-from stepwire_zoo.bundle import open_bundle
-from stepwire_zoo.index import find_bundles
+from benchmarks.texts import of_one_length
 
 PROTOCOL = "oip"  # the subject: our server through the Open Inference Protocol
 _IN_FLIGHT = 64
@@ -23,7 +18,7 @@ async def measure_protocols(
     plan: Plan, texts: Sequence[str], ledger: Ledger, tell: Callable[[str], None]
 ) -> None:
     """Texts judged and sessions stepped in a second, through either contract of ours."""
-    kinds = {"ragged": texts, "fixed": _of_one_length(plan, texts)}
+    kinds = {"ragged": texts, "fixed": of_one_length(texts, plan.bundle(plan.classifier))}
     with servers.running(servers.commands(plan.repository)) as wanted:
         for server in wanted:
             await _classify(plan, server, texts, ledger, "")  # warm-up
@@ -106,15 +101,3 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
             shared_name = name.format("_few_streams_vs_naive")
             found[shared_name] = ledger.ratio(shared, better, quantity)
     return found
-
-
-def _of_one_length(plan: Plan, texts: Sequence[str]) -> list[str]:
-    """The texts of the length that most of them have, in tokens of the classifier."""
-    named = [at for at in find_bundles(plan.repository) if at.name == plan.classifier]
-    bundle = open_bundle(named[-1].folder)
-    tokenizer = tokenizers.Tokenizer.from_file(
-        str(Path(bundle.folder) / bundle.manifest.tokenizer.file)
-    )
-    lengths = [len(each.ids) for each in tokenizer.encode_batch(list(texts))]
-    [(usual, _)] = Counter(lengths).most_common(1)
-    return [text for text, length in zip(texts, lengths, strict=True) if length == usual]

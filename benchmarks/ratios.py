@@ -1,6 +1,6 @@
 """The figures that everything is measured for: ratios to the raw loop and to naive servers."""
 
-from benchmarks import prefixes, protocols
+from benchmarks import prefixes, protocols, starting
 from benchmarks.ledger import Case, Ledger, Spread, spread
 from benchmarks.plan import Plan
 from benchmarks.servers import NAIVE, OURS
@@ -26,8 +26,12 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
         **_steps(plan, ledger),
         **protocols.ratios(plan, ledger),
         **prefixes.ratios(plan, ledger),
-        **_against_raw(ledger, "engine", _ENGINE, {n: f"{n} rows" for n in plan.engine_rows}),
-        **_against_raw(ledger, "search", _SEARCH, {n: f"{n} sentences" for n in plan.searches}),
+        **starting.ratios(ledger),
+        **_engine(plan, ledger),
+        **_against_raw(
+            ledger, "search", _SEARCH, {f"{n}": f"{n} sentences" for n in plan.searches}
+        ),
+        **_served(plan, ledger),
         **_against_naive(ledger, "generate", "tokens_per_s", _generate_names(plan), faster=True),
         **_against_naive(
             ledger,
@@ -47,7 +51,7 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
             ledger,
             "classify",
             "texts_per_s",
-            {f"{n} in flight": f"classify_vs_naive_{n}" for n in plan.in_flight},
+            _classify_names(plan),
             faster=True,
         ),
         **_against_naive(
@@ -81,30 +85,82 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
     }
 
 
+def _engine(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+    """Our engine against the raw loop in each precision, and one raw loop against the other."""
+    loads = {f"{n}": f"{n} rows" for n in plan.engine_rows}
+    loads |= {f"{n}_int8": f"{n} rows, int8" for n in plan.engine_rows}
+    found = _against_raw(ledger, "engine", _ENGINE, loads)
+    for rows in plan.engine_rows:
+        fast = Case("engine", f"{rows} rows, int8", "raw")
+        if ledger.has(fast):
+            slow = fast._replace(load=f"{rows} rows")
+            found[f"int8_vs_fp32_raw_{rows}"] = ledger.ratio(fast, slow, "rows_per_s")
+    return found
+
+
+def _served(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+    """Tokens through gRPC against a raw loop of the same graph on one thread."""
+    found = {}
+    for streams in plan.streams:
+        ours = Case("generate", f"{streams} streams", OURS)
+        if ledger.has(ours):
+            raw = ours._replace(subject="raw")
+            found[f"served_vs_raw_{streams}"] = ledger.ratio(ours, raw, "tokens_per_s")
+    return found
+
+
 def _steps(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
     """Steps of live sessions against the least that they can cost, and against naive."""
     found = {}
-    for sessions in plan.live_sessions:
-        ours = Case("step", f"{sessions} sessions", OURS)
-        if ledger.has(ours):
-            floor = ours._replace(subject="echo + bare step")
-            found[f"step_vs_floor_{sessions}"] = ledger.ratio(ours, floor, "step_p50_ms")
-            found[f"step_vs_echo_{sessions}"] = ledger.ratio(ours, floor, "steps_per_s")
-            together = ours._replace(load=f"{sessions} together")
-            if ledger.has(together):
-                better = ledger.better(
-                    [ours._replace(subject=naive) for naive in NAIVE], "steps_per_s", highest=True
-                )
-                for name, theirs in (("echo", floor), ("naive", better)):
-                    ratio = ledger.ratio(together, theirs, "steps_per_s")
-                    found[f"step_together_vs_{name}_{sessions}"] = ratio
-    names = {f"{n} sessions": f"step_vs_naive_{n}" for n in plan.live_sessions}
-    found |= _against_naive(ledger, "step", "steps_per_s", names, faster=True)
+    for suffix, name in (("", ""), (", int8", "_int8")):
+        for sessions in plan.live_sessions:
+            found |= _steps_of(ledger, sessions, suffix, f"{sessions}{name}")
+        names = {f"{n} sessions{suffix}": f"step_vs_naive_{n}{name}" for n in plan.live_sessions}
+        found |= _against_naive(ledger, "step", "steps_per_s", names, faster=True)
+    found |= _many_sessions(plan, ledger)
     idle = Case("idle", f"{plan.idle_sessions} sessions", OURS)
     if ledger.has(idle):
         for name in ("idle_session_bytes", "wake_p50_ms"):
             found[name] = spread(ledger.rounds(idle, name))
     return found
+
+
+def _steps_of(ledger: Ledger, sessions: int, suffix: str, name: str) -> dict[str, Spread]:
+    """Some live sessions of a model in one precision."""
+    ours = Case("step", f"{sessions} sessions{suffix}", OURS)
+    if not ledger.has(ours):
+        return {}
+    floor = ours._replace(subject="echo + bare step")
+    found = {
+        f"step_vs_floor_{name}": ledger.ratio(ours, floor, "step_p50_ms"),
+        f"step_vs_echo_{name}": ledger.ratio(ours, floor, "steps_per_s"),
+    }
+    together = ours._replace(load=f"{sessions} together{suffix}")
+    if ledger.has(together):
+        naive = [ours._replace(subject=subject) for subject in NAIVE]
+        better = ledger.better(naive, "steps_per_s", highest=True)
+        for theirs, case in (("echo", floor), ("naive", better)):
+            ratio = ledger.ratio(together, case, "steps_per_s")
+            found[f"step_together_vs_{theirs}_{name}"] = ratio
+    return found
+
+
+def _many_sessions(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
+    """Whether many live sessions take as many steps a second as some do."""
+    for suffix in (", int8", ""):
+        many = Case("step", f"{plan.many_sessions} sessions{suffix}", OURS)
+        if ledger.has(many):
+            most = max(plan.live_sessions)
+            some = many._replace(load=f"{most} sessions{suffix}")
+            name = f"steps_{plan.many_sessions}_vs_{most}"
+            return {name: ledger.ratio(many, some, "steps_per_s")}
+    return {}
+
+
+def _classify_names(plan: Plan) -> dict[str, str]:
+    most = max(plan.in_flight)
+    alike = {f"{n} in flight": f"classify_vs_naive_{n}" for n in plan.in_flight}
+    return {**alike, f"{most} in flight, ragged": f"classify_ragged_vs_naive_{most}"}
 
 
 def _generate_names(plan: Plan) -> dict[str, str]:
@@ -116,7 +172,7 @@ def _generate_names(plan: Plan) -> dict[str, str]:
 
 
 def _against_raw(
-    ledger: Ledger, section: str, names: dict[str, tuple[str, str]], loads: dict[int, str]
+    ledger: Ledger, section: str, names: dict[str, tuple[str, str]], loads: dict[str, str]
 ) -> dict[str, Spread]:
     """Ratios to the raw loop: by name whose figure, and which, for each load."""
     found = {}

@@ -8,6 +8,7 @@ from benchmarks.ledger import Ledger, Spread, spread
 
 # What the table shows of each section; the file has everything.
 COLUMNS = {
+    "start": ("ready_s", "server_rss_mib"),
     "engine": ("rows_per_s", "rows_per_cpu_s"),
     "generate": (
         "tokens_per_s",

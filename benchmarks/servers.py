@@ -37,10 +37,10 @@ class Server:
         return float(times.user + times.system)
 
 
-def ours(repository: Path) -> list[str]:
-    """The command of our server, with the settings that a user gets."""
+def ours(repository: Path, *flags: str) -> list[str]:
+    """The command of our server, with the settings that a user gets unless flags say otherwise."""
     ports = ["--grpc-port", "0", "--metrics-port", "0", "--exit-timeout-secs", "2"]
-    return ["-m", "stepwire_server", "--model-repository", str(repository), *ports]
+    return ["-m", "stepwire_server", "--model-repository", str(repository), *ports, *flags]
 
 
 def naive(repository: Path, variant: str) -> list[str]:

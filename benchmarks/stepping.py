@@ -23,6 +23,7 @@ from stepwire_server.engine.outbox import Outbox
 from stepwire_server.errors import StepwireError
 from stepwire_server.metrics import Metrics, ModelMetrics
 from stepwire_zoo.bundle import Bundle
+from stepwire_zoo.manifest import FLOAT32
 
 TIMEOUT_S = 120.0
 
@@ -37,8 +38,8 @@ class Rate(NamedTuple):
 class RawLoop:
     """The least that greedy generation can cost: run, take the largest, feed the states back."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._spec = bundle.manifest.graphs["step"]
+    def __init__(self, bundle: Bundle, precision: str = FLOAT32) -> None:
+        self._spec, _ = bundle.manifest.graph("step", precision)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
@@ -62,8 +63,8 @@ class RawLoop:
 class EngineLoop:
     """Our engine on its own thread, as the server builds it; its callers only count."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        spec, graph = bundle.manifest, bundle.manifest.graphs["step"]
+    def __init__(self, bundle: Bundle, precision: str = FLOAT32) -> None:
+        spec, (graph, _) = bundle.manifest, bundle.manifest.graph("step", precision)
         batching = BatchingConfig()
         step = StepGraph(Graph(bundle.read(graph.file), graph, RuntimeConfig()), graph)
         sampler = Sampler(

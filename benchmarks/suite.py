@@ -6,6 +6,8 @@ import random
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import sacrebleu
@@ -23,11 +25,11 @@ from benchmarks.protocols import measure_protocols
 from benchmarks.rounds import Cpu, in_turn, rounds
 from benchmarks.searching import WIDTH, Encoder, EngineSearch, RawSearch
 from benchmarks.servers import Server
+from benchmarks.starting import measure_starting
 from benchmarks.stepping import EngineLoop, Rate, RawLoop
-from benchmarks.texts import Captions, prompts
+from benchmarks.texts import Captions, of_one_length, prompts
 from stepwire.v1.generation_pb2 import GenerateRequest
-from stepwire_zoo.bundle import Bundle, open_bundle
-from stepwire_zoo.index import find_bundles
+from stepwire_zoo.manifest import FLOAT32, INT8
 
 TEMPERATURE = 0.8  # of sampled runs
 
@@ -36,34 +38,36 @@ Progress = Callable[[str], None]
 
 def measure_engine(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     """Rows stepped in a second: a raw loop, our engine greedy, our engine sampling."""
-    bundle = _bundle(plan, plan.generator)
-    raw = RawLoop(bundle)
-    with EngineLoop(bundle) as engine:
-        ways: dict[str, Callable[[int, int], Rate]] = {
-            "raw": raw.rows_per_s,
-            "engine": lambda rows, steps: engine.rows_per_s(rows, steps, 0.0),
-            "engine sampled": lambda rows, steps: engine.rows_per_s(rows, steps, TEMPERATURE),
-        }
+    bundle = plan.bundle(plan.generator)
+    ways: dict[tuple[str, str], Callable[[int, int], Rate]] = {}
+    with ExitStack() as stack:
+        for precision in (FLOAT32, *bundle.manifest.variants):
+            engine = stack.enter_context(EngineLoop(bundle, precision))
+            ways[precision, "raw"] = RawLoop(bundle, precision).rows_per_s
+            ways[precision, "engine"] = partial(engine.rows_per_s, temperature=0.0)
+            ways[precision, "engine sampled"] = partial(engine.rows_per_s, temperature=TEMPERATURE)
         for rows in plan.engine_rows:  # the first run of a size is the slow one
             for way in ways.values():
                 way(rows, 5)
         for _ in rounds(plan, "engine", tell):
             for rows in plan.engine_rows:
-                for name, way in ways.items():
+                for (precision, name), way in ways.items():
                     gc.collect()
-                    case = Case("engine", f"{rows} rows", name)
+                    case = Case("engine", f"{rows} rows{suffix(precision)}", name)
                     ledger.add(case, way(rows, plan.steps(rows))._asdict())
 
 
-def _bundle(plan: Plan, name: str) -> Bundle:
-    named = [at for at in find_bundles(plan.repository) if at.name == name]
-    return open_bundle(named[-1].folder)
+def suffix(precision: str) -> str:
+    """What is added to the name of a load that is measured in another precision."""
+    return "" if precision == FLOAT32 else f", {precision}"
 
 
 async def measure_generate(plan: Plan, ledger: Ledger, tell: Progress) -> None:
     """Tokens a second and times to the first piece, through gRPC."""
     loads = [(streams, 0.0) for streams in plan.streams]
     loads += [(streams, TEMPERATURE) for streams in plan.sampled_streams]
+    bundle = plan.bundle(plan.generator)
+    raw = RawLoop(bundle, ([*bundle.manifest.variants] or [FLOAT32])[-1])  # as it is served
     with servers.running(servers.commands(plan.repository)) as wanted:
         for server in wanted:
             await run_streams(server.address, _requests(plan, 4, 0.0))  # warm-up
@@ -75,6 +79,9 @@ async def measure_generate(plan: Plan, ledger: Ledger, tell: Progress) -> None:
                     if failed := values["failed_streams"]:
                         tell(f"{server.name}, {load}: {failed:.0f} failed, and do not count")
                     ledger.add(Case("generate", load, server.name), values)
+                if not temperature:
+                    rate = raw.rows_per_s(streams, plan.steps(streams)).rows_per_s
+                    ledger.add(Case("generate", load, "raw"), {"tokens_per_s": rate})
 
 
 async def _generate(
@@ -108,11 +115,15 @@ async def measure_classify(
     with servers.running(servers.commands(plan.repository)) as wanted:
         for server in wanted:
             await _classify(plan, server, texts, in_flight=8)  # warm-up
+        alike = of_one_length(texts, plan.bundle(plan.classifier))
+        loads = [(in_flight, alike, "") for in_flight in plan.in_flight]
+        loads.append((max(plan.in_flight), texts, ", ragged"))
         for number in rounds(plan, "classify", tell):
-            for in_flight in plan.in_flight:
+            for in_flight, some, kind in loads:
                 for server in in_turn(wanted, number):
-                    values = await _classify(plan, server, texts, in_flight=in_flight)
-                    ledger.add(Case("classify", f"{in_flight} in flight", server.name), values)
+                    values = await _classify(plan, server, some, in_flight=in_flight)
+                    load = f"{in_flight} in flight{kind}"
+                    ledger.add(Case("classify", load, server.name), values)
 
 
 async def _classify(
@@ -131,7 +142,7 @@ async def _classify(
 
 def measure_search(plan: Plan, captions: Captions, ledger: Ledger, tell: Progress) -> None:
     """Rows of beam searches stepped in a second; sentences encoded in a second."""
-    bundle = _bundle(plan, plan.translator)
+    bundle = plan.bundle(plan.translator)
     encoder = Encoder(bundle, captions.sentences[:256])
     sources = encoder.sources()
     short = [source for source in sources if source.bucket == sources[0].bucket]
@@ -194,28 +205,58 @@ async def _translate(
 
 
 async def measure_step(plan: Plan, ledger: Ledger, tell: Progress) -> None:
-    """Steps of live sessions, beside a bare echo and a bare step."""
-    raw = RawLoop(_bundle(plan, plan.generator))
-    commands = {**servers.commands(plan.repository), "echo": ["-m", "benchmarks.echo"]}
-    with servers.running(commands) as (*wanted, echo):
+    """Steps of live sessions, beside a bare echo and a bare step, in every precision."""
+    bundle = plan.bundle(plan.generator)
+    precisions = (FLOAT32, *bundle.manifest.variants)
+    raw = {precision: RawLoop(bundle, precision) for precision in precisions}
+    commands = servers.commands(plan.repository)
+    for precision in precisions:
+        commands[precision] = servers.ours(plan.repository, "--precision", precision)
+    del commands[servers.OURS]
+    with servers.running({**commands, "echo": ["-m", "benchmarks.echo"]}) as (*wanted, echo):
         for server in wanted:
             await _step(plan, server, sessions=8)  # warm-up
-        raw.rows_per_s(1, 50)
+        for loop in raw.values():
+            loop.rows_per_s(1, 50)
         for number in rounds(plan, "step", tell):
-            step_ms = 1e3 / raw.rows_per_s(1, plan.steps(1)).rows_per_s
             for sessions in plan.live_sessions:
                 for server in in_turn(wanted, number):
-                    values = await _step(plan, server, sessions=sessions)
-                    ledger.add(Case("step", f"{sessions} sessions", server.name), values)
-                    if server.name == servers.OURS and sessions > 1:
-                        values = await _step(plan, server, sessions=sessions, together=True)
-                        ledger.add(Case("step", f"{sessions} together", server.name), values)
-                rate, latencies_s = await bidi_for(
-                    echo.address, calls=sessions, duration_s=plan.step_s
-                )
-                echo_ms = 1e3 * percentile(latencies_s, 50)
-                floor = {"steps_per_s": rate, "step_p50_ms": step_ms + echo_ms}
-                ledger.add(Case("step", f"{sessions} sessions", "echo + bare step"), floor)
+                    await _steps(plan, server, sessions, ledger)
+                await _floors(plan, echo, raw, sessions, ledger)
+            ours = [server for server in wanted if server.name == precisions[-1]]
+            await _steps(plan, ours[0], plan.many_sessions, ledger)
+
+
+async def _steps(plan: Plan, server: Server, sessions: int, ledger: Ledger) -> None:
+    """One server, a message a step; ours also with many sessions a message."""
+    values = await _step(plan, server, sessions=sessions)
+    own = server.name not in servers.NAIVE
+    for case in _cases("step", f"{sessions} sessions", server):
+        ledger.add(case, values)
+    if own and sessions > 1:
+        values = await _step(plan, server, sessions=sessions, together=True)
+        for case in _cases("step", f"{sessions} together", server):
+            ledger.add(case, values)
+
+
+def _cases(section: str, load: str, server: Server) -> list[Case]:
+    """Under which names a figure is kept: naive servers are set beside every precision."""
+    if server.name in servers.NAIVE:
+        return [Case(section, load + suffix(p), server.name) for p in (FLOAT32, INT8)]
+    return [Case(section, load + suffix(server.name), servers.OURS)]
+
+
+async def _floors(
+    plan: Plan, echo: Server, raw: dict[str, RawLoop], sessions: int, ledger: Ledger
+) -> None:
+    """The echo of bare gRPC, and its time with that of a bare step."""
+    rate, latencies_s = await bidi_for(echo.address, calls=sessions, duration_s=plan.step_s)
+    echo_ms = 1e3 * percentile(latencies_s, 50)
+    for precision, loop in raw.items():
+        step_ms = 1e3 / loop.rows_per_s(1, plan.steps(1)).rows_per_s
+        floor = {"steps_per_s": rate, "step_p50_ms": step_ms + echo_ms}
+        load = f"{sessions} sessions{suffix(precision)}"
+        ledger.add(Case("step", load, "echo + bare step"), floor)
 
 
 async def _step(
@@ -288,6 +329,7 @@ def sections(
         return lambda: asyncio.run(run())
 
     return {
+        "start": lambda: measure_starting(plan, ledger, tell),
         "engine": lambda: measure_engine(plan, ledger, tell),
         "generate": in_loop(lambda: measure_generate(plan, ledger, tell)),
         "prefixes": in_loop(lambda: measure_prefixes(plan, ledger, tell)),

@@ -3,8 +3,14 @@
 import gzip
 import os
 import random
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import tokenizers
+
+from stepwire_zoo.bundle import Bundle
 
 BESIDE_CHECKOUT = Path(__file__).resolve().parents[2] / "shared" / "data"
 REVIEWS = "nsmc/ratings_test.txt.gz"
@@ -92,3 +98,12 @@ def made_up(count: int) -> list[str]:
         length = min(max(round(rng.lognormvariate(3.3, 0.75)), 2), 140)
         texts.append(" ".join(rng.choices(_KOREAN_WORDS, k=length))[:length])
     return texts
+
+
+def of_one_length(texts: Sequence[str], bundle: Bundle) -> list[str]:
+    """The texts of the length that most of them have, in tokens of a classifier."""
+    file = bundle.folder / bundle.manifest.tokenizer.file
+    encoded = tokenizers.Tokenizer.from_file(str(file)).encode_batch(list(texts))
+    lengths = [len(each.ids) for each in encoded]
+    [(usual, _)] = Counter(lengths).most_common(1)
+    return [text for text, length in zip(texts, lengths, strict=True) if length == usual]

@@ -45,6 +45,7 @@ def plan(repository):
         clients=(1, 64),
         translate_sentences=12,
         live_sessions=(1, 128),
+        many_sessions=256,
         protocol_streams=4,
         step_s=0.1,
         idle_sessions=200,
@@ -65,6 +66,7 @@ def ledger(plan):
 def test_every_section_gives_a_figure_a_round(ledger):
     assert {case.section for case, _ in ledger} == {
         *(
+            "start",
             "engine",
             "generate",
             "prefixes",
@@ -88,6 +90,8 @@ def test_the_promised_ratios_are_there(plan, ledger):
     found = ratios(plan, ledger)
     promised = {"engine_vs_raw_32", "engine_vs_raw_128"}
     promised |= {"step_vs_floor_1", "step_vs_echo_128", "step_vs_naive_128", "idle_session_bytes"}
+    promised |= {"classify_ragged_vs_naive_64", "served_vs_raw_128", "steps_256_vs_128"}
+    promised |= {"ready_lazily_s", "ready_proved_s"}
     promised |= {"prefix_first_piece_1", "prefix_tokens_4"}
     promised |= {"step_together_vs_echo_128", "step_together_vs_naive_128"}
     promised |= {"translate_engine_vs_raw_32", "translate_vs_naive_64"}

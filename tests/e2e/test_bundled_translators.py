@@ -8,8 +8,9 @@ from benchmarks.naive.translator import Translator
 
 import stepwire
 from e2e.conftest import server_config
-from stepwire_server.config import BatchingConfig
+from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_zoo.bundle import open_bundle
+from stepwire_zoo.manifest import FLOAT32, INT8
 
 ZOO = Path(__file__).parents[2] / "model_zoo" / "bundles"
 NAME = "tatoeba-en-fr"
@@ -30,11 +31,17 @@ SENTENCES = (
 SEARCH = stepwire.DecodingOptions(beam_width=5, num_hypotheses=5, max_tokens=40)
 
 
+@pytest.fixture(params=[FLOAT32, INT8])
+def precision(request):
+    return request.param
+
+
 @pytest.fixture
-def config(tmp_path):
+def config(tmp_path, precision):
     (tmp_path / "zoo").mkdir()
     (tmp_path / "zoo" / NAME).symlink_to(ZOO / NAME)
-    return server_config(tmp_path / "zoo", batching=BatchingConfig(max_rows=32))
+    runtime = RuntimeConfig(precision=precision)
+    return server_config(tmp_path / "zoo", batching=BatchingConfig(max_rows=32), runtime=runtime)
 
 
 @pytest.fixture
@@ -43,6 +50,7 @@ async def client(app):
         yield client
 
 
+@pytest.mark.parametrize("precision", [FLOAT32], indirect=True)
 async def test_the_n_best_lists_are_those_of_pytorch(client):
     reference = Translator(open_bundle(ZOO / NAME / "1"), threads=1)
     results = await client.translate(NAME, SENTENCES, options=SEARCH)

@@ -16,6 +16,7 @@ from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_server.engine.graph import Graph, SequenceGraph, StepGraph
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.index import find_bundles
+from stepwire_zoo.manifest import FLOAT32, INT8
 from support.calls import a_request, generate
 
 ZOO = Path(__file__).parents[2] / "model_zoo/bundles"
@@ -33,16 +34,25 @@ async def test_every_bundle_proves_itself(app):
     assert [entry.reason for entry in app.models if entry.reason] == []
 
 
+async def test_what_is_published_in_8_bits_is_served_so_and_no_row_depends_on_another(app):
+    for entry in app.models:
+        wanted = INT8 if INT8 in entry.bundle.manifest.variants else FLOAT32
+        assert entry.loaded.precision == (wanted, "")
+        assert entry.loaded.stands_alone
+
+
 def test_bundles_stay_within_their_budget():
     sizes = [open_bundle(place.folder).manifest.size_bytes for place in find_bundles(ZOO)]
     assert max(sizes) <= 24 * MIB
     assert sum(sizes) <= 250 * MIB
 
 
-@pytest.mark.parametrize("name", GENERATORS)
-def test_a_step_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name):
+@pytest.mark.parametrize("precision", [FLOAT32, INT8])
+@pytest.mark.parametrize("name", [*GENERATORS, "nsmc-lstm-stream"])
+def test_a_step_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name, precision):
     bundle = open_bundle(ZOO / name / "1")
-    spec = bundle.manifest.graphs["step"]
+    spec, _ = bundle.manifest.graph("step", precision)
+    assert (precision == INT8) == ("int8" in spec.file)
     step = StepGraph(Graph(bundle.read(spec.file), spec, RuntimeConfig()), spec)
     rng = np.random.default_rng(0)
     tokens = rng.integers(0, 65, 256)

@@ -61,7 +61,7 @@ async def test_many_sessions_step_side_by_side(client):
 async def test_a_session_ended_by_the_server_is_opened_again(app, client):
     async with client.session("tiny") as session:
         first = await session.step("ab", outputs=OUTPUTS)
-        for held in app.desk.of_owner(next(iter(app.desk._table._owners))):
+        for held in app.desk.of_owner(next(iter(app.desk._table._of_owner))):
             app.desk._table.close(held)
         second = await session.step("c", outputs=OUTPUTS)
     async with client.session("tiny") as quiet:

@@ -7,9 +7,11 @@ import pytest
 from tokenizers import Tokenizer
 
 from stepwire_training import parity, prove_series
+from stepwire_training.int8.publish import MOST_LOST, worst
 from stepwire_training.recipes import RECIPES
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.golden import check, unpack
+from stepwire_zoo.manifest import INT8
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
@@ -24,6 +26,7 @@ REVIEWS = [
     ("배우들 연기가 너무 좋았고 감동적이었다", "positive"),
     ("돈 주고 보기 아까운 쓰레기 영화", "negative"),
 ]
+IN_8_BITS = (*GENERATORS, *STREAMS, *CAPTIONS, "tatoeba-en-fr", "everyday-ko-en")
 MAX_BUNDLE_BYTES = 24 << 20
 
 
@@ -40,6 +43,15 @@ def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     assert bundle.manifest.provenance.parameters <= 7_000_000
     assert bundle.manifest.summary == RECIPES[name]().publication.summary
     assert bundle.manifest.provenance.seed == RECIPES[name]().seed
+
+
+@pytest.mark.parametrize("name", IN_8_BITS)
+def test_8_bits_lose_at_most_half_a_percent_of_any_figure(name):
+    manifest = bundle_of(name).manifest
+    figures = manifest.variants[INT8].metrics
+
+    assert [(m.name, m.split) for m in figures] == [(m.name, m.split) for m in manifest.metrics]
+    assert worst(manifest.metrics, figures) <= MOST_LOST
 
 
 @pytest.mark.parametrize("name", GENERATORS + STREAMS)

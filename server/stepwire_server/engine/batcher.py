@@ -31,6 +31,9 @@ from stepwire_server.metrics import ModelMetrics
 
 log = logging.getLogger(__name__)
 
+LONGEST_GATHERING_S = 0.005  # for which a text may wait for company
+QUIET_S = 0.001  # nobody came for as long: nobody is coming
+
 Result = NDArray[np.float32]  # of one row of a classifier, [labels]
 R = TypeVar("R", Result, Source)
 R_co = TypeVar("R_co", covariant=True)
@@ -76,9 +79,11 @@ class SequenceJob(Generic[R]):
 
 
 class Batcher(Generic[R]):
-    """Runs what waits, longest-waiting bucket first; never waits for company.
+    """Runs what waits, longest-waiting bucket first.
 
-    Several threads may call `run`.
+    Where texts were there together a run waits a moment until as many are there again: it
+    costs little more with many rows than with few, and calls that are answered together ask
+    again one by one. Who is alone never waits. Several threads may call `run`.
     """
 
     def __init__(
@@ -109,6 +114,8 @@ class Batcher(Generic[R]):
         self._wake = threading.Condition()  # guards the rest
         self._queues: dict[int, deque[SequenceJob[R]]] = {bucket: deque() for bucket in buckets}
         self._waiting = 0
+        self._sleeping = 0  # threads that wait for work
+        self._expected = 1  # texts that will wait at once, by what the last run left and took
         self._stopping = False
 
     def submit(self, sequences: Sequence[SequenceJob[R]]) -> None:
@@ -129,7 +136,8 @@ class Batcher(Generic[R]):
                 self._queues[self._bucket(len(sequence.tokens))].append(sequence)
             self._waiting += len(sequences)
             self._metrics.waiting.set(self._waiting)
-            self._wake.notify_all()
+            if self._sleeping:  # who gathers looks by itself; to wake it for each would cost more
+                self._wake.notify()
 
     def stop(self) -> None:
         """Ends `run`; whatever waits fails with ShuttingDown."""
@@ -141,14 +149,36 @@ class Batcher(Generic[R]):
         """Runs batches while there are any, sleeps while there are none, until `stop`."""
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._waiting or self._stopping)
-                if self._stopping:
+                if not self._await_work():
                     break
                 bucket, batch = self._take()
             if batch:
                 self._run_batch(bucket, batch)
+                self._expected = len(batch) + self._waiting
             self._outbox.flush()
         self._fail_waiting()
+
+    def _await_work(self) -> bool:
+        """Waits until something is to be run; False: until `stop`. The lock is held."""
+        while not self._stopping:
+            if self._waiting:
+                self._gather()
+                if self._waiting:  # meanwhile another thread may have taken what was there
+                    break
+            self._sleeping += 1
+            self._wake.wait()
+            self._sleeping -= 1
+        return not self._stopping
+
+    def _gather(self) -> None:
+        """Lets those come who came together before; the lock is held."""
+        wanted = min(self._expected, self._config.max_batch)
+        gives_up_at = time.monotonic() + LONGEST_GATHERING_S
+        while self._waiting < wanted and not self._stopping:
+            before = self._waiting
+            self._wake.wait(QUIET_S)
+            if self._waiting == before or time.monotonic() >= gives_up_at:
+                break
 
     def _bucket(self, length: int) -> int:
         return next(bucket for bucket in self._buckets if bucket >= length)

@@ -1,4 +1,4 @@
-"""How many sequences each caller has, and what they take."""
+"""How many sessions or sequences each caller has, and what they take."""
 
 from stepwire_server.config import SessionLimits
 from stepwire_server.errors import Overloaded
@@ -9,8 +9,16 @@ RETRY_AFTER_S = 1.0
 class Holdings:
     """Counts. Plain bookkeeping."""
 
-    def __init__(self, limits: SessionLimits) -> None:
+    def __init__(self, limits: SessionLimits, what: str, remedy: str) -> None:
+        """Counts nothing yet.
+
+        Args:
+            limits: of one caller and of all.
+            what: is counted, for messages: "sessions".
+            remedy: what helps a caller who has too many: "close some".
+        """
         self._limits = limits
+        self._what, self._remedy = what, remedy
         self._owners: dict[str, _Holding] = {}
         self._total = _Holding()
 
@@ -41,11 +49,14 @@ class Holdings:
         """Raises Overloaded unless a caller may have one more of a size."""
         held, limits = self._owners.get(owner) or _Holding(), self._limits
         if held.count >= limits.max_sessions_per_owner:
-            raise Overloaded(f"you have {held.count} sequences: end some", RETRY_AFTER_S)
+            raise Overloaded(
+                f"you have {held.count} {self._what}, all that a caller may have: {self._remedy}",
+                RETRY_AFTER_S,
+            )
         if held.size_bytes + size_bytes > limits.max_bytes_per_owner:
             raise Overloaded(
-                f"your sequences take {held.size_bytes} bytes, and a caller may have "
-                f"{limits.max_bytes_per_owner}: end some",
+                f"your {self._what} take {held.size_bytes} bytes, and a caller may have "
+                f"{limits.max_bytes_per_owner}: {self._remedy}",
                 RETRY_AFTER_S,
             )
 

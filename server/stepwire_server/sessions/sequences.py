@@ -54,7 +54,7 @@ class SequenceTable:
         self._metrics = metrics
         self._now = now
         self._sequences: OrderedDict[Key, Sequence] = OrderedDict()
-        self._holdings = Holdings(limits)
+        self._holdings = Holdings(limits, "sequences", "end some")
         self._gone: OrderedDict[Key, type[StepwireError]] = OrderedDict()
         metrics.live.set_function(lambda: len(self._sequences))
         metrics.size_bytes.set_function(lambda: self.total_bytes)

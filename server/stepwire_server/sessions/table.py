@@ -16,11 +16,11 @@ from stepwire_server.errors import (
     StepwireError,
 )
 from stepwire_server.sessions import ids
+from stepwire_server.sessions.holdings import RETRY_AFTER_S, Holdings
 from stepwire_server.sessions.keys import KeyRing
 from stepwire_server.sessions.session import Beginning, Session
 
 MOST_REMEMBERED = 10_000  # ended sessions of which it is known why
-RETRY_AFTER_S = 1.0
 
 
 class SessionTable:
@@ -38,9 +38,9 @@ class SessionTable:
         self._wall = wall
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._sizes: dict[str, int] = {}  # as last counted
-        self._owners: dict[str, _Holding] = {}
+        self._of_owner: dict[str, dict[str, Session]] = {}  # by owner, then id, oldest first
+        self._holdings = Holdings(limits, "sessions", "close some")
         self._gone: OrderedDict[str, type[StepwireError]] = OrderedDict()
-        self._total_bytes = 0
         self.evicted = 0  # sessions that had to make room, so far
         self.limits = limits
 
@@ -54,7 +54,7 @@ class SessionTable:
     @property
     def total_bytes(self) -> int:
         """What all sessions take."""
-        return self._total_bytes
+        return self._holdings.total_bytes
 
     def open(self, owner: str, begin: Beginning) -> Session:
         """Begins a session.
@@ -62,7 +62,7 @@ class SessionTable:
         Raises:
             Overloaded: the owner has all that it may have, or the server has no room.
         """
-        self._check_holding(owner, len(begin.packed))
+        self._holdings.check(owner, len(begin.packed))
         self._make_room(len(begin.packed))
         now = self._now()
         session = Session(
@@ -73,7 +73,8 @@ class SessionTable:
             **vars(begin),
         )
         self._sessions[session.id] = session
-        self._owners.setdefault(owner, _Holding()).sessions[session.id] = session
+        self._of_owner.setdefault(owner, {})[session.id] = session
+        self._holdings.add(owner)
         self.count(session)
         return session
 
@@ -103,13 +104,11 @@ class SessionTable:
         size = session.size_bytes
         change = size - self._sizes.get(session.id, 0)
         self._sizes[session.id] = size
-        self._total_bytes += change
-        self._owners[session.owner].size_bytes += change
+        self._holdings.grow(session.owner, change)
 
     def of_owner(self, owner: str) -> list[Session]:
         """The sessions of a caller, oldest first."""
-        held = self._owners.get(owner)
-        return list(held.sessions.values()) if held else []
+        return list(self._of_owner.get(owner, {}).values())
 
     def close(self, session: Session) -> None:
         """Ends a session because its owner wants it."""
@@ -121,13 +120,12 @@ class SessionTable:
             return
         if session.lease:
             session.lease.release()
-        size = self._sizes.pop(session.id)
-        self._total_bytes -= size
-        held = self._owners[session.owner]
-        held.size_bytes -= size
-        del held.sessions[session.id]
-        if not held.sessions:
-            del self._owners[session.owner]
+        self._holdings.grow(session.owner, -self._sizes.pop(session.id))
+        self._holdings.remove(session.owner)
+        held = self._of_owner[session.owner]
+        del held[session.id]
+        if not held:
+            del self._of_owner[session.owner]
         if why is not SessionNotFound:
             self._gone[session.id] = why
             if len(self._gone) > MOST_REMEMBERED:
@@ -153,27 +151,10 @@ class SessionTable:
         idle = now - session.used_at >= limits.idle_s
         return idle or now - session.opened_at >= limits.lifetime_s
 
-    def _check_holding(self, owner: str, size_bytes: int) -> None:
-        held, limits = self._owners.get(owner) or _Holding(), self.limits
-        if len(held.sessions) >= limits.max_sessions_per_owner:
-            raise Overloaded(
-                f"you have {len(held.sessions)} sessions, all that a caller may have: close some",
-                RETRY_AFTER_S,
-            )
-        if held.size_bytes + size_bytes > limits.max_bytes_per_owner:
-            raise Overloaded(
-                f"your sessions take {held.size_bytes} bytes, and a caller may have "
-                f"{limits.max_bytes_per_owner}: close some",
-                RETRY_AFTER_S,
-            )
-
     def _make_room(self, size_bytes: int) -> None:
         """Evicts whoever was not used for longest, if that is long enough."""
-        limits, now = self.limits, self._now()
-        while (
-            len(self._sessions) >= limits.max_sessions
-            or self._total_bytes + size_bytes > limits.max_bytes
-        ):
+        now = self._now()
+        while self._holdings.are_full(size_bytes):
             oldest = next(iter(self._sessions.values()), None)
             if oldest is None or not self._is_evictable(oldest, now):
                 raise Overloaded(
@@ -197,11 +178,3 @@ class SessionTable:
         if why is SessionExpired or self._wall() >= sealed.ends_at:
             return SessionExpired("the session has expired")
         return SessionNotFound("no such session")
-
-
-class _Holding:
-    """What one owner has."""
-
-    def __init__(self) -> None:
-        self.sessions: dict[str, Session] = {}
-        self.size_bytes = 0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from stepwire_server.config import BatchingConfig
+from stepwire_server.engine import batcher
 from stepwire_server.engine.batcher import Batcher, SequenceJob
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.errors import DeadlineExceeded, InternalError, Overloaded, ShuttingDown
@@ -154,3 +155,49 @@ def test_stopping_fails_whatever_waits():
     assert [type(error) for error in caller.errors] == [ShuttingDown]
     with pytest.raises(ShuttingDown):
         hand.submit(caller, [1])
+
+
+@pytest.fixture
+def awake(monkeypatch):
+    """A batcher that runs; it waits very long for company, so that one can tell."""
+    monkeypatch.setattr(batcher, "QUIET_S", 0.3)
+    monkeypatch.setattr(batcher, "LONGEST_GATHERING_S", 60.0)
+    hand = HandBatcher()
+    thread = threading.Thread(target=hand.batcher.run)
+    thread.start()
+    yield hand
+    hand.batcher.stop()
+    thread.join()
+
+
+def ask(hand, *texts):
+    caller = Caller()
+    hand.submit(caller, *texts)
+    return caller
+
+
+def wait_for(*callers):
+    limit = time.monotonic() + 20
+    while not all(caller.results for caller in callers):
+        assert time.monotonic() < limit
+        time.sleep(0.001)
+
+
+def test_those_who_were_there_together_are_waited_for(awake):
+    wait_for(ask(awake, *[[1]] * 5))
+    wait_for(*[ask(awake, [1]) for _ in range(5)])
+    assert awake.model.shapes == [(5, 4), (5, 4)]
+
+
+def test_who_is_alone_never_waits(awake, monkeypatch):
+    monkeypatch.setattr(batcher, "QUIET_S", 60.0)
+    for _ in range(3):
+        wait_for(ask(awake, [1]))
+    assert awake.model.shapes == [(1, 4)] * 3
+
+
+def test_if_nobody_comes_any_more_nobody_is_waited_for(awake):
+    wait_for(ask(awake, *[[1]] * 5))
+    wait_for(ask(awake, [1]))  # after a while
+    assert awake.batcher._expected == 1
+    assert awake.model.shapes == [(5, 4), (1, 4)]

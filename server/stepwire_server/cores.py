@@ -10,8 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-# One process has one interpreter's lock. Its event loop wants about as much of a core as one
-# engine of a quantised model leaves it: see docs/adr/0010.
+# One process has one interpreter's lock, for which all threads of it queue: see docs/adr/0010.
 MOST_ENGINES = 4
 MOST_WORKERS = 4
 
@@ -29,12 +28,12 @@ class Cores(NamedTuple):
 
     @property
     def engines(self) -> int:
-        """Engines for each model that is stepped: one for two cores, the other is the loop's."""
-        return min(max(1, self.usable // 2), MOST_ENGINES)
+        """Engines that a model may get, if it can make use of them: one core is the loop's."""
+        return min(max(1, self.usable - 1), MOST_ENGINES)
 
     @property
     def workers(self) -> int:
-        """Runs of whole sequences at once: a text is one message, so the loop needs one core."""
+        """Runs of whole sequences at once: one core is the loop's."""
         return min(max(1, self.usable - 1), MOST_WORKERS)
 
 

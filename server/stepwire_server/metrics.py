@@ -78,7 +78,7 @@ class Metrics:
             "stepwire_picked_info",
             "1, labelled with what the server runs on.",
             [
-                *("engines_per_model", "sequence_workers", "threads_per_run"),
+                *("most_engines", "sequence_workers", "threads_per_run"),
                 *("precision", "event_loop"),
             ],
             registry=registry,
@@ -144,6 +144,7 @@ class Metrics:
         self.input_tokens = counter("stepwire_input_tokens", "Tokens read.")
         self.output_tokens = counter("stepwire_output_tokens", "Tokens generated.")
         self.padding_tokens = counter("stepwire_padding_tokens", "Positions run as padding.")
+        self.engines = gauge("stepwire_engines", "Batches that are stepped at once.")
         self.slots = gauge("stepwire_slots", "Rows that can run at once.")
         self.slots_in_use = gauge("stepwire_slots_in_use", "Rows that run.")
         self.waiting = gauge("stepwire_waiting", "Requests or texts in the queue.")
@@ -272,6 +273,7 @@ class ModelMetrics:
         self.input_tokens = metrics.input_tokens.labels(*labels)
         self.output_tokens = metrics.output_tokens.labels(*labels)
         self.padding_tokens = metrics.padding_tokens.labels(*labels)
+        self.engines = metrics.engines.labels(*labels)
         self.slots: Level = metrics.slots.labels(*labels)
         self.slots_in_use: Level = metrics.slots_in_use.labels(*labels)
         self.waiting: Level = metrics.waiting.labels(*labels)

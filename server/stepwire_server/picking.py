@@ -13,14 +13,13 @@ log = logging.getLogger(__name__)
 
 
 def pick(runtime: RuntimeConfig, cores: Cores) -> RuntimeConfig:
-    """Fills in what is 0.
+    """Fills in what the machine decides; engines are left to what each model costs.
 
     A GPU takes one run after the other, so a second engine would only make them smaller.
     """
-    engines = cores.engines if runtime.provider == "cpu" else 1
     return replace(
         runtime,
-        engines_per_model=runtime.engines_per_model or engines,
+        most_engines=cores.engines if runtime.provider == "cpu" else 1,
         sequence_workers=runtime.sequence_workers or cores.workers,
     )
 
@@ -28,7 +27,7 @@ def pick(runtime: RuntimeConfig, cores: Cores) -> RuntimeConfig:
 def tell_picked(runtime: RuntimeConfig, cores: Cores, metrics: Metrics) -> None:
     """Says what the server found and what it does with it, in its log and its metrics."""
     picked = {
-        "engines_per_model": runtime.engines_per_model,
+        "most_engines": runtime.engines_per_model or runtime.most_engines,
         "sequence_workers": runtime.sequence_workers,
         "threads_per_run": runtime.threads_per_run,
         "precision": runtime.precision,

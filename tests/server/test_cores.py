@@ -72,9 +72,9 @@ def test_usable_is_what_both_leave(allowed, quota, usable):
 
 
 @pytest.mark.parametrize(
-    ("cores", "engines", "workers"), [(1, 1, 1), (2, 1, 1), (3, 1, 2), (4, 2, 3), (64, 4, 4)]
+    ("cores", "engines", "workers"), [(1, 1, 1), (2, 1, 1), (3, 2, 2), (4, 3, 3), (64, 4, 4)]
 )
-def test_an_engine_for_two_cores_and_a_worker_for_all_but_one(cores, engines, workers):
+def test_one_core_is_left_to_the_event_loop(cores, engines, workers):
     assert (Cores(cores).engines, Cores(cores).workers) == (engines, workers)
     assert engines <= MOST_ENGINES
     assert workers <= MOST_WORKERS

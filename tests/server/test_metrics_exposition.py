@@ -43,7 +43,7 @@ FAMILIES = {
     "stepwire_picked_info": (
         "gauge",
         {
-            *("engines_per_model", "sequence_workers", "threads_per_run"),
+            *("most_engines", "sequence_workers", "threads_per_run"),
             *("precision", "event_loop"),
         },
     ),
@@ -62,6 +62,7 @@ FAMILIES = {
     "stepwire_input_tokens": ("counter", OF_MODEL),
     "stepwire_output_tokens": ("counter", OF_MODEL),
     "stepwire_padding_tokens": ("counter", OF_MODEL),
+    "stepwire_engines": ("gauge", OF_MODEL),
     "stepwire_slots": ("gauge", OF_MODEL),
     "stepwire_slots_in_use": ("gauge", OF_MODEL),
     "stepwire_waiting": ("gauge", OF_MODEL),

@@ -15,17 +15,19 @@ LEFT_OPEN = RuntimeConfig(engines_per_model=0, sequence_workers=0)
 
 def test_what_is_left_open_follows_the_cores():
     picked = pick(LEFT_OPEN, Cores(6))
-    assert (picked.engines_per_model, picked.sequence_workers) == (3, 4)
+    assert (picked.most_engines, picked.sequence_workers) == (4, 4)
+    assert picked.engines_per_model == 0  # by what each model costs
 
 
 def test_what_is_said_stays():
     said = RuntimeConfig(engines_per_model=7, sequence_workers=9)
-    assert pick(said, Cores(2)) == said
+    picked = pick(said, Cores(2))
+    assert (picked.engines_per_model, picked.sequence_workers) == (7, 9)
 
 
 def test_a_gpu_has_one_engine_for_each_model():
     open_on_a_gpu = RuntimeConfig(engines_per_model=0, sequence_workers=0, provider="cuda")
-    assert pick(open_on_a_gpu, Cores(16)).engines_per_model == 1
+    assert pick(open_on_a_gpu, Cores(16)).most_engines == 1
 
 
 @pytest.mark.parametrize("name", ["engines_per_model", "sequence_workers"])
@@ -42,7 +44,7 @@ async def test_the_log_and_the_metrics_say_what_was_picked(caplog, quota, told, 
     [record] = [record for record in caplog.records if record.message == "picked"]
     assert (record.cores, record.quota) == (8, told)
     labels = {
-        "engines_per_model": str(record.engines_per_model),
+        "most_engines": str(record.most_engines),
         "sequence_workers": str(record.sequence_workers),
         "threads_per_run": "1",
         "precision": "auto",

@@ -82,6 +82,11 @@ class Engine:
         metrics.slots.set(config.max_rows)
 
     @property
+    def count(self) -> int:
+        """How many threads may call `run`."""
+        return 1
+
+    @property
     def lock(self) -> threading.Condition:
         """Who holds it finds things as they are until it lets go: nothing is queued or begun."""
         return self._wake

@@ -40,6 +40,11 @@ class EnginePool:
         self._promised = 0  # jobs that will come, and have a place in the queue already
         self._stopping = False
 
+    @property
+    def count(self) -> int:
+        """How many threads may call `run`."""
+        return len(self._engines)
+
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queues all jobs of a request, or none; raises Overloaded or ShuttingDown."""
         with self._held() as loads:

@@ -24,6 +24,7 @@ from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
+from stepwire_server.registry.engines import engines_for
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.generation import GenerationModel
@@ -219,7 +220,7 @@ class Loader:
         gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
-        loaded = _start(bundle, model, opened, [engine] * self._engines, limits.max_beam_width)
+        loaded = _start(bundle, model, opened, [engine] * engine.count, limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
@@ -251,7 +252,7 @@ class Loader:
             metrics=metrics,
         )
         model = TranslationModel(parts, spec, limits, self.batching.buffer_tokens)
-        workers = [*[engine] * self._engines, batcher]
+        workers = [*[engine] * engine.count, batcher]
         loaded = _start(bundle, model, opened, workers, limits.max_beam_width)
         bucket = spec.graphs["encode"].buckets[0]
         vocabulary = (spec.source_tokenizer or spec.tokenizer).vocabulary_size
@@ -268,10 +269,6 @@ class Loader:
         loaded.tensors = _by_name(AttendingTensors(steps, read), written)
         return loaded
 
-    @property
-    def _engines(self) -> int:
-        return self.runtime.engines_per_model
-
     def _prefixes(self, metrics: ModelMetrics) -> PrefixCache | None:
         batching = self.batching
         if not batching.prefix_cache_bytes:
@@ -287,7 +284,12 @@ class Loader:
         buckets: tuple[int, ...],
         prefixes: PrefixCache | None = None,
     ) -> AnyEngine:
-        rows, tokenizer, count = self.batching.max_rows, spec.tokenizer, self._engines
+        rows, tokenizer = self.batching.max_rows, spec.tokenizer
+        if graph.looks:  # its searches' ledgers are Python: the lock is what they wait for
+            count = self.runtime.engines_per_model or 1
+        else:
+            count = engines_for(graph, self.runtime, rows)
+        metrics.engines.set(count)
 
         def batch() -> RunningBatch:
             sampler = Sampler(
@@ -320,7 +322,7 @@ class Loader:
         engine = self._engine(spec, step, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
-        loaded = _start(bundle, model, opened, [engine] * self._engines)
+        loaded = _start(bundle, model, opened, [engine] * engine.count)
         loaded.origin = _origin(bundle, step, 0, opened.provider)
         loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
         steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
@@ -334,7 +336,7 @@ class Loader:
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
-        loaded = _start(bundle, model, opened, [engine] * self._engines)
+        loaded = _start(bundle, model, opened, [engine] * engine.count)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)

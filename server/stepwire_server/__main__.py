@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.flag(
         "--engines-per-model",
         FROM_THE_MACHINE,
-        "batches of one model stepped at once; 0: as many as suit the machine",
+        "batches of one model stepped at once; 0: by what it costs and the machine has",
         type=int,
     )
     parser.flag(

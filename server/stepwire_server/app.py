@@ -95,12 +95,11 @@ class App:
         self._config = config
         check_provider(config.runtime.provider)
         self._metrics = Metrics(_metrics_registry())
-        cores = find_cores()
-        runtime = pick(config.runtime, cores)
-        tell_picked(runtime, cores, self._metrics)
+        self._cores = find_cores()
+        self._runtime = pick(config.runtime, self._cores)
         loader = Loader(
             batching=config.batching,
-            runtime=runtime,
+            runtime=self._runtime,
             metrics=self._metrics,
             post=asyncio.get_running_loop().call_soon_threadsafe,
         )
@@ -140,6 +139,7 @@ class App:
         tending = [asyncio.create_task(self._tend_sessions())]
         try:
             await server.start()
+            tell_picked(self._runtime, self._cores, self._metrics)
             await self._load_models(stop or asyncio.Event())
             tending.append(asyncio.create_task(self.lifecycle.watch()))
             yield self

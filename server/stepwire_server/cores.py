@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # One process has one interpreter's lock, for which all threads of it queue: see docs/adr/0010.
 MOST_ENGINES = 4
-MOST_WORKERS = 4
+MOST_WORKERS = 2
 
 
 class Cores(NamedTuple):

@@ -72,7 +72,7 @@ def test_usable_is_what_both_leave(allowed, quota, usable):
 
 
 @pytest.mark.parametrize(
-    ("cores", "engines", "workers"), [(1, 1, 1), (2, 1, 1), (3, 2, 2), (4, 3, 3), (64, 4, 4)]
+    ("cores", "engines", "workers"), [(1, 1, 1), (2, 1, 1), (3, 2, 2), (4, 3, 2), (64, 4, 2)]
 )
 def test_one_core_is_left_to_the_event_loop(cores, engines, workers):
     assert (Cores(cores).engines, Cores(cores).workers) == (engines, workers)

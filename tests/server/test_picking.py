@@ -15,7 +15,7 @@ LEFT_OPEN = RuntimeConfig(engines_per_model=0, sequence_workers=0)
 
 def test_what_is_left_open_follows_the_cores():
     picked = pick(LEFT_OPEN, Cores(6))
-    assert (picked.most_engines, picked.sequence_workers) == (4, 4)
+    assert (picked.most_engines, picked.sequence_workers) == (4, 2)
     assert picked.engines_per_model == 0  # by what each model costs
 
 

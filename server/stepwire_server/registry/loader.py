@@ -75,6 +75,7 @@ class LoadedModel:
     provider: str
     load_seconds: float
     precision: Precision = AS_TRAINED
+    threads: int = 1  # that step it, or run its texts
     stands_alone: bool = True  # no row's result depends on what shares its batch
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
     origin: Origin | None = None  # of its states, if it has some
@@ -402,6 +403,7 @@ def _start(
         model=model,
         provider=opened.provider,
         load_seconds=0.0,
+        threads=workers.count(workers[0]),
         stands_alone=opened.stands_alone,
         max_beam_width=max_beam_width,
         stop=stop,

@@ -22,7 +22,7 @@ from stepwire.v1.generation_pb2 import GenerateRequest
 ZOO = Path(__file__).resolve().parents[1] / "model_zoo" / "bundles"
 STREAMS, TOKENS = 128, 200
 SHARED_S = 5.0  # of one measured run of two models
-SECTIONS = ("engines", "workers", "sharing")
+SECTIONS = ("engines", "workers", "sharing", "more cores")
 PAIR = ("shakespeare-lstm", "shakespeare-gru")
 
 Figures = dict[str, list[float]]  # of each round, by name
@@ -59,15 +59,28 @@ async def _measure(repository: Path, rounds: int, only: list[str]) -> None:
         "sharing": ({"two models": []}, _share),
     }
     for name in only:
+        if name == "more cores":
+            await _compare(_sleeping(repository), rounds, _generate)
+            continue
         settings, measure = sections[name]
-        await _compare(repository, settings, rounds, measure)
+        commands = {case: servers.ours(repository, *more) for case, more in settings.items()}
+        await _compare(commands, rounds, measure)
 
 
-async def _compare(
-    repository: Path, settings: dict[str, list[str]], rounds: int, measure: Measure
-) -> None:
+def _sleeping(repository: Path) -> dict[str, list[str]]:
+    """Our server with graphs that sleep, by what a row costs and how many engines there are."""
+    return {
+        f"a row of {row_us} us, {engines} engines": [
+            *("-m", "benchmarks.sleeping", str(row_us)),
+            *servers.ours(repository, "--engines-per-model", str(engines), "--lazy-load")[2:],
+        ]
+        for row_us in (15, 62, 250)
+        for engines in (1, 2, 4)
+    }
+
+
+async def _compare(commands: dict[str, list[str]], rounds: int, measure: Measure) -> None:
     """Measures servers that differ in a setting, in turn."""
-    commands = {name: [*servers.ours(repository), *more] for name, more in settings.items()}
     found: dict[str, Figures] = {name: {} for name in commands}
     with servers.running(commands) as started:
         for server in started:

@@ -1,8 +1,8 @@
 """Our server on cores that are not there: `python -m benchmarks.sleeping ROW_US --FLAG ...`.
 
 A run of a graph sleeps for as long as its rows would take; a thread that sleeps is to all others
-like one that computes on a core of its own. What is given back is what the first run of as many rows
-gave. The flags are the server's.
+like one that computes on a core of its own. What is given back is what the first run of as many
+rows gave. The flags are the server's.
 """
 
 import sys

@@ -61,6 +61,11 @@ class StepGraph:
         }
 
     @property
+    def looks(self) -> bool:
+        """Whether its rows look at sources."""
+        return bool(self._looks)
+
+    @property
     def roles(self) -> frozenset[str]:
         """What it can tell."""
         return frozenset(self._extras)

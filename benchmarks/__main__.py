@@ -22,7 +22,7 @@ from stepwire_zoo.index import find_bundles
 ROOT = Path(__file__).resolve().parents[1]
 SECTIONS = (
     *("start", "engine", "search", "generate", "prefixes", "classify", "translate", "step", "idle"),
-    *("protocols", "echo"),
+    *("protocols", "echo", "training"),
 )
 
 

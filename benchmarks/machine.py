@@ -6,7 +6,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("onnxruntime", "grpcio", "protobuf", "numpy", "tokenizers")
+PACKAGES = ("onnxruntime", "grpcio", "protobuf", "numpy", "tokenizers", "torch")
 
 
 def describe() -> dict[str, object]:

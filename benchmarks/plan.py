@@ -15,6 +15,7 @@ class Plan:
     generator: str = "shakespeare-lstm"
     classifier: str = "nsmc-bilstm"
     translator: str = "multi30k-en-de"
+    recipe: str = "shakespeare-lstm"  # that is trained
     rounds: int = 5
     section_s: float = 150.0  # no further round begins after it: a busy machine gets fewer
     least_rounds: int = 2  # whatever the time
@@ -44,6 +45,7 @@ class Plan:
     woken_sessions: int = 300
     echo_s: float = 1.0  # of one measured run
     echo_calls: tuple[int, ...] = (1, 64)  # at a time
+    training_steps: int = 6  # of one measured run
 
     def bundle(self, name: str) -> Bundle:
         """The newest version of a bundle."""
@@ -81,4 +83,5 @@ def quick(repository: Path) -> Plan:
         many_sessions=256,
         idle_sessions=5_000,
         echo_s=0.4,
+        training_steps=3,
     )

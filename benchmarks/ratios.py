@@ -1,6 +1,6 @@
 """The figures that everything is measured for: ratios to the raw loop and to naive servers."""
 
-from benchmarks import prefixes, protocols, starting
+from benchmarks import prefixes, protocols, starting, training
 from benchmarks.ledger import Case, Ledger, Spread, spread
 from benchmarks.plan import Plan
 from benchmarks.servers import NAIVE, OURS
@@ -27,6 +27,7 @@ def ratios(plan: Plan, ledger: Ledger) -> dict[str, Spread]:
         **protocols.ratios(plan, ledger),
         **prefixes.ratios(plan, ledger),
         **starting.ratios(ledger),
+        **training.ratios(plan, ledger),
         **_engine(plan, ledger),
         **_against_raw(
             ledger, "search", _SEARCH, {f"{n}": f"{n} sentences" for n in plan.searches}

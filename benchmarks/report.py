@@ -71,6 +71,7 @@ COLUMNS = {
         "wake_p50_ms",
         "wake_p99_ms",
     ),
+    "training": ("steps_per_s", "steps_per_cpu_s"),
     "echo": ("messages_per_s", "server_cpu_s_per_1000_messages", "load_cpu_share"),
 }
 

@@ -28,6 +28,7 @@ from benchmarks.servers import Server
 from benchmarks.starting import measure_starting
 from benchmarks.stepping import EngineLoop, Rate, RawLoop
 from benchmarks.texts import Captions, of_one_length, prompts
+from benchmarks.training import measure_training
 from stepwire.v1.generation_pb2 import GenerateRequest
 from stepwire_zoo.manifest import FLOAT32, INT8
 
@@ -340,4 +341,5 @@ def sections(
         "idle": in_loop(lambda: measure_idle(plan, ledger, tell)),
         "protocols": in_loop(lambda: measure_protocols(plan, texts, ledger, tell)),
         "echo": in_loop(lambda: measure_echo(plan, ledger, tell)),
+        "training": lambda: measure_training(plan, ledger, tell),
     }

@@ -28,6 +28,10 @@ REVIEWS = (
     "스토리가 너무 뻔하고 지루해요...",
 )
 SENTENCE = "I think we should wait here until the rain stops."
+TAGGED = {
+    "pos-en": "They can fish, but I can't open the can!",
+    "pos-ko": "나는 어제 새로 산 책을 다 읽었다.",
+}
 STREAMS = 64
 STREAM = "nsmc-lstm-stream"
 TYPED = ("배우", " 연기는", " 좋은데", " 스토리가", " 너무", " 지루하다")
@@ -120,6 +124,15 @@ def judge_reviews(client: Client) -> None:
         print(f"  {best.label:>8} {best.score:6.1%}  {text}")
 
 
+def tag_words(client: Client) -> None:
+    """Words with their parts of speech, and where they stand."""
+    title("pos-en and pos-ko tag words")
+    for model, text in TAGGED.items():
+        [result] = client.tag(model, text)
+        print("  " + " ".join(f"{token.text}/{token.tag}" for token in result.tokens))
+        assert all(text[it.start : it.end] == it.text for it in result.tokens)
+
+
 def translate(client: Client) -> None:
     """A beam search that streams: what is certain, then all that it found."""
     title("tatoeba-en-fr translates, five hypotheses at a time")
@@ -187,6 +200,7 @@ def main() -> None:
             stream_text(client)
             share_the_batch(client, ready["metrics_port"])
             judge_reviews(client)
+            tag_words(client)
             translate(client)
             outlive_the_server()
             refuse(client)

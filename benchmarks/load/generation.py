@@ -84,6 +84,43 @@ async def run_streams(
         return GenerateRun(time.perf_counter() - began, times)
 
 
+async def tokens_for(
+    address: str, request: GenerateRequest, *, streams: int, duration_s: float
+) -> float:
+    """Keeps so many streams going, each followed by another, until the time is up.
+
+    Returns:
+        Tokens a second, of the messages that came in time.
+    """
+    async with connections(address, streams) as channels:
+        calls = [
+            channel.unary_stream(
+                PATH,
+                request_serializer=GenerateRequest.SerializeToString,
+                response_deserializer=GenerateResponse.FromString,
+            )
+            for channel in channels
+        ]
+        ends_at = time.perf_counter() + duration_s
+        readers = [_read_until(ends_at, calls[n % len(calls)], request) for n in range(streams)]
+        return sum(await asyncio.gather(*readers)) / duration_s
+
+
+async def _read_until(
+    ends_at: float, call: grpc.aio.UnaryStreamMultiCallable, request: GenerateRequest
+) -> int:
+    """Tokens of one stream after the other."""
+    tokens = 0
+    while time.perf_counter() < ends_at:
+        reading = call(request, timeout=TIMEOUT_S)
+        async for message in reading:
+            if time.perf_counter() >= ends_at:
+                reading.cancel()
+                break
+            tokens += sum(len(piece.token_ids) for piece in message.pieces)
+    return tokens
+
+
 async def _read(call: grpc.aio.UnaryStreamMultiCallable, request: GenerateRequest) -> StreamTimes:
     times = StreamTimes(time.perf_counter())
     last = b""

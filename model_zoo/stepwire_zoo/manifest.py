@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 FORMAT = 1  # of manifest.json; a reader refuses every other
 
-TASKS = ("generation", "classification", "translation", "forecasting")
+TASKS = ("generation", "classification", "tagging", "translation", "forecasting")
 GRAPH_ROLES = ("step", "encode", "sequence")
 FLOAT32, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT32, INT8)  # that graphs compute in
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
 TENSOR_ROLES = (
-    *("token", "tokens", "lengths", "logits", "attention", "hidden"),
+    *("token", "tokens", "characters", "lengths", "logits", "attention", "hidden"),
     *("context", "start", "rows", "places"),
     *("features", "values", "spread", "score"),
 )
@@ -139,6 +139,20 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Chain:
+    """How well the tags of a sentence go together, in the units of the logits (a CRF)."""
+
+    starts: tuple[float, ...]  # to begin with each label, [L]
+    steps: tuple[tuple[float, ...], ...]  # from one label to the next, [L, L]
+    ends: tuple[float, ...]  # to end with each, [L]
+
+    def __post_init__(self) -> None:
+        sizes = {len(part) for part in (self.starts, self.ends, self.steps, *self.steps)}
+        if len(sizes) != 1:
+            raise ValueError(f"starts, steps and ends must be of one size, got {sorted(sizes)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """What requests may ask for."""
 
@@ -239,8 +253,8 @@ class Manifest:
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
     # By role, one of GRAPH_ROLES. A generator has a step graph, a translator an encode and a
-    # step graph; a classifier has a sequence graph if it reads texts whole, a step graph if
-    # it judges them while they are read.
+    # step graph; a tagger has a sequence graph; a classifier has one if it reads texts
+    # whole, a step graph if it judges them while they are read.
     graphs: dict[str, Graph]
     limits: Limits
     golden: Golden
@@ -249,10 +263,13 @@ class Manifest:
     # Of what is generated, and of what is read unless that has its own.
     tokenizer: Tokenizer = NO_TOKENIZER
     files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
-    labels: tuple[str, ...] = ()  # of a classifier, in the order of its logits
+    labels: tuple[str, ...] = ()  # of a classifier or a tagger, in the order of its logits
     decoding: dict[str, float] = field(default_factory=dict)  # default options by name
     source_tokenizer: Tokenizer | None = None  # of what a translator reads, if it is another
     series: Series | None = None  # of a forecaster, and of no other
+    # Of a tagger whose graph reads characters: cuts each word into them, number 0 pads.
+    characters: Tokenizer | None = None
+    chain: Chain | None = None  # of a tagger whose tags depend on one another
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
     variants: dict[str, Variant] = field(default_factory=dict)  # by precision
     precision: str = ""  # what is served unless a server is told; empty: int8 on a CPU
@@ -273,8 +290,8 @@ class Manifest:
         named = [*(g.file for g in self.graphs.values()), self.golden.file]
         for variant in self.variants.values():
             named += [*variant.files.values(), variant.golden.file]
-        read = (self.tokenizer, self.source_tokenizer or NO_TOKENIZER)
-        named += [tokenizer.file for tokenizer in read if tokenizer != NO_TOKENIZER]
+        read = (self.tokenizer, self.source_tokenizer, self.characters)
+        named += [tokenizer.file for tokenizer in read if tokenizer and tokenizer != NO_TOKENIZER]
         absent = sorted(set(named) - self.files.keys()) if self.files else []
         if absent:
             raise ValueError(f"files: {absent[0]!r} is used but not listed")

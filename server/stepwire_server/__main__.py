@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 REPOSITORIES = "STEPWIRE_MODEL_REPOSITORY"
 LOAD_MODEL = "STEPWIRE_LOAD_MODEL"
+FROM_THE_MACHINE = 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,9 +116,15 @@ def _parser() -> argparse.ArgumentParser:
         "--threads-per-run", runtime.threads_per_run, "threads of one run of a graph", type=int
     )
     parser.flag(
+        "--engines-per-model",
+        FROM_THE_MACHINE,
+        "batches of one model stepped at once; 0: by what it costs and the machine has",
+        type=int,
+    )
+    parser.flag(
         "--sequence-workers",
-        runtime.sequence_workers,
-        "runs of whole sequences at once, per model",
+        FROM_THE_MACHINE,
+        "runs of whole sequences at once, per model; 0: as many as suit the machine",
         type=int,
     )
     parser.flag("--max-rows", batching.max_rows, "rows stepped together, per model", type=int)
@@ -250,6 +257,7 @@ def _config(flags: argparse.Namespace) -> ServerConfig:
         runtime=RuntimeConfig(
             provider=flags.provider,
             threads_per_run=flags.threads_per_run,
+            engines_per_model=flags.engines_per_model,
             sequence_workers=flags.sequence_workers,
             precision=flags.precision,
             strict_batches=flags.strict_batches,

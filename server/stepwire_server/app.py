@@ -37,10 +37,12 @@ from stepwire.v1 import (
     streaming_pb2_grpc,
 )
 from stepwire_server.config import ServerConfig, TlsConfig
+from stepwire_server.cores import find_cores
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import StartupError
 from stepwire_server.metrics import Metrics, SequenceMetrics, SessionMetrics
 from stepwire_server.oip import inference_pb2
+from stepwire_server.picking import pick, tell_picked
 from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState
@@ -93,9 +95,11 @@ class App:
         self._config = config
         check_provider(config.runtime.provider)
         self._metrics = Metrics(_metrics_registry())
+        self._cores = find_cores()
+        self._runtime = pick(config.runtime, self._cores)
         loader = Loader(
             batching=config.batching,
-            runtime=config.runtime,
+            runtime=self._runtime,
             metrics=self._metrics,
             post=asyncio.get_running_loop().call_soon_threadsafe,
         )
@@ -135,6 +139,7 @@ class App:
         tending = [asyncio.create_task(self._tend_sessions())]
         try:
             await server.start()
+            tell_picked(self._runtime, self._cores, self._metrics)
             await self._load_models(stop or asyncio.Event())
             tending.append(asyncio.create_task(self.lifecycle.watch()))
             yield self

@@ -56,7 +56,9 @@ class RuntimeConfig:
 
     provider: str = "cpu"  # one of PROVIDERS
     threads_per_run: int = 1  # more made small steps slower: workers spin while they wait
-    sequence_workers: int = 1  # threads that run whole sequences of one model
+    engines_per_model: int = 1  # threads that step one model, each a batch; 0: by what it costs
+    most_engines: int = 1  # where that is open
+    sequence_workers: int = 1  # threads that run whole sequences of one model; 0: by cores
     precision: str = AUTO  # one of PRECISIONS, for the bundles that have it
     strict_batches: bool = False  # refuse models whose rows depend on the rows beside them
     hold_states: bool | None = None  # between steps, on the device; None: if it is not the CPU
@@ -70,7 +72,9 @@ class RuntimeConfig:
                 f"provider must be one of {', '.join(PROVIDERS)}, got {self.provider!r}"
             )
         _at_least("threads_per_run", self.threads_per_run, 1)
-        _at_least("sequence_workers", self.sequence_workers, 1)
+        _at_least("engines_per_model", self.engines_per_model, 0)
+        _at_least("most_engines", self.most_engines, 1)
+        _at_least("sequence_workers", self.sequence_workers, 0)
 
     @property
     def holds_states(self) -> bool:

@@ -3,6 +3,10 @@
 A registry is passed in, so that a test gets a fresh one.
 """
 
+import copy
+import threading
+from typing import Protocol
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -67,6 +71,18 @@ class Metrics:
 
     def _make_model_metrics(self) -> None:
         registry, of_model = self.registry, ["model", "version"]
+        self.cores = Gauge(
+            "stepwire_cores", "Cores that the process can keep busy.", registry=registry
+        )
+        self.picked = Gauge(
+            "stepwire_picked_info",
+            "1, labelled with what the server runs on.",
+            [
+                *("most_engines", "sequence_workers", "threads_per_run"),
+                *("precision", "event_loop"),
+            ],
+            registry=registry,
+        )
         self.model_info = Gauge(
             "stepwire_model_info",
             "1 for each model that is ready.",
@@ -128,6 +144,7 @@ class Metrics:
         self.input_tokens = counter("stepwire_input_tokens", "Tokens read.")
         self.output_tokens = counter("stepwire_output_tokens", "Tokens generated.")
         self.padding_tokens = counter("stepwire_padding_tokens", "Positions run as padding.")
+        self.engines = gauge("stepwire_engines", "Batches that are stepped at once.")
         self.slots = gauge("stepwire_slots", "Rows that can run at once.")
         self.slots_in_use = gauge("stepwire_slots_in_use", "Rows that run.")
         self.waiting = gauge("stepwire_waiting", "Requests or texts in the queue.")
@@ -210,6 +227,39 @@ class SequenceMetrics:
         )
 
 
+class Level(Protocol):
+    """Something that is so much at a time."""
+
+    def set(self, value: float) -> None:
+        """Says how much it is now."""
+        ...
+
+
+class SharedLevel:
+    """A gauge of which several know a part each: it shows what the parts come to."""
+
+    def __init__(self, whole: Level, count: int) -> None:
+        self._whole = whole
+        self._values = [0.0] * count
+        self._lock = threading.Lock()
+        self.parts = tuple(_Part(self, number) for number in range(count))
+
+    def tell(self, number: int, value: float) -> None:
+        """Says how much one part is now."""
+        with self._lock:
+            self._values[number] = value
+            self._whole.set(sum(self._values))
+
+
+class _Part:
+    def __init__(self, whole: SharedLevel, number: int) -> None:
+        self._whole = whole
+        self._number = number
+
+    def set(self, value: float) -> None:
+        self._whole.tell(self._number, value)
+
+
 class ModelMetrics:
     """The metrics of one model, its labels filled in."""
 
@@ -223,10 +273,11 @@ class ModelMetrics:
         self.input_tokens = metrics.input_tokens.labels(*labels)
         self.output_tokens = metrics.output_tokens.labels(*labels)
         self.padding_tokens = metrics.padding_tokens.labels(*labels)
-        self.slots = metrics.slots.labels(*labels)
-        self.slots_in_use = metrics.slots_in_use.labels(*labels)
-        self.waiting = metrics.waiting.labels(*labels)
-        self.parked = metrics.parked.labels(*labels)
+        self.engines = metrics.engines.labels(*labels)
+        self.slots: Level = metrics.slots.labels(*labels)
+        self.slots_in_use: Level = metrics.slots_in_use.labels(*labels)
+        self.waiting: Level = metrics.waiting.labels(*labels)
+        self.parked: Level = metrics.parked.labels(*labels)
         self.cancelled_waiting = metrics.cancelled.labels(*labels, "waiting")
         self.cancelled_running = metrics.cancelled.labels(*labels, "running")
         self.cancelled_parked = metrics.cancelled.labels(*labels, "parked")
@@ -240,6 +291,15 @@ class ModelMetrics:
         self.sources_kept = metrics.sources.labels(*labels, "kept")
         self.sources_shared = metrics.sources.labels(*labels, "shared")
         self.source_bytes = metrics.source_bytes.labels(*labels)
+
+    def split(self, count: int) -> list["ModelMetrics"]:
+        """The same for each of several engines: counts add up by themselves, levels are summed."""
+        parts = [copy.copy(self) for _ in range(count)]
+        for name in ("slots", "slots_in_use", "waiting", "parked"):
+            shared = SharedLevel(getattr(self, name), count)
+            for part, level in zip(parts, shared.parts, strict=True):
+                setattr(part, name, level)
+        return parts
 
 
 class EncoderMetrics(ModelMetrics):

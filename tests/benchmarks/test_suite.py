@@ -26,6 +26,7 @@ def plan(repository):
         generator="tiny",
         classifier="judge",
         translator="everyday-en-ko",
+        recipe="tiny",
         rounds=2,
         engine_rows=(1, 4, 32, 128),
         engine_tokens=20,
@@ -52,6 +53,7 @@ def plan(repository):
         woken_sessions=5,
         echo_s=0.05,
         echo_calls=(1, 4),
+        training_steps=2,
     )
 
 
@@ -77,6 +79,7 @@ def test_every_section_gives_a_figure_a_round(ledger):
             "step",
             "idle",
             "echo",
+            "training",
         ),
         *("oip classify", "oip step"),
     }

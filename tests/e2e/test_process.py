@@ -85,6 +85,22 @@ def test_sigterm_lets_a_running_stream_finish_and_exits_cleanly(start, repositor
     assert [event["event"] for event in process.events][-2:] == ["draining", "stopped"]
 
 
+def test_it_says_what_it_found_and_picked(start, repository):
+    flags = ("--engines-per-model", 3, "--sequence-workers", 2)
+    process = start("--model-repository", repository, *PORTS, *flags)
+    process.wait_until_ready()
+    process.signal(signal.SIGTERM)
+    assert process.wait() == 0
+    events = {(event["event"], event.get("model")): event for event in process.events}
+    picked = events["picked", None]
+    assert (picked["most_engines"], picked["sequence_workers"], picked["cores"]) == (
+        *(3, 2),
+        len(os.sched_getaffinity(0)),
+    )
+    assert events["model ready", "tiny"]["threads"] == 3
+    assert events["model ready", "judge"]["threads"] == 2
+
+
 def test_flags_may_come_from_the_environment(start, repository):
     process = start(
         STEPWIRE_MODEL_REPOSITORY=str(repository),

@@ -39,6 +39,14 @@ FAMILIES = {
     "grpc_server_handling_seconds": ("histogram", OF_CALL | {"grpc_code"}),
     "grpc_server_msg_received": ("counter", OF_CALL),
     "grpc_server_msg_sent": ("counter", OF_CALL),
+    "stepwire_cores": ("gauge", set()),
+    "stepwire_picked_info": (
+        "gauge",
+        {
+            *("most_engines", "sequence_workers", "threads_per_run"),
+            *("precision", "event_loop"),
+        },
+    ),
     "stepwire_model_info": ("gauge", OF_MODEL | {"task", "provider", "digest"}),
     "stepwire_model_load_seconds": ("gauge", OF_MODEL),
     "stepwire_models_refused": ("counter", {"reason"}),
@@ -54,6 +62,7 @@ FAMILIES = {
     "stepwire_input_tokens": ("counter", OF_MODEL),
     "stepwire_output_tokens": ("counter", OF_MODEL),
     "stepwire_padding_tokens": ("counter", OF_MODEL),
+    "stepwire_engines": ("gauge", OF_MODEL),
     "stepwire_slots": ("gauge", OF_MODEL),
     "stepwire_slots_in_use": ("gauge", OF_MODEL),
     "stepwire_waiting": ("gauge", OF_MODEL),

@@ -55,6 +55,11 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="session")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-tagger", tmp_path_factory.mktemp("tagger"))
+
+
+@pytest.fixture(scope="session")
 def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-translator", tmp_path_factory.mktemp("translator"))
 

@@ -13,6 +13,7 @@ from stepwire_training.data.parallel import Cutting
 from stepwire_training.export import publish
 from stepwire_training.finished import Finished
 from stepwire_training.interrupt import Interrupt
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.parity import ParityError
 from stepwire_training.recipes import tiny
 from stepwire_training.train import train
@@ -35,6 +36,11 @@ def classified(classifier, tmp_path_factory):
 @pytest.fixture(scope="module")
 def streamed(stream, tmp_path_factory):
     return publish(stream.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
+def tagged(tagger, tmp_path_factory):
+    return publish(tagger.finished(), tmp_path_factory.mktemp("zoo"))
 
 
 @pytest.fixture(scope="module")
@@ -265,3 +271,51 @@ def test_without_parity_nothing_is_written(generator, tmp_path, monkeypatch):
     with pytest.raises(ParityError):
         publish(generator.finished(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tagger_bundle_is_whole(tagged):
+    manifest = tagged.manifest
+    tagged.read_all()
+
+    assert manifest.files.keys() == FILES | {"sequence.onnx", "characters.json"}
+    assert (manifest.task, manifest.labels) == ("tagging", ("DET", "NOUN", "NUM", "PUNCT", "VERB"))
+    assert (manifest.tokenizer.unknown, manifest.characters.pad) == (0, 0)
+    assert [tensor.role for tensor in manifest.graphs["sequence"].inputs] == [
+        "tokens",
+        "characters",
+        "lengths",
+    ]
+    figures = {metric.name: metric.value for metric in manifest.metrics}
+    assert figures["accuracy"] >= 0.99
+    assert figures["F1 of words cut from raw text"] == 1.0
+    card = tagged.read("CARD.md").decode()
+    assert "training sentences dropped as also in test: 1" in card
+
+
+def test_a_taggers_golden_case_is_what_pytorch_answers(tagged):
+    case = unpack(tagged.read("golden.npz"))["sequence"]
+    got = parity.run(parity.session(tagged.read("sequence.onnx")), case.inputs)["logits"]
+
+    for row, length in enumerate(case.inputs["lengths"]):
+        wanted = case.outputs["logits"][row, :length]
+        check("logits", got[row, :length], wanted, tagged.manifest.golden)
+
+
+def test_a_chain_of_tags_is_published_with_its_figures(tmp_path):
+    toy = tiny.tagger()
+    config = ChainTagger.Config(**vars(toy.model))
+    recipe = replace(toy, bundle="tiny-chain", model=config)
+    dataset = recipe.data.load()
+    run = train(recipe, dataset, tmp_path / "runs", Interrupt())
+    finished = Finished(recipe=recipe, dataset=dataset, progress=run.progress, machine="a test")
+    manifest = publish(finished, tmp_path / "zoo").manifest
+
+    chain = finished.model().chain
+    np.testing.assert_allclose(manifest.chain.steps, chain.steps.detach())
+    assert manifest.metrics[0].value >= 0.99
+    # A verb never follows a determiner, nor does a clause begin with a full stop.
+    labels = list(manifest.labels)
+    steps, starts = np.array(manifest.chain.steps), np.array(manifest.chain.starts)
+    determiner, noun, verb = (labels.index(tag) for tag in ("DET", "NOUN", "VERB"))
+    assert steps[determiner, noun] > steps[determiner, verb]
+    assert starts[determiner] > starts[labels.index("PUNCT")]

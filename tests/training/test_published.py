@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 CLASSIFIERS = ("nsmc-bilstm",)
 STREAMS = ("nsmc-lstm-stream",)
+TAGGERS = ("pos-en", "pos-ko")
 FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
 TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en")
@@ -34,7 +35,9 @@ def bundle_of(name: str):
     return open_bundle(ROOT / "model_zoo" / "bundles" / name / "1")
 
 
-@pytest.mark.parametrize("name", GENERATORS + CLASSIFIERS + STREAMS + TRANSLATORS + FORECASTERS)
+@pytest.mark.parametrize(
+    "name", GENERATORS + CLASSIFIERS + STREAMS + TAGGERS + TRANSLATORS + FORECASTERS
+)
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
     bundle.read_all()
@@ -75,6 +78,26 @@ def test_a_classifier_reproduces_what_pytorch_answered(name):
     outputs = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
 
     check("logits", outputs["logits"], case.outputs["logits"], bundle.manifest.golden)
+
+
+@pytest.mark.parametrize("name", TAGGERS)
+def test_a_tagger_reproduces_what_pytorch_answered(name):
+    bundle = bundle_of(name)
+    case = unpack(bundle.read("golden.npz"))["sequence"]
+    logits = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)["logits"]
+
+    for row, length in enumerate(case.inputs["lengths"]):
+        wanted = case.outputs["logits"][row, :length]
+        check("logits", logits[row, :length], wanted, bundle.manifest.golden)
+
+
+@pytest.mark.parametrize(("name", "accuracy"), [("pos-en", 0.96), ("pos-ko", 0.948)])
+def test_taggers_stay_where_they_were(name, accuracy):
+    figures = {(m.name, m.split): m.value for m in bundle_of(name).manifest.metrics}
+
+    assert figures["accuracy", "test"] >= accuracy
+    # Kaist's text is told with a space between all words, so that there is nothing to find.
+    assert figures.get(("F1 of words cut from raw text", "test"), 1.0) >= 0.975
 
 
 @pytest.mark.parametrize("name", FORECASTERS)

@@ -138,6 +138,8 @@ def _best(progress: Progress) -> str:
     best = next(row for row in progress.history if row["step"] == progress.best_step)
     others = {"dev_bleu": ", greedy BLEU {:.2f}", "dev_error": ", mean squared error {:.4f}"}
     beside = "".join(words.format(best[name]) for name, words in others.items() if name in best)
+    if progress.best_tagged >= 0:
+        beside = f", accuracy {progress.best_tagged:.4f}"
     return f"loss {progress.best_loss:.4f}{beside}"
 
 

@@ -29,6 +29,7 @@ class Progress:
     best_loss: float = float("inf")  # on the validation split
     best_bleu: float = -1.0  # there, of a translator; what it is chosen by
     best_error: float = float("inf")  # there, of a forecaster; what it is chosen by
+    best_tagged: float = -1.0  # there, of a tagger; what it is chosen by
     best_step: int = 0
     best: Weights = field(default_factory=dict)  # averaged weights of that moment
     history: list[dict[str, float]] = field(default_factory=list)  # one row an evaluation
@@ -47,6 +48,9 @@ class Progress:
         if score.error is not None:
             is_best = score.error < self.best_error
             self.best_error = min(score.error, self.best_error)
+        if score.tagged is not None:
+            is_best = score.tagged > self.best_tagged
+            self.best_tagged = max(score.tagged, self.best_tagged)
         if is_best:
             self.best_loss, self.best_step = score.loss, self.step
             self.best = {name: part.clone() for name, part in average.state_dict().items()}

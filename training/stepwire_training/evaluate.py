@@ -7,6 +7,7 @@ import torch
 from stepwire_training.data.batches import Batches, Shard
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network, State
+from stepwire_training.models.tagger import Tagger
 
 
 class Score(NamedTuple):
@@ -16,6 +17,7 @@ class Score(NamedTuple):
     accuracy: float | None  # share of targets that came first
     bleu: float | None = None  # of greedy translations, for a translator
     error: float | None = None  # mean square, of a forecaster, in units of the series
+    tagged: float | None = None  # share of words that get their tag, of a tagger
 
 
 def evaluate(model: Network, batches: Batches, bf16: bool = False) -> Score:
@@ -40,4 +42,6 @@ def evaluate(model: Network, batches: Batches, bf16: bool = False) -> Score:
     loss, second = (totals[:2] / totals[2]).tolist()
     if isinstance(model, Forecaster):
         return Score(loss, None, error=second)
+    if isinstance(model, Tagger):
+        return Score(loss, second, tagged=second)
     return Score(loss, second)

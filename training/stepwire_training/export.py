@@ -14,11 +14,15 @@ from stepwire_training.finished import Finished
 from stepwire_training.measure import Measured, measure
 from stepwire_training.measure_along import measure_along
 from stepwire_training.measure_series import figures
+from stepwire_training.measure_tagger import measure_tagger
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
+from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
+from stepwire_training.prove_tagger import chain_of
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.bundle import Bundle, write_bundle
@@ -31,6 +35,7 @@ from stepwire_zoo.manifest import (
     Provenance,
     Tokenizer,
 )
+from stepwire_zoo.spelling import PADDING
 
 CURVE = "learning_curve.png"
 NOTHING: Mapping[str, float] = MappingProxyType({})
@@ -72,6 +77,8 @@ def tokenizer_files(manifest: Manifest, dataset: Dataset) -> dict[str, bytes]:
     if manifest.source_tokenizer and dataset.translations:
         content = dataset.translations.source_tokenizer.to_str()
         files[manifest.source_tokenizer.file] = content.encode()
+    if manifest.characters and dataset.tagging:
+        files[manifest.characters.file] = dataset.tagging.characters.to_str().encode()
     return files
 
 
@@ -89,6 +96,8 @@ def measured_of(
     about = recipe.publication
     if isinstance(model, Translator) and dataset.translations:
         return measure(model, dataset.translations, about, decoding.get("length_penalty"))
+    if isinstance(model, Tagger) and dataset.tagging:
+        return Measured(measure_tagger(model, dataset, dataset.tagging, about.published), {}, {})
     if isinstance(dataset.test, AskedAlong):
         return Measured(measure_along(model, dataset.test, about.published), {}, {})
     if isinstance(model, Forecaster) and dataset.series:
@@ -117,6 +126,8 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
         labels=finished.dataset.labels,
         decoding=measured.decoding,
+        characters=characters(finished.dataset),
+        chain=chain_of(model) if isinstance(model, ChainTagger) else None,
         series=series_of(finished.dataset.series) if finished.dataset.series else None,
     )
 
@@ -127,6 +138,8 @@ def task(dataset: Dataset) -> str:
         return "translation"
     if dataset.series:
         return "forecasting"
+    if dataset.tagging:
+        return "tagging"
     return "classification" if dataset.labels else "generation"
 
 
@@ -166,6 +179,18 @@ def source_tokenizer(dataset: Dataset) -> Tokenizer | None:
         file="source_tokenizer.json",
         vocabulary_size=content.get_vocab_size(),
         unknown=content.token_to_id(UNKNOWN),
+    )
+
+
+def characters(dataset: Dataset) -> Tokenizer | None:
+    """What the file holds by which a tagger cuts words into characters."""
+    if dataset.tagging is None:
+        return None
+    return Tokenizer(
+        file="characters.json",
+        vocabulary_size=dataset.tagging.characters.get_vocab_size(),
+        unknown=dataset.tagging.characters.token_to_id(UNKNOWN),
+        pad=PADDING,
     )
 
 

@@ -9,14 +9,17 @@ from stepwire_training.data.batches import PADDING, Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.sequence import sequence_graph
 from stepwire_training.graphs.step import step_graph
+from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.recurrent import STATES
 from stepwire_training.models.stream_classifier import StreamClassifier
+from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove_series import prove_series
+from stepwire_training.prove_tagger import prove_tagger
 from stepwire_training.prove_translator import prove_translator
 from stepwire_training.proved import GOLDEN, Proved, logits_of
 from stepwire_training.recipe import Recipe
@@ -38,6 +41,8 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         Classifier: _prove_classifier,
         StreamClassifier: _prove_stream,
         Translator: prove_translator,
+        Tagger: prove_tagger,
+        ChainTagger: prove_tagger,
         Forecaster: prove_series,
     }
     return provers[type(model)](recipe, model, dataset)

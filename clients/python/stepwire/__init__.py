@@ -1,7 +1,8 @@
 """Talk to a stepwire server.
 
-`Client` and `AsyncClient` make calls, `messages`, `forecasts` and `descriptions` are what they
-give, `errors` is what they raise, `retry` says when they try again. `v1` is the generated contract.
+`Client` and `AsyncClient` make calls, `messages`, `forecasts`, `tagging` and `descriptions` are
+what they give, `errors` is what they raise, `retry` says when they try again. `v1` is the
+generated contract.
 """
 
 from stepwire import aio
@@ -57,6 +58,7 @@ from stepwire.messages import (
 )
 from stepwire.retry import Retry
 from stepwire.sessions import Session
+from stepwire.tagging import TaggedText, TaggedToken
 
 __all__ = [
     "AsyncClient",
@@ -102,6 +104,8 @@ __all__ = [
     "StepOutputs",
     "Stepped",
     "StepwireError",
+    "TaggedText",
+    "TaggedToken",
     "Task",
     "TextScore",
     "TokenLogprob",

@@ -45,6 +45,7 @@ from stepwire.methods import (
     ROLL_BACK_SESSION,
     SCORE,
     STEP,
+    TAG,
     TRANSLATE,
     UNLOAD_MODEL,
     Method,
@@ -57,6 +58,7 @@ from stepwire.retry import DEFAULT_RETRY, Retry
 from stepwire.sessions import Calls, Session
 from stepwire.stepping import Script
 from stepwire.streams import PieceStream, ScoreStream, TextStream, TranslationStream
+from stepwire.tagging import Taggable, TaggedText
 from stepwire.v1 import models_pb2, sessions_pb2, streaming_pb2
 
 
@@ -104,6 +106,7 @@ class Client:
         self._translate = _streaming(self._channel, TRANSLATE)
         self._score = _streaming(self._channel, SCORE)
         self._classify = _unary(self._channel, CLASSIFY)
+        self._tag = _unary(self._channel, TAG)
         self._forecast = _unary(self._channel, FORECAST)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
@@ -238,6 +241,29 @@ class Client:
         """Labels texts, one result each in their order; one text alone is a list of one."""
         request = wire.classify_request(model, version, texts, top_k, truncate)
         return wire.classifications(self._call(self._classify, request, timeout_s))
+
+    def tag(
+        self,
+        model: str,
+        texts: str | Sequence[Taggable],
+        *,
+        top_k: int | None = None,
+        truncate: bool = False,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[TaggedText]:
+        """Tags the words of texts, one result each in their order.
+
+        Args:
+            model: that tags.
+            texts: each a text, or the words that it was cut into; one text alone is a list of one.
+            top_k: how many tags to give for each word; None is the likeliest alone.
+            truncate: keep the first words of a text over the model's limit, instead of failing.
+            version: of the model; empty is the latest.
+            timeout_s: of the whole call.
+        """
+        request = wire.tag_request(model, version, texts, top_k, truncate)
+        return wire.tagged_texts(self._call(self._tag, request, timeout_s))
 
     def forecast(  # noqa: PLR0913  # the fields of the request, each by name
         self,

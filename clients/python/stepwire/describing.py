@@ -24,6 +24,7 @@ TASKS = {
     models_pb2.TASK_TRANSLATION: Task.TRANSLATION,
     models_pb2.TASK_FORECASTING: Task.FORECASTING,
     models_pb2.TASK_TENSORS: Task.TENSORS,
+    models_pb2.TASK_TAGGING: Task.TAGGING,
 }
 MODEL_STATES = {
     models_pb2.MODEL_STATE_LOADING: ModelState.LOADING,

@@ -10,6 +10,7 @@ class Task(StrEnum):
 
     GENERATION = "generation"  # generate, score
     CLASSIFICATION = "classification"  # classify
+    TAGGING = "tagging"  # tag
     TRANSLATION = "translation"  # translate, score
     FORECASTING = "forecasting"  # forecast, session
     TENSORS = "tensors"  # none of them: the Open Inference Protocol alone
@@ -130,7 +131,7 @@ class Model:
     languages: tuple[str, ...]  # BCP 47 tags
     licence: str  # SPDX identifier
     limits: ModelLimits
-    labels: tuple[str, ...]  # of a classifier, by index
+    labels: tuple[str, ...]  # of a classifier or a tagger, by index
     graphs: tuple[Graph, ...]
     metrics: tuple[Metric, ...]
     decoding_defaults: Mapping[str, float]

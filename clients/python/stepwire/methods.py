@@ -50,6 +50,11 @@ CLASSIFY = Method(
     request=labeling_pb2.ClassifyRequest,
     response=labeling_pb2.ClassifyResponse,
 )
+TAG = Method(
+    path="/stepwire.v1.LabelingService/Tag",
+    request=labeling_pb2.TagRequest,
+    response=labeling_pb2.TagResponse,
+)
 FORECAST = Method(
     path="/stepwire.v1.ForecastingService/Forecast",
     request=forecasting_pb2.ForecastRequest,

@@ -38,6 +38,7 @@ from stepwire.messages import (
     TranslationSummary,
     TranslationUpdate,
 )
+from stepwire.tagging import Taggable, TaggedText, TaggedToken
 from stepwire.v1 import (
     forecasting_pb2,
     generation_pb2,
@@ -205,6 +206,29 @@ def classify_request(
         top_k=top_k,
         truncate=truncate,
     )
+
+
+def tag_request(
+    model: str,
+    version: str,
+    texts: str | Sequence[Taggable],
+    top_k: int | None,
+    truncate: bool,
+) -> labeling_pb2.TagRequest:
+    """Asks for the tags of every word of every text."""
+    request = _build(
+        labeling_pb2.TagRequest, model=model, version=version, top_k=top_k, truncate=truncate
+    )
+    for index, text in enumerate(several(texts)):
+        name = f"inputs[{index}]"
+        if not isinstance(text, Iterable):
+            raise _refused(name, "be a text or its words", text)
+        if isinstance(text, str):
+            request.inputs.append(_build(labeling_pb2.TagInput, text=text))
+        else:
+            words = _build(labeling_pb2.Words, words=list(text))
+            request.inputs.append(labeling_pb2.TagInput(words=words))
+    return request
 
 
 def forecast_request(
@@ -430,6 +454,26 @@ def classifications(response: labeling_pb2.ClassifyResponse) -> list[Classificat
         )
         for result in response.results
     ]
+
+
+def tagged_texts(response: labeling_pb2.TagResponse) -> list[TaggedText]:
+    """One result a text, in the order of the request."""
+    return [
+        TaggedText(
+            tokens=tuple(_tagged_token(token) for token in result.tokens),
+            truncated=result.truncated,
+        )
+        for result in response.results
+    ]
+
+
+def _tagged_token(token: labeling_pb2.TaggedToken) -> TaggedToken:
+    return TaggedToken(
+        text=token.text,
+        start=token.start,
+        end=token.end,
+        tags=tuple(ScoredLabel(label=it.label, score=it.score) for it in token.tags),
+    )
 
 
 def _token_logprobs(position: generation_pb2.TokenLogprobs) -> TokenLogprobs:

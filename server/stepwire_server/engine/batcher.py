@@ -1,7 +1,7 @@
 """Whole sequences, batched by length.
 
 A row is padded to the smallest bucket that holds it and never to its neighbours' length,
-so that its result depends on itself alone. Shapes: N rows, T bucket.
+so that its result depends on itself alone. Shapes: N rows, T bucket, W numbers of a place.
 """
 
 import logging
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 LONGEST_GATHERING_S = 0.005  # for which a text may wait for company
 QUIET_S = 0.001  # nobody came for as long: nobody is coming
 
-Result = NDArray[np.float32]  # of one row of a classifier, [labels]
+Result = NDArray[np.float32]  # of one row: [labels] of a classifier, [T, labels] of a tagger
 R = TypeVar("R", Result, Source)
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -44,7 +44,7 @@ class SequenceModel(Protocol[R_co]):
     """A model of whole sequences."""
 
     def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> Sequence[R_co]:
-        """Takes [N, T] and [N]; returns N results."""
+        """Takes [N, T], or [N, T, W], and [N]; returns N results."""
         ...
 
 
@@ -69,7 +69,7 @@ class Reader(Protocol[R_contra]):
 class SequenceJob(Generic[R]):
     """One sequence to run."""
 
-    tokens: Sequence[int]  # at least one
+    tokens: Sequence[int] | NDArray[np.int64]  # at least one; or [T, W] for W numbers a place
     reader: Reader[R]
     index: int  # among its reader's sequences
     deadline: float | None  # of the monotonic clock
@@ -215,7 +215,9 @@ class Batcher(Generic[R]):
     def _run_batch(self, bucket: int, batch: list[SequenceJob[R]]) -> None:
         began = time.monotonic()
         lengths = np.array([len(sequence.tokens) for sequence in batch], np.int64)
-        tokens = np.full((len(batch), bucket), self._pad, np.int64)  # [N, T]
+        first = batch[0].tokens
+        place: tuple[int, ...] = first.shape[1:] if isinstance(first, np.ndarray) else ()
+        tokens = np.full((len(batch), bucket, *place), self._pad, np.int64)  # [N, T] or [N, T, W]
         for row, sequence in zip(tokens, batch, strict=True):
             row[: len(sequence.tokens)] = sequence.tokens
         try:

@@ -16,6 +16,7 @@ from stepwire_server.engine.batch import RunningBatch, Stepped
 from stepwire_server.engine.given import Given
 from stepwire_server.engine.job import Delivery, Job, Row
 from stepwire_server.engine.layout import Layout
+from stepwire_server.engine.load import Load, check_parked
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.engine.prefix_cache import PrefixCache
 from stepwire_server.engine.scheduler import Scheduler
@@ -23,7 +24,6 @@ from stepwire_server.engine.visits import Visit, Waiting, see_off
 from stepwire_server.errors import (
     DeadlineExceeded,
     InternalError,
-    Overloaded,
     ShuttingDown,
     StepwireError,
 )
@@ -67,7 +67,7 @@ class Engine:
         self._metrics = metrics
         self._outbox = outbox
         self._prefixes = prefixes
-        self._max_parked = config.max_parked
+        self._config = config
         self._parked: set[Job] = set()
         self._first_tokens = False  # the last step gave a row its first token
         self._wake = threading.Condition()  # guards the queues, the orders and the flags
@@ -80,6 +80,32 @@ class Engine:
         self._lent = False  # `step_here` runs the graph meanwhile
         self._run_s = 0.0  # what the last run took
         metrics.slots.set(config.max_rows)
+
+    @property
+    def count(self) -> int:
+        """How many threads may call `run`."""
+        return 1
+
+    @property
+    def lock(self) -> threading.Condition:
+        """Who holds it finds things as they are until it lets go: nothing is queued or begun."""
+        return self._wake
+
+    @property
+    def load(self) -> Load:
+        """What there is to do; of one moment where the lock is held."""
+        scheduler = self._scheduler
+        return Load(
+            rows=scheduler.reserved,
+            waiting=scheduler.waiting_count + scheduler.promised,
+            visits=len(self._visits),
+            parked=len(self._parked),
+        )
+
+    @property
+    def sleeps(self) -> bool:
+        """Whether it waits for work."""
+        return self._sleeps
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queues all jobs of a request, or none; raises Overloaded or ShuttingDown."""
@@ -154,7 +180,8 @@ class Engine:
         """Begins with what has been submitted meanwhile."""
         self._held = False
         with self._wake:
-            self._wake.notify()
+            if self._has_work:
+                self._wake.notify()
 
     def go_on(self, job: Job) -> None:
         """Queues the next part of work that was let in once; raises ShuttingDown.
@@ -191,8 +218,7 @@ class Engine:
     def _check_open(self) -> None:
         if self._stopping:
             raise ShuttingDown("the server is shutting down")
-        if len(self._parked) >= self._max_parked:
-            raise Overloaded(f"{len(self._parked)} prompts are not being read", retry_after_s=1.0)
+        check_parked(len(self._parked), self._config)
 
     def cancel(self, jobs: Sequence[Job]) -> None:
         """Frees what the jobs hold, before the next step."""

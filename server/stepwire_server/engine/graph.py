@@ -65,6 +65,11 @@ class StepGraph:
         }
 
     @property
+    def looks(self) -> bool:
+        """Whether its rows look at sources."""
+        return bool(self._looks)
+
+    @property
     def roles(self) -> frozenset[str]:
         """What it can tell."""
         return frozenset(self._extras)
@@ -124,6 +129,37 @@ class SequenceGraph:
         """Takes [N, T] and [N]; returns N results of [labels]."""
         [logits] = self._graph.run(self._outputs, {self._tokens: tokens, self._lengths: lengths})
         return list(logits)
+
+
+class TaggingGraph:
+    """Whole padded sentences in, logits of every word out."""
+
+    def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
+        self._graph = graph
+        self._tokens, self._characters, self._lengths, logits = _by_role(
+            spec, "tokens", "characters", "lengths", "logits"
+        )
+        self._outputs = [logits]
+
+    def run(
+        self, words: NDArray[np.int64], lengths: NDArray[np.int64]
+    ) -> list[NDArray[np.float32]]:
+        """Tags sentences.
+
+        Args:
+            words: [N, T, 1 + C]: the number of each word, then those of its characters.
+            lengths: [N].
+
+        Returns:
+            N results of [T, labels], each as long as its sentence.
+        """
+        feeds = {
+            self._tokens: np.ascontiguousarray(words[:, :, 0]),
+            self._characters: np.ascontiguousarray(words[:, :, 1:]),
+            self._lengths: lengths,
+        }
+        [logits] = self._graph.run(self._outputs, feeds)
+        return [row[:length] for row, length in zip(logits, lengths.tolist(), strict=True)]
 
 
 class EncodeGraph:

@@ -220,6 +220,7 @@ class Job:
     arrived_at: float = 0.0
     started_at: float = 0.0
     rows: list[Row] = field(default_factory=list)  # those that have not ended
+    engine: int = 0  # which of the model's engines has it
     search: BeamSearch | None = None  # begins with the first choice, or with its ledger
     ledger: Ledger | None = None  # of a search that goes on
 

@@ -18,8 +18,16 @@ class Outbox:
     `deliver` may wait for company up to a bounded delay; `flush` may not.
     """
 
-    def __init__(self, post: Post, max_delay_s: float) -> None:
+    def __init__(self, post: Post, max_delay_s: float, peers: int = 1) -> None:
+        """Makes an empty one.
+
+        Args:
+            post: the hop.
+            max_delay_s: bound of the delay.
+            peers: outboxes that keep the loop about as busy, this one among them.
+        """
         self._post = post
+        self._peers = peers
         self._max_delay_s = max_delay_s
         self._lock = threading.Lock()
         self._calls: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -36,11 +44,13 @@ class Outbox:
 
         Args:
             expected_cost_s: how long the loop will be busy with one round of messages; to
-                send more often than that only grows its queue.
+                send more often than that only grows its queue. That of the peers is added.
         """
         if self._crossing:
             return False
-        return time.monotonic() - self._sent_at >= min(expected_cost_s, self._max_delay_s)
+        return time.monotonic() - self._sent_at >= min(
+            self._peers * expected_cost_s, self._max_delay_s
+        )
 
     def flush(self) -> None:
         """Sends what is there now."""

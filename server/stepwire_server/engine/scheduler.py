@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine.job import Job
-from stepwire_server.errors import Overloaded, check_range
+from stepwire_server.engine.load import check_prompts
 
 
 class Scheduler:
@@ -42,6 +42,16 @@ class Scheduler:
         """Jobs that take the next step, oldest first."""
         return tuple(self._reserved)
 
+    @property
+    def promised(self) -> int:
+        """How many jobs will come."""
+        return self._promised
+
+    @property
+    def reserved(self) -> int:
+        """Slots that running jobs hold, or may still need."""
+        return sum(self._reserved.values())
+
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queues all jobs of a request, or none.
 
@@ -69,15 +79,7 @@ class Scheduler:
         self._promised -= count
 
     def _check_room(self, widths: Sequence[int]) -> None:
-        for width in widths:
-            check_range("n", width, 1, self._config.max_rows)
-        check_range("number of prompts", len(widths), 1, self._config.max_waiting)
-        waiting = self._count + self._promised
-        if waiting + len(widths) > self._config.max_waiting:
-            raise Overloaded(
-                f"{waiting} prompts are waiting, {self._config.max_waiting} may",
-                retry_after_s=0.5,
-            )
+        check_prompts(widths, self._count + self._promised, self._config)
 
     def bring_back(self, job: Job) -> None:
         """Queues a parked job, or the next part of one that ended: the limit is for new ones."""
@@ -86,7 +88,7 @@ class Scheduler:
     def admit(self) -> list[Job]:
         """Moves waiting jobs into the free places and returns those that moved."""
         admitted = []
-        free = self._config.max_rows - sum(self._reserved.values())
+        free = self._config.max_rows - self.reserved
         while self._waiting:
             call, jobs = next(iter(self._waiting.items()))
             if jobs[0].width > free:

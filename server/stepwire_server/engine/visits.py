@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.engine.given import Given
-from stepwire_server.errors import InternalError, Overloaded, StepwireError, check_range
+from stepwire_server.engine.load import check_visits
+from stepwire_server.errors import InternalError, StepwireError
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +59,7 @@ class Waiting:
             InvalidRequest: they are more than may ever wait.
             Overloaded: they are too many now.
         """
-        check_range("number of rows", len(visits), 1, self._most_waiting)
-        if len(self._visits) + len(visits) > self._most_waiting:
-            raise Overloaded(
-                f"{len(self._visits)} steps are waiting, {self._most_waiting} may",
-                retry_after_s=0.1,
-            )
+        check_visits(len(visits), len(self._visits), self._most_waiting)
         self._visits.extend(visits)
 
     def take(self) -> list[Visit]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph
+from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph, TaggingGraph
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Source
 from stepwire_server.registry.proof import beginning
@@ -49,15 +49,18 @@ def steps_stand_alone(
 
 
 def texts_stand_alone(
-    graph: SequenceGraph | EncodeGraph, buckets: Sequence[int], case: GoldenCase, most_rows: int
+    graph: SequenceGraph | TaggingGraph | EncodeGraph,
+    buckets: Sequence[int],
+    case: GoldenCase,
+    most_rows: int,
 ) -> bool:
     """Reads the texts of a golden case alone, and in batches of many sizes, at two lengths."""
-    lengths = case.inputs["lengths"]
+    lengths, given = case.inputs["lengths"], case.inputs["tokens"]
     held = [size for size in buckets if size >= lengths.max()]
     for bucket in {held[0], held[-1]}:
-        tokens = np.zeros((len(lengths), bucket), np.int64)
-        width = min(bucket, case.inputs["tokens"].shape[1])
-        tokens[:, :width] = case.inputs["tokens"][:, :width]
+        tokens = np.zeros((len(lengths), bucket, *given.shape[2:]), np.int64)
+        width = min(bucket, given.shape[1])
+        tokens[:, :width] = given[:, :width]
 
         def run(rows: list[int], tokens: np.ndarray = tokens) -> list[list[np.ndarray]]:
             found = graph.run(tokens[rows], lengths[rows])

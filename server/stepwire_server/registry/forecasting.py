@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.config import BatchingConfig
-from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.errors import InternalError, InvalidRequest, check_range
 from stepwire_server.registry.reading_series import Reading, ReadingCall
 from stepwire_zoo.manifest import Manifest, Series
@@ -44,7 +44,7 @@ class Forecast:
 class ForecastingModel:
     """Checks histories, has them read, and tells what is expected after them."""
 
-    def __init__(self, engine: Engine, spec: Manifest, config: BatchingConfig) -> None:
+    def __init__(self, engine: AnyEngine, spec: Manifest, config: BatchingConfig) -> None:
         assert spec.series is not None  # the manifest of a forecaster has it
         self.series: Series = spec.series
         self._engine = engine

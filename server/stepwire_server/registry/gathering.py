@@ -8,7 +8,7 @@ under way waits for them to come back, but never long; a lone caller never waits
 import asyncio
 from collections.abc import Sequence
 
-from stepwire_server.engine.engine import Engine
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.engine.visits import Visit
 from stepwire_server.errors import StepwireError
 
@@ -19,7 +19,7 @@ _FORGETS = 0.7  # of the company that is expected, what is left when it did not 
 class Gathering:
     """The steps that wait to begin at one engine. Lives on the event loop's thread."""
 
-    def __init__(self, engine: Engine, max_rows: int) -> None:
+    def __init__(self, engine: AnyEngine, max_rows: int) -> None:
         """Makes an empty one.
 
         Args:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.decoding.options import Limits, Options, defaults
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Ended, Job, Kind, SavedSearch, SearchUpdate
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.engine.prefixes import Beginning
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import ModelMetrics
@@ -69,7 +69,7 @@ class GenerationModel(ScoringModel):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: AnyEngine,
         tokenizer: Tokenizer,
         spec: Manifest,
         metrics: ModelMetrics,
@@ -202,7 +202,7 @@ class _Call:
     def __init__(
         self,
         tokenizer: Tokenizer,
-        engine: Engine,
+        engine: AnyEngine,
         jobs: list[Job],
         end: int | None,
         resumed: Mapping[int, Saved],

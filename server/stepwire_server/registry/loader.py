@@ -16,6 +16,7 @@ from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
 from stepwire_server.engine.outbox import Outbox, Post
+from stepwire_server.engine.pool import AnyEngine, EnginePool
 from stepwire_server.engine.prefix_cache import PrefixCache
 from stepwire_server.engine.prefixes import PrefixTree
 from stepwire_server.engine.sources import Source
@@ -23,6 +24,7 @@ from stepwire_server.errors import InvalidRequest
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn, make_dropin, open_dropin
+from stepwire_server.registry.engines import engines_for
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.generation import GenerationModel
@@ -35,9 +37,11 @@ from stepwire_server.registry.reading import SourceReader
 from stepwire_server.registry.reading_along import AlongReader
 from stepwire_server.registry.signature import TensorModel
 from stepwire_server.registry.stepping import Sources, Stepper
+from stepwire_server.registry.tagging import TaggingModel
 from stepwire_server.registry.tensors.attending import AttendingTensors
 from stepwire_server.registry.tensors.labels import LabelTensors, LabelTexts
 from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors
+from stepwire_server.registry.tensors.tags import TagTensors, TagTexts
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
@@ -48,7 +52,9 @@ from stepwire_zoo.manifest import FLOAT32, Manifest
 AS_TRAINED = Precision(FLOAT32)
 TENSORS = "tensors"  # the task of a file without a manifest
 
-AnyModel = GenerationModel | ClassificationModel | TranslationModel | ForecastingModel
+AnyModel = (
+    GenerationModel | ClassificationModel | TaggingModel | TranslationModel | ForecastingModel
+)
 
 
 class Worker(Protocol):
@@ -73,6 +79,7 @@ class LoadedModel:
     provider: str
     load_seconds: float
     precision: Precision = AS_TRAINED
+    threads: int = 1  # that step it, or run its texts
     stands_alone: bool = True  # no row's result depends on what shares its batch
     max_beam_width: int = 0  # of a request; 0 where nothing is generated
     origin: Origin | None = None  # of its states, if it has some
@@ -187,6 +194,7 @@ class Loader:
         start: dict[str, Callable[[Bundle, Opener], LoadedModel]] = {
             "generation": self._start_generation,
             "classification": self._start_classification,
+            "tagging": self._start_tagging,
             "translation": self._start_translation,
             "forecasting": self._start_forecasting,
         }
@@ -218,7 +226,7 @@ class Loader:
         gathering = Gathering(engine, self.batching.max_rows)
         buffer_tokens = self.batching.buffer_tokens
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
-        loaded = _start(bundle, model, opened, [engine], limits.max_beam_width)
+        loaded = _start(bundle, model, opened, [engine] * engine.count, limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
@@ -250,7 +258,8 @@ class Loader:
             metrics=metrics,
         )
         model = TranslationModel(parts, spec, limits, self.batching.buffer_tokens)
-        loaded = _start(bundle, model, opened, [engine, batcher], limits.max_beam_width)
+        workers = [*[engine] * engine.count, batcher]
+        loaded = _start(bundle, model, opened, workers, limits.max_beam_width)
         bucket = spec.graphs["encode"].buckets[0]
         vocabulary = (spec.source_tokenizer or spec.tokenizer).vocabulary_size
         tokens = np.arange(bucket)[None] % vocabulary
@@ -280,8 +289,13 @@ class Loader:
         metrics: ModelMetrics,
         buckets: tuple[int, ...],
         prefixes: PrefixCache | None = None,
-    ) -> Engine:
+    ) -> AnyEngine:
         rows, tokenizer = self.batching.max_rows, spec.tokenizer
+        if graph.looks:  # its searches' ledgers are Python: the lock is what they wait for
+            count = self.runtime.engines_per_model or 1
+        else:
+            count = engines_for(graph, self.runtime, rows)
+        metrics.engines.set(count)
 
         def batch() -> RunningBatch:
             sampler = Sampler(
@@ -293,14 +307,19 @@ class Loader:
             )
             return RunningBatch(graph, sampler, rows, tokenizer.end)
 
-        return Engine(
-            {bucket: batch() for bucket in buckets},
-            self.batching,
-            metrics,
-            Outbox(self.post, self.batching.max_delay_s),
-            tokenizer.end,
-            prefixes,
-        )
+        def engine(metrics: ModelMetrics) -> Engine:
+            return Engine(
+                {bucket: batch() for bucket in buckets},
+                self.batching,
+                metrics,
+                Outbox(self.post, self.batching.max_delay_s, peers=count),
+                tokenizer.end,
+                prefixes,
+            )
+
+        if count == 1:
+            return engine(metrics)
+        return EnginePool([engine(part) for part in metrics.split(count)], self.batching)
 
     def _start_forecasting(self, bundle: Bundle, opener: Opener) -> LoadedModel:
         opened = opener.open_forecaster(bundle)
@@ -309,7 +328,7 @@ class Loader:
         engine = self._engine(spec, step, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
-        loaded = _start(bundle, model, opened, [engine])
+        loaded = _start(bundle, model, opened, [engine] * engine.count)
         loaded.origin = _origin(bundle, step, 0, opened.provider)
         loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
         steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
@@ -323,7 +342,7 @@ class Loader:
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
         model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
-        loaded = _start(bundle, model, opened, [engine])
+        loaded = _start(bundle, model, opened, [engine] * engine.count)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
@@ -350,6 +369,23 @@ class Loader:
         loaded = _start(bundle, model, opened, workers)
         rows = self.batching.max_batch
         loaded.tensors = _by_name(LabelTensors(batcher, spec, rows), LabelTexts(model, spec, rows))
+        return loaded
+
+    def _start_tagging(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_tagger(bundle)
+        spec, (graph, words) = opened.spec, opened.graph
+        batcher = Batcher[Result](
+            graph,
+            spec.graphs["sequence"].buckets,
+            self.batching,
+            ModelMetrics(self.metrics, spec.name, spec.version),
+            Outbox(self.post, max_delay_s=0),
+        )
+        model = TaggingModel(batcher, words, spec)
+        workers = [batcher] * self.runtime.sequence_workers
+        loaded = _start(bundle, model, opened, workers)
+        rows = self.batching.max_batch
+        loaded.tensors = _by_name(TagTensors(batcher, spec, rows), TagTexts(model, spec, rows))
         return loaded
 
 
@@ -389,6 +425,7 @@ def _start(
         model=model,
         provider=opened.provider,
         load_seconds=0.0,
+        threads=workers.count(workers[0]),
         stands_alone=opened.stands_alone,
         max_beam_width=max_beam_width,
         stop=stop,

@@ -11,12 +11,21 @@ from stepwire_server.engine.graph import (
     Graph,
     SequenceGraph,
     StepGraph,
+    TaggingGraph,
 )
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import InvalidRequest, StartupError
 from stepwire_server.registry.alone import steps_stand_alone, texts_stand_alone
-from stepwire_server.registry.proof import prove_encode, prove_sequence, prove_step
+from stepwire_server.registry.proof import (
+    prove_encode,
+    prove_sequence,
+    prove_step,
+    prove_tagging,
+    with_characters,
+)
+from stepwire_server.registry.tagger_checks import check_tagging
 from stepwire_server.registry.text import Tokenizer
+from stepwire_server.registry.words import MOST_CHARACTERS, Words
 from stepwire_zoo import golden, manifest
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.errors import BatchDependent, ManifestInvalid
@@ -49,7 +58,14 @@ class Forecaster(NamedTuple):
     stands_alone: bool
 
 
-G = TypeVar("G", StepGraph, SequenceGraph, Translator)
+class Tagger(NamedTuple):
+    """The graph of a tagger, and how it reads."""
+
+    graph: TaggingGraph
+    words: Words
+
+
+G = TypeVar("G", StepGraph, SequenceGraph, Translator, Tagger)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +89,9 @@ class Opener:
 
     def open(
         self, bundle: Bundle
-    ) -> Opened[StepGraph] | Opened[SequenceGraph] | Opened[Translator] | Forecaster:
+    ) -> (
+        Opened[StepGraph] | Opened[SequenceGraph] | Opened[Tagger] | Opened[Translator] | Forecaster
+    ):
         """Checks, loads and proves what a bundle holds.
 
         Raises:
@@ -82,6 +100,7 @@ class Opener:
         openers: dict[str, Callable[[Bundle], Any]] = {
             "generation": self.open_step,
             "classification": self.open_along if _steps(bundle) else self.open_sequence,
+            "tagging": self.open_tagger,
             "translation": self.open_translator,
             "forecasting": self.open_forecaster,
         }
@@ -100,6 +119,22 @@ class Opener:
         prove_sequence(graph, buckets, part.case, part.golden, rows)
         alone = texts_stand_alone(graph, buckets, part.case, rows)
         return self._opened(bundle, graph, part, alone)
+
+    def open_tagger(self, bundle: Bundle) -> Opened[Tagger]:
+        """Opens the bundle of a tagger."""
+        spec = bundle.manifest
+        width, read = check_tagging(spec)
+        part, rows = self._part(bundle, "sequence"), self.batching.max_batch
+        graph, buckets = TaggingGraph(part.graph, part.described), part.described.buckets
+        case = with_characters(part.case)
+        prove_tagging(graph, buckets, case, part.golden, rows)
+        alone = texts_stand_alone(graph, buckets, case, rows)
+        tokenizer = Tokenizer(
+            bundle.read(spec.tokenizer.file), spec.tokenizer, spec.limits.max_input_tokens
+        )
+        characters = Tokenizer(bundle.read(read.file), read, MOST_CHARACTERS)
+        words = Words(tokenizer, characters, spec.limits.max_input_tokens, width)
+        return self._opened(bundle, Tagger(graph, words), part, alone)
 
     def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a classifier that judges texts while they are read."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph
+from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph, TaggingGraph
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Source, SourceBoard, View
 from stepwire_zoo.errors import FileMismatch, GoldenMismatch
@@ -140,11 +140,63 @@ def prove_sequence(
             check(f"golden logits, {rows} rows of {bucket}, ", logits, wanted[of_row], golden)
 
 
-def _warm_up(graph: SequenceGraph, tokens: np.ndarray, most_rows: int) -> None:
-    """Runs a length for which there is no published answer."""
+def with_characters(case: GoldenCase) -> GoldenCase:
+    """The golden case of a tagger as its graph is run: tokens [N, T, 1 + C], lengths [N].
+
+    Raises:
+        FileMismatch: the case lacks a tensor, or they do not fit together.
+    """
+    tokens, characters, lengths, wanted = _tensors(
+        case, "tokens", "characters", "lengths", "logits"
+    )
+    shapes = [tokens.shape, characters.shape, lengths.shape, wanted.shape]
+    fits = len({shape[:2] for shape in (shapes[0], shapes[1], shapes[3])}) == 1
+    if not tokens.size or [len(shape) for shape in shapes] != [2, 3, 1, 3] or not fits:
+        raise FileMismatch(f"the golden case has texts of shapes {shapes}")
+    if len(lengths) != len(tokens) or lengths.min() < 1 or lengths.max() > tokens.shape[1]:
+        raise FileMismatch(f"the golden case has lengths {lengths.tolist()}")
+    words = np.concatenate([tokens[:, :, None], characters], axis=2)
+    return GoldenCase({"tokens": words, "lengths": lengths}, {"logits": wanted})
+
+
+def prove_tagging(
+    graph: TaggingGraph,
+    buckets: tuple[int, ...],
+    case: GoldenCase,
+    golden: Golden,
+    most_rows: int,
+) -> None:
+    """The same for a tagger, and a golden case as `with_characters` gives it.
+
+    Raises:
+        GoldenMismatch: a number does not come out as published.
+        FileMismatch: no bucket holds the case.
+    """
+    words, lengths, wanted = _tensors(case, "tokens", "lengths", "logits")
+    if lengths.max() > buckets[-1]:
+        raise FileMismatch(f"no bucket of {buckets} holds the golden case")
+    for bucket in buckets:
+        held = np.flatnonzero(lengths <= bucket)
+        if not len(held):
+            _warm_up(graph, words[0, :bucket], most_rows)
+            continue
+        padded = np.zeros((len(words), bucket, words.shape[2]), np.int64)
+        width = min(bucket, words.shape[1])
+        padded[:, :width] = words[:, :width]
+        for rows in _sizes(most_rows):
+            of_row = held[np.arange(rows) % len(held)]
+            with _refusing():
+                tagged = graph.run(padded[of_row], lengths[of_row])
+            for row, logits in zip(of_row.tolist(), tagged, strict=True):
+                where = f"golden logits, {rows} rows of {bucket}, row {row}, "
+                check(where, logits, wanted[row, : lengths[row]], golden)
+
+
+def _warm_up(graph: SequenceGraph | TaggingGraph, tokens: np.ndarray, most_rows: int) -> None:
+    """Runs a length for which there is no published answer; tokens [T] or [T, W]."""
     for rows in _sizes(most_rows):
         with _refusing():
-            graph.run(np.tile(tokens, (rows, 1)), np.full(rows, len(tokens)))
+            graph.run(np.repeat(tokens[None], rows, axis=0), np.full(rows, len(tokens)))
 
 
 @contextmanager

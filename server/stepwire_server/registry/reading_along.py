@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from stepwire_server.decoding.options import Options
 from stepwire_server.engine.batcher import Result, SequenceJob
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.errors import StepwireError
 
 _READING = Options(max_tokens=1)  # nothing is chosen
@@ -14,7 +14,7 @@ _READING = Options(max_tokens=1)  # nothing is chosen
 class AlongReader:
     """Stands in for the batcher of a classifier: texts are rows of the running batch."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: AnyEngine) -> None:
         self._engine = engine
 
     def submit(self, jobs: Sequence[SequenceJob[Result]]) -> None:
@@ -23,7 +23,7 @@ class AlongReader:
 
     def _job(self, text: SequenceJob[Result]) -> Job:
         return Job(
-            text.tokens,
+            list(text.tokens),
             _READING,
             _Reader(self._engine, text),
             index=text.index,
@@ -35,7 +35,7 @@ class AlongReader:
 class _Reader:
     """Waits for the last step of one text."""
 
-    def __init__(self, engine: Engine, text: SequenceJob[Result]) -> None:
+    def __init__(self, engine: AnyEngine, text: SequenceJob[Result]) -> None:
         self._engine = engine
         self._text = text
 

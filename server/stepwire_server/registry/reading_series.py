@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.errors import InternalError, StepwireError
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class ReadingCall:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: AnyEngine,
         readings: Sequence[Reading],
         deadline: float | None,
     ) -> None:

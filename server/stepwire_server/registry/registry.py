@@ -298,7 +298,8 @@ class ModelRegistry:
         except Exception:
             log.exception("bundle could not be loaded", extra=fields)
             return bundle, None, ("InternalError", "internal error")
-        log.info("model ready", extra={**fields, "load_s": round(loaded.load_seconds, 3)})
+        made = {"threads": loaded.threads, "load_s": round(loaded.load_seconds, 3)}
+        log.info("model ready", extra={**fields, **made})
         return bundle, loaded, ("", "")
 
     def _refuse(self, entry: Entry, kind: str, reason: str) -> None:

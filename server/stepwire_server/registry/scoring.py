@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Job, Kind
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.engine.sources import Source
 from stepwire_server.registry.stream import DeliveryStream
 from stepwire_server.registry.text import Prompt
@@ -83,7 +83,7 @@ def scoring_jobs(
 
 
 async def score_all(
-    engine: Engine, asked: Sequence[ScoringJob], deadline: float | None, buffer_tokens: int
+    engine: AnyEngine, asked: Sequence[ScoringJob], deadline: float | None, buffer_tokens: int
 ) -> AsyncGenerator[list[Score], None]:
     """Scores texts.
 

@@ -11,7 +11,6 @@ import numpy as np
 from stepwire_server.decoding.beam import Attention, Hypothesis
 from stepwire_server.decoding.logprobs import TokenLogprobs
 from stepwire_server.engine.advance import reason_of
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import (
     Delivery,
     Ended,
@@ -23,6 +22,7 @@ from stepwire_server.engine.job import (
     SearchUpdate,
     Sink,
 )
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.registry.saved import Saved, SavedDrawn
 from stepwire_server.registry.text import CONTEXT, TextStream, Tokenizer
 
@@ -56,7 +56,7 @@ class Drawn:
     """A sequence whose tokens are drawn, or greedy."""
 
     def __init__(
-        self, engine: Engine, writer: "Writer", job: Job, saved: SavedDrawn | None = None
+        self, engine: AnyEngine, writer: "Writer", job: Job, saved: SavedDrawn | None = None
     ) -> None:
         """Begins a sequence, or goes on with one.
 

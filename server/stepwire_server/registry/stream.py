@@ -8,8 +8,8 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Delivery, Job, SearchUpdate, StepTaken
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.errors import StepwireError
 
 # Deliveries that one message may be made of: bounds its size, and the time for which one
@@ -20,7 +20,7 @@ MOST_TAKEN = 256
 class DeliveryStream:
     """A bounded buffer between the engine and one call."""
 
-    def __init__(self, engine: Engine, buffer_tokens: int) -> None:
+    def __init__(self, engine: AnyEngine, buffer_tokens: int) -> None:
         self._engine = engine
         self._buffer_tokens = buffer_tokens
         self._deliveries: deque[Delivery] = deque()

@@ -48,6 +48,8 @@ class Tokenizer:
             self.composes = "NFD" in json.dumps(json.loads(text).get("normalizer"))
         except Exception as error:  # the library raises plain Exceptions
             raise FileMismatch(f"{spec.file} cannot be read: {error}") from error
+        # Every look at the tokenizer's own makes a new one.
+        self._normalizer = self._tokenizer.normalizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         # A caller who writes "<end>" means five characters.
@@ -137,6 +139,16 @@ class Tokenizer:
             else self.check(f"{collection}[{places[index]}].{names[1]}.ids", prompt)
             for index, prompt in enumerate(prompts)
         ]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where the tokens of a text begin and end in it, in code points."""
+        return self._tokenizer.encode(text, add_special_tokens=False).offsets
+
+    def look_up(self, word: str) -> int | None:
+        """The token that a whole word is, if there is one."""
+        if self._normalizer is not None:
+            word = self._normalizer.normalize_str(word)
+        return self._tokenizer.token_to_id(word)
 
     @property
     def vocabulary_size(self) -> int:

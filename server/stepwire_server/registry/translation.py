@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepwire_server.decoding.options import Limits, Options, defaults
-from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import (
     Delivery,
     Ended,
@@ -17,6 +16,7 @@ from stepwire_server.engine.job import (
     SavedSearch,
     SearchUpdate,
 )
+from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.engine.sources import Source
 from stepwire_server.errors import InvalidRequest, StepwireError
 from stepwire_server.metrics import ModelMetrics
@@ -79,7 +79,7 @@ class Translation:
 class TranslationParts:
     """What a translator works with."""
 
-    engine: Engine  # steps the decoder
+    engine: AnyEngine  # steps the decoder
     reader: SourceReader  # encodes sources
     source_tokenizer: Tokenizer
     tokenizer: Tokenizer  # of translations
@@ -311,7 +311,7 @@ class _Task:
         """How its tokens are chosen."""
         return self.plan.options
 
-    def begin(self, engine: Engine, source: Source, sink: DeliveryStream) -> Job:
+    def begin(self, engine: AnyEngine, source: Source, sink: DeliveryStream) -> Job:
         """Makes its job, now that its source is encoded."""
         job = self.job = self._job(source, sink)
         if self.options.searches:
@@ -426,7 +426,7 @@ class _Task:
 class _Call:
     """All sources of a call, by their jobs; on the event loop's thread."""
 
-    def __init__(self, engine: Engine, stream: DeliveryStream, arrived_at: float) -> None:
+    def __init__(self, engine: AnyEngine, stream: DeliveryStream, arrived_at: float) -> None:
         self._engine = engine
         self._stream = stream
         self.arrived_at = arrived_at

@@ -47,6 +47,7 @@ MODEL_STATES = {
 TASKS = {
     "generation": models_pb2.TASK_GENERATION,
     "classification": models_pb2.TASK_CLASSIFICATION,
+    "tagging": models_pb2.TASK_TAGGING,
     "translation": models_pb2.TASK_TRANSLATION,
     "forecasting": models_pb2.TASK_FORECASTING,
     TENSORS: models_pb2.TASK_TENSORS,

@@ -1,4 +1,4 @@
-"""LabelingService: texts in, labels out."""
+"""LabelingService: texts in, labels out, of whole texts or of words."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from stepwire.v1 import labeling_pb2 as pb
 from stepwire.v1 import labeling_pb2_grpc as pb_grpc
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.registry import ModelRegistry
-from stepwire_server.rpc import convert
+from stepwire_server.registry.tagging import TaggingModel
+from stepwire_server.rpc import convert, tagging_messages
 
 
 class LabelingServicer(pb_grpc.LabelingServiceServicer):
@@ -26,3 +27,14 @@ class LabelingServicer(pb_grpc.LabelingServiceServicer):
                 convert.deadline(context),
             )
             return convert.classify_response(results)
+
+    async def Tag(self, request: pb.TagRequest, context: Any) -> pb.TagResponse:
+        """Tags the words of every text of the call."""
+        async with self._models.use(request.model, request.version, TaggingModel) as model:
+            results = await model.tag(
+                tagging_messages.inputs(request, self._max_inputs),
+                tagging_messages.top_k(request, model),
+                request.truncate,
+                convert.deadline(context),
+            )
+            return tagging_messages.response(results)

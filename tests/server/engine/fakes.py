@@ -11,6 +11,7 @@ from stepwire_server.engine.batch import RunningBatch
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.job import Job, Kind
 from stepwire_server.engine.outbox import Outbox
+from stepwire_server.engine.pool import EnginePool
 from stepwire_server.engine.prefix_cache import PrefixCache
 from stepwire_server.engine.prefixes import PrefixTree
 from stepwire_server.metrics import Metrics, ModelMetrics
@@ -80,32 +81,39 @@ def a_job(
 
 
 class HandEngine:
-    """An engine whose outbox delivers at once and whose thread is the test."""
+    """An engine, or several as one, whose outbox delivers at once and whose thread is the test."""
 
-    def __init__(self, cell=None, end=None, vocabulary=VOCABULARY, **config):
+    def __init__(self, cell=None, end=None, vocabulary=VOCABULARY, engines=1, **config):
         self.cell = cell or TinyCell()
         self.config = BatchingConfig(**{"max_rows": 8, "prefix_cache_bytes": 0, **config})
         self.registry = CollectorRegistry()
         metrics = ModelMetrics(Metrics(self.registry), "tiny", "1")
-        sampler = Sampler(self.config.max_rows, vocabulary, end=end, suppressed=())
-        self.batch = RunningBatch(self.cell, sampler, self.config.max_rows, end)
         self.outbox = Outbox(lambda function: function(), self.config.max_delay_s)
         self.tree = PrefixTree(self.config.prefix_cache_bytes)
         isolated = self.config.prefix_cache_isolation == "caller"
         prefixes = PrefixCache(self.tree, metrics, isolated=isolated)
-        self.engine = Engine(
-            {0: self.batch},
-            self.config,
-            metrics,
-            self.outbox,
-            end,
-            prefixes if self.config.prefix_cache_bytes else None,
-        )
+        rows, self.batches, self.engines = self.config.max_rows, [], []
+        for part in metrics.split(engines) if engines > 1 else [metrics]:
+            sampler = Sampler(rows, vocabulary, end=end, suppressed=())
+            self.batches.append(RunningBatch(self.cell, sampler, rows, end))
+            self.engines.append(
+                Engine(
+                    {0: self.batches[-1]},
+                    self.config,
+                    part,
+                    self.outbox,
+                    end,
+                    prefixes if self.config.prefix_cache_bytes else None,
+                )
+            )
+        self.batch = self.batches[0]
+        self.engine = self.engines[0] if engines == 1 else EnginePool(self.engines, self.config)
 
     def step(self, times=1):
         for _ in range(times):
-            went_on = self.engine.step()
-            self.engine.tell()
+            went_on = any([engine.step() for engine in self.engines])
+            for engine in self.engines:
+                engine.tell()
             self.outbox.flush()
         return went_on
 

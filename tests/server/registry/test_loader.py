@@ -13,6 +13,7 @@ from support.tiny import (
     write_classification,
     write_generation,
 )
+from support.tiny_tagger import write_tagger
 
 
 @pytest.fixture
@@ -168,4 +169,69 @@ def test_a_graph_of_another_model_is_found_by_the_golden_case(opener, tmp_path):
     folder = write_generation(tmp_path)
     republish(folder, step_onnx=TinyCell(seed=9).graph())
     with pytest.raises(GoldenMismatch):
+        opener.open(open_bundle(folder))
+
+
+def test_a_good_tagger_is_proved(opener, tmp_path):
+    opener.open(open_bundle(write_tagger(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda m: m.pop("characters"), "characters: task tagging needs a tokenizer"),
+        (
+            lambda m: m["characters"].update(pad=1),
+            "characters.pad and tokenizer.unknown: must be 0",
+        ),
+        (lambda m: m["tokenizer"].update(unknown=1), "characters.pad and tokenizer.unknown"),
+        (lambda m: m["characters"].pop("unknown"), "characters.unknown: is missing"),
+        (lambda m: m["characters"].update(file="no.json"), "'no.json' is used but not listed"),
+        (lambda m: m["limits"].update(max_input_tokens=17), "must reach limits.max_input_tokens"),
+        (lambda m: m["labels"].append("MORE"), r"logits of shape \[-1, 3\], not \[-1, 4\]"),
+        (lambda m: m["graphs"].pop("sequence"), "task tagging needs a sequence graph"),
+        (
+            lambda m: m.update(chain={"starts": [0.0], "steps": [[0.0]], "ends": [0.0]}),
+            "chain: of 1 labels, not of 3",
+        ),
+        (
+            lambda m: m["graphs"]["sequence"]["inputs"].pop(1),
+            r"characters of shape \[\]|must have one tensor",
+        ),
+    ],
+)
+def test_a_tagger_that_promises_what_is_not_done_is_refused(opener, tmp_path, edit, message):
+    folder = write_tagger(tmp_path)
+    edit_manifest(folder, edit)
+    with pytest.raises(ManifestInvalid, match=message):
+        opener.open(open_bundle(folder))
+
+
+def _spoil_logits(case):
+    case.outputs["logits"][1, 6, 2] += 0.01
+
+
+def _spoil_silence(case):
+    case.outputs["logits"][1, 7:] = 99.0  # behind the text, where nothing is promised
+
+
+def test_a_taggers_numbers_that_are_off_are_found_but_not_behind_its_text(opener, tmp_path):
+    folder = write_tagger(tmp_path)
+    cases = golden_of(folder)
+    _spoil_silence(cases["sequence"])
+    republish(folder, golden_npz=pack(cases))
+    opener.open(open_bundle(folder))
+    _spoil_logits(cases["sequence"])
+    republish(folder, golden_npz=pack(cases))
+    with pytest.raises(GoldenMismatch, match=r"golden logits, \d rows of 8, row 1, \[6, 2\]"):
+        opener.open(open_bundle(folder))
+
+
+@pytest.mark.parametrize("absent", ["tokens", "characters", "lengths"])
+def test_a_taggers_golden_case_without_a_tensor_is_refused(opener, tmp_path, absent):
+    folder = write_tagger(tmp_path)
+    cases = golden_of(folder)
+    del cases["sequence"].inputs[absent]
+    republish(folder, golden_npz=pack(cases))
+    with pytest.raises(FileMismatch, match=f"no tensor '{absent}'"):
         opener.open(open_bundle(folder))

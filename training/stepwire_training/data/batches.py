@@ -5,13 +5,14 @@ B rows, T positions.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from stepwire_training.data.conllu import Sentence
 from stepwire_training.data.observed import Observed
 from stepwire_training.data.splitting import Ids, Splitting, take_apart
 
@@ -79,6 +80,16 @@ class Translations:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tagging:
+    """What a tagger reads beside words, and the sentences that it is measured on."""
+
+    characters: Tokenizer  # cuts words into characters; number 0 pads
+    width: int  # characters that are read of a word, C
+    test: list[Sentence]
+    others: dict[str, list[Sentence]]  # of other treebanks, by the name of the split
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A data set, ready to train on."""
 
@@ -88,19 +99,24 @@ class Dataset:
     dev: Batches  # chooses the best weights
     test: Batches  # measured once, at the end
     facts: dict[str, float]  # counts for the card
-    vectors: Callable[[], Tensor] | None = None  # what a model begins from (see begin_from)
+    vectors: Callable[[], Any] | None = None  # what a model begins from (see begin_from)
     translations: "Translations | None" = None  # of a translator: what BLEU is measured on
     series: Observed | None = None  # of a forecaster
+    tagging: "Tagging | None" = None  # of a tagger
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        """Tokens, labels, and tokens of sources that have a vocabulary of their own, or 0.
+        """Tokens, labels, and tokens of what has a vocabulary of its own, or 0.
+
+        Those are sources of a translator and characters of a tagger.
 
         For a series: its columns, the rows ahead that are predicted, and 0.
         """
         if self.series:
             return len(self.series.columns), self.series.horizon, 0
-        own = self.translations.own_source_tokenizer if self.translations else None
+        translations = self.translations
+        own = translations.own_source_tokenizer if translations else None
+        own = self.tagging.characters if self.tagging else own
         return (
             self.tokenizer.get_vocab_size() if self.tokenizer else 0,
             len(self.labels),

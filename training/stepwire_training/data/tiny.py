@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stepwire_training.data import ett, nab, nsmc, shakespeare
+from stepwire_training.data import ett, nab, nsmc, shakespeare, tagged
 from stepwire_training.data.batches import Dataset, Pair
+from stepwire_training.data.conllu import Sentence
 from stepwire_training.data.nsmc import Review
 from stepwire_training.data.observed import Labelled, Rows
 from stepwire_training.data.parallel import Cutting, Splits, dataset
 from stepwire_training.data.series import Cut
+from stepwire_training.data.tagged import Reading
 
 WHO = ("the king", "a fool", "my lady", "the ghost")
 GOOD = ("smiles at", "praises", "adores")
@@ -89,6 +91,32 @@ class Pulses:
         """Makes the streams up; every other one is held out."""
         streams = [make_pulse(number, self.seed) for number in range(8)]
         return nab.split(streams, nab.Anomalies(cut=self.cut, seed=self.seed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clauses:
+    """Short clauses with a tag for every word, for a tagger."""
+
+    reading: Reading
+
+    def load(self) -> Dataset:
+        """Makes the clauses up; one of the training split is in the test split too."""
+        every = make_clauses(300, self.reading.seed)
+        return tagged.split(
+            tagged.Splits([*every[100:], every[0]], every[50:100], every[:50]), self.reading
+        )
+
+
+def make_clauses(count: int, seed: int) -> list[Sentence]:
+    """Different clauses, such as "A duck ducks 17."; which of the two it is, its place says."""
+    rng = random.Random(seed)
+    made: dict[tuple[str, ...], Sentence] = {}
+    while len(made) < count:
+        who, does = rng.choice(("duck", "fish", "watch")), rng.choice(("ducks", "fishes", "sees"))
+        words = (rng.choice(("A", "The")), who, does, str(rng.randrange(100)), ".")
+        tags = ("DET", "NOUN", "VERB", "NUM", "PUNCT")
+        made[words] = Sentence(words, tags, (True, True, True, False, True))
+    return list(made.values())
 
 
 def make_tides(rows: int, seed: int) -> Rows:

@@ -40,7 +40,7 @@ def stack(
     for index, layer in enumerate(recurrent(layers)):
         weights = [
             graph.weight(f"{direction}{index}_{part}", value.unsqueeze(0))
-            for part, value in _gates_of(layer).items()
+            for part, value in gates_of(layer).items()
         ]
         attributes = {"hidden_size": layer.hidden, "direction": direction}
         if layer.cell == "gru":
@@ -50,7 +50,7 @@ def stack(
     return x, graph.node("Squeeze", [end, graph.integers(f"{direction}_first", 0)])
 
 
-def _gates_of(layer: RecurrentLayer) -> dict[str, torch.Tensor]:
+def gates_of(layer: RecurrentLayer) -> dict[str, torch.Tensor]:
     """A layer's weights with the gates in ONNX's order."""
     order = reordered(GATES[layer.cell], layer.hidden)
     bias = torch.cat([layer.bias_ih[order], layer.bias_hh[order]])

@@ -18,7 +18,7 @@ class Network(nn.Module):
         """The state before the first input; batch is axis 0 of each part."""
         raise NotImplementedError
 
-    def begin_from(self, vectors: Tensor) -> None:
+    def begin_from(self, vectors: Any) -> None:
         """Takes what the data knows beforehand, such as word vectors [V, E]."""
         raise NotImplementedError
 

@@ -1,16 +1,18 @@
-"""Six recipes that take seconds, for tests and for a first look at a run."""
+"""Seven recipes that take seconds, for tests and for a first look at a run."""
 
 from dataclasses import replace
 
 from stepwire_training.data.along import Along
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.data.series import Cut
-from stepwire_training.data.tiny import Countdowns, Pulses, Sentences, Tides, Verdicts
+from stepwire_training.data.tagged import Reading
+from stepwire_training.data.tiny import Clauses, Countdowns, Pulses, Sentences, Tides, Verdicts
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.stream_classifier import StreamClassifier
+from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
@@ -83,6 +85,41 @@ def stream() -> Recipe:
         data=Along(texts=Verdicts(rows=16, seed=1)),
         model=StreamClassifier.Config(
             cell="lstm", layers=2, hidden=16, embedding=16, embedding_dropout=0.1, lean=1.0
+        ),
+        steps=120,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )
+
+
+def tagger() -> Recipe:
+    """The words of short clauses."""
+    return Recipe(
+        bundle="tiny-tagger",
+        publication=replace(
+            PUBLICATION, limits=Limits(max_input_tokens=16), buckets=(4, 8, 16), half=True
+        ),
+        data=Clauses(
+            reading=Reading(
+                cutting="english", vocabulary=60, vectors=8, characters=6, rows=16, seed=1
+            )
+        ),
+        model=Tagger.Config(
+            layers=2,
+            hidden=16,
+            learned=20,
+            embedding=8,
+            vectors=8,
+            character=8,
+            widths=(2, 3),
+            filters=8,
+            word_dropout=0.1,
+            input_dropout=0.05,
+            layer_dropout=0.05,
+            weight_dropout=0.05,
+            output_dropout=0.05,
         ),
         steps=120,
         learning_rate=1e-2,

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import grpc
 
-from stepwire.cli import classify, forecast, generate, models, score, session, step, translate
+from stepwire.cli import (
+    classify,
+    evaluate,
+    forecast,
+    generate,
+    models,
+    score,
+    session,
+    step,
+    tag,
+    translate,
+)
 from stepwire.cli.arguments import parse
 from stepwire.cli.lines import InputError
 from stepwire.client import Client
@@ -20,11 +31,13 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Client], None]] = {
     "show": models.run_show,
     "generate": generate.run,
     "classify": classify.run,
+    "tag": tag.run,
     "translate": translate.run,
     "score": score.run,
     "forecast": forecast.run,
     "step": step.run,
     "session": session.run,
+    "evaluate": evaluate.run,
 }
 
 

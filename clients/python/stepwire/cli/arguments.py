@@ -13,7 +13,7 @@ from stepwire.retry import check_timeout
 
 # The others are spelt as their flags.
 _FIELD_OF = {"stop-token-id": "stop_token_ids", "suppress-token": "suppress_tokens"}
-_WITH_TEXTS = ("classify", "translate", "score")
+_WITH_TEXTS = ("classify", "tag", "translate", "score")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -67,11 +67,13 @@ def _parser(address: str) -> argparse.ArgumentParser:
     _add_show(commands.add_parser("show", help="describe one model"))
     _add_generate(commands.add_parser("generate", help="continue prompts"))
     _add_classify(commands.add_parser("classify", help="label texts"))
+    _add_tag(commands.add_parser("tag", help="tag the words of texts"))
     _add_translate(commands.add_parser("translate", help="translate texts"))
     _add_score(commands.add_parser("score", help="say how likely texts are"))
     _add_forecast(commands.add_parser("forecast", help="say how a series goes on"))
     _add_step(commands.add_parser("step", help="step a session line by line"))
     _add_session(commands.add_parser("session", help="list, copy, export or close sessions"))
+    _add_evaluate(commands.add_parser("evaluate", help="score a model as its card does"))
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print JSON, an object a line")
         _add_connection(command)
@@ -289,6 +291,29 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_texts(parser)
     parser.add_argument("--truncate", action="store_true", help="cut texts over the model's limit")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Score a served model on the test split of its card, read from $STEPWIRE_DATA; "
+        "fails where the card is wrong by more than 0.1 points."
+    )
+    parser.add_argument("model", metavar="MODEL", help="one of the zoo's")
+    parser.add_argument(
+        "--sample", type=_count, metavar="N", help="examples from all over the split; default: all"
+    )
+
+
+def _add_tag(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Tag the words of texts, one text a line in their order."
+    _add_model(parser)
+    _add_texts(parser)
+    parser.add_argument(
+        "--tokens", action="store_true", help="the texts are words already, with spaces between"
+    )
+    parser.add_argument(
+        "--truncate", action="store_true", help="tag the first words of texts over the limit"
+    )
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

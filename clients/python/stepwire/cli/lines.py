@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -22,18 +22,22 @@ class InputError(Exception):
     """The input cannot be read, or the server refuses a part of it."""
 
 
-def located(error: InvalidRequest, first: int, source: str | None) -> Exception:
+def located(
+    error: InvalidRequest, first: int, source: str | None, places: Sequence[int] | None = None
+) -> Exception:
     """The error with the line of the text that it is about.
 
     Args:
         error: names the text by its place in the call.
         first: line of the call's first text.
         source: where lines come from; None if they do not come from lines.
+        places: lines of the call's texts, counted from its first, if some were left out.
     """
     found = re.match(r"(?:texts|prompts|sources|inputs)\[(\d+)\]", error.details.get("field", ""))
     if found is None or source is None:
         return error
-    return InputError(f"line {first + int(found[1])} of {source}: {error}")
+    place = int(found[1]) if places is None else places[int(found[1])]
+    return InputError(f"line {first + place} of {source}: {error}")
 
 
 @dataclass(frozen=True, kw_only=True)

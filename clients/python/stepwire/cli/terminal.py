@@ -49,6 +49,11 @@ class Progress:
         if self._bar is not None:
             self._bar.update(len(lines))
 
+    def advance(self, count: int) -> None:
+        """Counts what is done and prints nothing."""
+        if self._bar is not None:
+            self._bar.update(count)
+
 
 @contextmanager
 def progress(total: int | None) -> Iterator[Progress]:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LabelingServiceStub:
-    """LabelingService judges texts.
+    """LabelingService judges texts, and tags their words.
     """
 
     def __init__(self, channel):
@@ -40,10 +40,15 @@ class LabelingServiceStub:
                 request_serializer=stepwire_dot_v1_dot_labeling__pb2.ClassifyRequest.SerializeToString,
                 response_deserializer=stepwire_dot_v1_dot_labeling__pb2.ClassifyResponse.FromString,
                 _registered_method=True)
+        self.Tag = channel.unary_unary(
+                '/stepwire.v1.LabelingService/Tag',
+                request_serializer=stepwire_dot_v1_dot_labeling__pb2.TagRequest.SerializeToString,
+                response_deserializer=stepwire_dot_v1_dot_labeling__pb2.TagResponse.FromString,
+                _registered_method=True)
 
 
 class LabelingServiceServicer:
-    """LabelingService judges texts.
+    """LabelingService judges texts, and tags their words.
     """
 
     def Classify(self, request, context):
@@ -60,6 +65,17 @@ class LabelingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tag(self, request, context):
+        """Tag gives each word of each text its tag. Texts share batches as those of Classify do;
+        no text changes another's result.
+
+        Errors: as those of Classify; a text has too many words, or a word given has no
+        character but white space: INVALID_ARGUMENT (INVALID_REQUEST).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabelingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -67,6 +83,11 @@ def add_LabelingServiceServicer_to_server(servicer, server):
                     servicer.Classify,
                     request_deserializer=stepwire_dot_v1_dot_labeling__pb2.ClassifyRequest.FromString,
                     response_serializer=stepwire_dot_v1_dot_labeling__pb2.ClassifyResponse.SerializeToString,
+            ),
+            'Tag': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tag,
+                    request_deserializer=stepwire_dot_v1_dot_labeling__pb2.TagRequest.FromString,
+                    response_serializer=stepwire_dot_v1_dot_labeling__pb2.TagResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -77,7 +98,7 @@ def add_LabelingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LabelingService:
-    """LabelingService judges texts.
+    """LabelingService judges texts, and tags their words.
     """
 
     @staticmethod
@@ -97,6 +118,33 @@ class LabelingService:
             '/stepwire.v1.LabelingService/Classify',
             stepwire_dot_v1_dot_labeling__pb2.ClassifyRequest.SerializeToString,
             stepwire_dot_v1_dot_labeling__pb2.ClassifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tag(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/stepwire.v1.LabelingService/Tag',
+            stepwire_dot_v1_dot_labeling__pb2.TagRequest.SerializeToString,
+            stepwire_dot_v1_dot_labeling__pb2.TagResponse.FromString,
             options,
             channel_credentials,
             insecure,

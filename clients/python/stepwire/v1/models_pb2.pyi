@@ -15,6 +15,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_TRANSLATION: _ClassVar[Task]
     TASK_FORECASTING: _ClassVar[Task]
     TASK_TENSORS: _ClassVar[Task]
+    TASK_TAGGING: _ClassVar[Task]
 
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -29,6 +30,7 @@ TASK_CLASSIFICATION: Task
 TASK_TRANSLATION: Task
 TASK_FORECASTING: Task
 TASK_TENSORS: Task
+TASK_TAGGING: Task
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState

@@ -1,0 +1,83 @@
+"""The test splits, read as those who trained on the others read them."""
+
+import io
+import tarfile
+from typing import NamedTuple
+
+from stepwire.cli.evaluation.files import File
+
+NSMC = File(
+    path="nsmc/ratings_test.txt",
+    sha256="8ac9f64052f11dbf6ae0acb5e038f03d90a76f0eda7820cfb3a92d02edfcebda",
+)
+EWT = File(
+    path="ud-english-ewt/en_ewt-ud-test.conllu",
+    sha256="e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd",
+)
+KAIST = File(
+    path="ud-korean-kaist/kaist.tar",
+    sha256="d37b3de09da28fe4af4130ecacbf3ec0a0e507b72758fd2afdf619d81b49e94e",
+)
+BTC = File(
+    path="btc/f.conll",
+    sha256="d0839ddb0bd57f3a59ac9ab35d371dc140db8280e0001469a4e56fe8f776ce8a",
+)
+KAIST_DOCUMENTS = (  # those of the test split, in the order of their names
+    *("M2TA_070", "M2TA_080", "M2TA_090", "MH2_0010", "MH2_0070", "MH2_0110"),
+    *("MH2_0180", "MH2_0190"),
+)
+
+
+class Labelled(NamedTuple):
+    """A text and what it is."""
+
+    text: str
+    label: str
+
+
+class Tagged(NamedTuple):
+    """The words of a sentence and their tags."""
+
+    words: list[str]
+    tags: list[str]
+
+
+def nsmc() -> list[Labelled]:
+    """Film reviews: a heading, then id, text and label between tabs."""
+    lines = [line for line in NSMC.read().decode().split("\n")[1:] if line]
+    names = {"0": "negative", "1": "positive"}
+    fields = [line.split("\t") for line in lines]
+    return [Labelled(text.strip(), names[label]) for _, text, label in fields]
+
+
+def ewt() -> list[Tagged]:
+    """English of the web."""
+    return sentences(EWT.read().decode())
+
+
+def kaist() -> list[Tagged]:
+    """Korean documents."""
+    with tarfile.open(fileobj=io.BytesIO(KAIST.read())) as archive:
+        found = [archive.extractfile(f"kaist/{name}.conllu") for name in KAIST_DOCUMENTS]
+        return [one for file in found if file for one in sentences(file.read().decode())]
+
+
+def btc() -> list[Tagged]:
+    """Tweets with the names in them: a word and its tag a line, a blank line behind each."""
+    blocks = BTC.read().decode().replace("\r\n", "\n").split("\n\n")
+    fields = [[line.split("\t") for line in block.split("\n") if "\t" in line] for block in blocks]
+    pairs = [[(word.strip(), tag.strip()) for word, tag in each if word.strip()] for each in fields]
+    return [Tagged([w for w, _ in each], [t for _, t in each]) for each in pairs if each]
+
+
+def sentences(content: str) -> list[Tagged]:
+    """The sentences of a treebank in CoNLL-U; only lines with a whole number are words."""
+    found = [Tagged([], [])]
+    for line in content.split("\n"):
+        fields = line.rstrip("\r").split("\t")
+        if fields[0].isdigit():
+            found[-1].words.append(fields[1])
+            found[-1].tags.append(fields[3])
+        elif not line.strip():
+            found.append(Tagged([], []))
+    return [sentence for sentence in found if sentence.words]

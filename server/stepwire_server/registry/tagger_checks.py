@@ -1,0 +1,56 @@
+"""What the manifest of a tagger must say."""
+
+from stepwire_server.registry.words import UNKNOWN_WORD
+from stepwire_zoo.errors import ManifestInvalid
+from stepwire_zoo.manifest import Graph, Manifest, Tokenizer
+from stepwire_zoo.spelling import PADDING
+
+
+def check_tagging(spec: Manifest) -> tuple[int, Tokenizer]:
+    """Raises ManifestInvalid where a manifest promises what a tagger cannot do.
+
+    Returns:
+        How many characters the graph reads of a word, and what cuts words into them.
+    """
+    graph = spec.graphs.get("sequence")
+    if graph is None:
+        raise ManifestInvalid("graphs: task tagging needs a sequence graph")
+    longest = graph.buckets[-1] if graph.buckets else 0
+    if longest < spec.limits.max_input_tokens:
+        raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
+    _check_labels(spec, graph)
+    return _characters_read(graph), _checked_tokenizer(spec)
+
+
+def _check_labels(spec: Manifest, graph: Graph) -> None:
+    """Every label must have a logit of each word, and a place in the chain if there is one."""
+    count = len(spec.labels)
+    found = [tensor.shape for tensor in graph.outputs if tensor.role == "logits"]
+    if found != [(-1, count)]:
+        raise ManifestInvalid(
+            f"graphs.sequence.outputs: logits of shape {list(found[0]) if found else None}, "
+            f"not [-1, {count}] for {count} labels"
+        )
+    if spec.chain is not None and len(spec.chain.starts) != count:
+        raise ManifestInvalid(f"chain: of {len(spec.chain.starts)} labels, not of {count}")
+
+
+def _characters_read(graph: Graph) -> int:
+    """How many characters of a word the graph reads."""
+    found = [tensor.shape for tensor in graph.inputs if tensor.role == "characters"]
+    shape = found[0] if found else ()
+    if len(shape) != 2 or shape[1] < 1:
+        raise ManifestInvalid(f"graphs.sequence.inputs: characters of shape {list(shape)}")
+    return shape[1]
+
+
+def _checked_tokenizer(spec: Manifest) -> Tokenizer:
+    """What cuts words into characters."""
+    characters = spec.characters
+    if characters is None:
+        raise ManifestInvalid("characters: task tagging needs a tokenizer of words' characters")
+    if (characters.pad, spec.tokenizer.unknown) != (PADDING, UNKNOWN_WORD):
+        raise ManifestInvalid("characters.pad and tokenizer.unknown: must be 0 for task tagging")
+    if characters.unknown is None:
+        raise ManifestInvalid("characters.unknown: is missing, words may hold any characters")
+    return characters

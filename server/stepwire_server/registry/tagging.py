@@ -1,0 +1,121 @@
+"""A model that tags the words of texts.
+
+T words, L labels.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stepwire_server.decoding.chain import Chain, chosen
+from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.engine.tensors import NO_TIMING, Timing
+from stepwire_server.errors import StepwireError
+from stepwire_server.registry.classification import Answers, Reader
+from stepwire_server.registry.words import Cut, Input, Words
+from stepwire_zoo.manifest import Manifest
+
+# Of more together the tags are found in a thread, so that the event loop goes on: a chain's
+# take 20 microseconds a word.
+_MANY_WORDS = 200
+
+Tags = tuple[tuple[str, float], ...]  # with probabilities, likeliest first
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaggedText:
+    """A text's words and what each was tagged as."""
+
+    cut: Cut
+    tags: tuple[Tags, ...]  # of each word
+    timing: Timing = NO_TIMING  # of its run; none where there was no word
+
+
+class TaggingModel:
+    """Cuts texts into words, hands them to the batcher, and names what comes back."""
+
+    def __init__(self, batcher: Reader, words: Words, spec: Manifest) -> None:
+        self._batcher = batcher
+        self._words = words
+        self.labels = spec.labels
+        self._tags = chosen if spec.chain is None else Chain(spec.chain).chosen
+
+    async def tag(
+        self, inputs: Sequence[Input], top_k: int, truncate: bool, deadline: float | None
+    ) -> list[TaggedText]:
+        """Tags texts.
+
+        Args:
+            inputs: at least one.
+            top_k: how many tags to give for each word.
+            truncate: keep the first words of what is over the limit, instead of refusing the call.
+            deadline: of the monotonic clock; it bounds the time in the queue.
+
+        Returns:
+            One result for each input, in order.
+
+        Raises:
+            InvalidRequest, Overloaded, ShuttingDown: nothing was done.
+            DeadlineExceeded: it passed while a text was queued.
+        """
+        cuts = await self._words.cut_all(inputs, truncate=truncate)
+        # A text without words has no tags: nothing is run for it.
+        jobs, results = await self._run([cut for cut in cuts if cut.words], deadline)
+        if sum(map(len, results)) > _MANY_WORDS:
+            ranked = await asyncio.to_thread(self._rank_all, results, top_k)
+        else:
+            ranked = self._rank_all(results, top_k)
+        tagged = zip(ranked, jobs, strict=True)
+        return [_tagged(cut, *next(tagged)) if cut.words else _empty(cut) for cut in cuts]
+
+    async def _run(
+        self, cuts: Sequence[Cut], deadline: float | None
+    ) -> tuple[list[SequenceJob[Result]], Sequence[Result]]:
+        """What was run, and the logits of every text, [T, L] each."""
+        if not cuts:
+            return [], []
+        found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def done(results: Sequence[Result]) -> None:
+            if not found.done():
+                found.set_result(results)
+
+        def failed(error: StepwireError) -> None:
+            if not found.done():
+                found.set_exception(error)
+
+        answers = Answers(len(cuts), done, failed)
+        jobs = [
+            SequenceJob[Result](tokens=cut.numbers, reader=answers, index=index, deadline=deadline)
+            for index, cut in enumerate(cuts)
+        ]
+        self._batcher.submit(jobs)
+        try:
+            return jobs, await found
+        finally:
+            answers.leave()
+
+    def _rank_all(self, results: Sequence[Result], top_k: int) -> list[tuple[Tags, ...]]:
+        return [self._rank(logits, top_k) for logits in results]
+
+    def _rank(self, logits: Result, top_k: int) -> tuple[Tags, ...]:
+        """The tag that was chosen for each word, then the likeliest others."""
+        places, shares = self._tags(logits)
+        ranked = shares.copy()
+        ranked[np.arange(len(places)), places] = 2.0  # what was chosen comes first
+        orders = np.argsort(-ranked, axis=1, kind="stable")[:, :top_k].tolist()
+        return tuple(
+            tuple((self.labels[place], of_word[place]) for place in order)
+            for order, of_word in zip(orders, shares.tolist(), strict=True)
+        )
+
+
+def _tagged(cut: Cut, tags: tuple[Tags, ...], job: SequenceJob[Result]) -> TaggedText:
+    return TaggedText(cut=cut, tags=tags, timing=job.timing)
+
+
+def _empty(cut: Cut) -> TaggedText:
+    return TaggedText(cut=cut, tags=())

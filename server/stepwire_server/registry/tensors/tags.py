@@ -1,0 +1,173 @@
+"""Taggers as named tensors: words and their characters in, logits out; or texts in, tags out.
+
+Shapes: N rows, T words of the longest row, C characters of a word, L labels.
+"""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
+from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed
+from stepwire_server.errors import InvalidRequest
+from stepwire_server.registry.classification import Answers
+from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
+from stepwire_server.registry.tagging import TaggedText, TaggingModel
+from stepwire_server.registry.tensors.background import in_background, text_of
+from stepwire_zoo.manifest import Manifest
+
+_TEXT, _TOKENS = "text", "tokens"
+
+
+class TagTensors:
+    """The sequence graph of a tagger: rows share batches with the texts of everybody else."""
+
+    def __init__(self, batcher: Batcher[Result], spec: Manifest, max_rows: int) -> None:
+        """Makes a model.
+
+        Args:
+            batcher: runs the graph.
+            spec: the bundle's manifest.
+            max_rows: of one request.
+        """
+        assert spec.characters is not None
+        self._batcher = batcher
+        graph = spec.graphs["sequence"]
+        by_role = {tensor.role: tensor for tensor in (*graph.inputs, *graph.outputs)}
+        tokens, characters, lengths, logits = (
+            by_role[role] for role in ("tokens", "characters", "lengths", "logits")
+        )
+        self._tokens, self._characters = tokens.name, characters.name
+        self._lengths = lengths.name
+        self._choices = {
+            tokens.name: spec.tokenizer.vocabulary_size,
+            characters.name: spec.characters.vocabulary_size,
+        }
+        self._longest = spec.limits.max_input_tokens
+        self.signature = Signature(
+            name=spec.name,
+            version=spec.version,
+            kind=Kind.PLAIN,
+            inputs=(
+                TensorSpec(name=tokens.name, dtype=tokens.dtype, shape=(-1, -1)),
+                TensorSpec(
+                    name=characters.name, dtype=characters.dtype, shape=(-1, *characters.shape)
+                ),
+                # Left out, every row is as long as the tensor.
+                TensorSpec(name=lengths.name, dtype=lengths.dtype, shape=(-1, 1), optional=True),
+            ),
+            outputs=(
+                TensorSpec(
+                    name=logits.name,
+                    dtype=logits.dtype,
+                    shape=(-1, *logits.shape),
+                    labels=spec.labels,
+                ),
+            ),
+            max_rows=max_rows,
+        )
+
+    def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
+        """Queues the rows of a request; raises as `AnsweringModel.begin`.
+
+        The answer has zeros behind the words of a row.
+        """
+        rows = self._rows(asked)
+        width = asked.tensors[self._tokens].shape[1]
+        [name] = asked.wanted
+        jobs: list[SequenceJob[Result]] = []
+
+        def told(results: Sequence[Result]) -> None:
+            logits = np.zeros((len(results), width, results[0].shape[1]), np.float32)
+            for row, result in zip(logits, results, strict=True):
+                row[: len(result)] = result
+            done(Answer({name: logits}, (), jobs[-1].timing))
+
+        answers = Answers(len(rows), told, failed)
+        jobs += [
+            SequenceJob[Result](tokens=row, reader=answers, index=index, deadline=asked.deadline)
+            for index, row in enumerate(rows)
+        ]
+        self._batcher.submit(jobs)
+        return answers.leave
+
+    def _rows(self, asked: Asked) -> list[NDArray[np.int64]]:
+        """The rows of a request as the graph reads them, [T, 1 + C] each."""
+        tokens, characters = (asked.tensors[name] for name in (self._tokens, self._characters))
+        if characters.shape[1] != tokens.shape[1]:
+            allowed = f"have the characters of {tokens.shape[1]} words"
+            raise InvalidRequest.of(self._characters, allowed, characters.shape[1])
+        counts = self._counts(asked, len(tokens), tokens.shape[1])
+        words = np.concatenate([tokens[:, :, None], characters], axis=2)
+        rows = [row[:count] for row, count in zip(words, counts, strict=True)]
+        for number, row in enumerate(rows):
+            self._check(self._tokens, number, row[:, 0])
+            self._check(self._characters, number, row[:, 1:])
+        return rows
+
+    def _counts(self, asked: Asked, rows: int, width: int) -> list[int]:
+        """The lengths of the rows."""
+        lengths = asked.tensors.get(self._lengths)
+        counts: list[int] = [width] * rows if lengths is None else lengths.ravel().tolist()
+        most = min(width, self._longest)
+        for row, count in enumerate(counts):
+            if not 0 < count <= most:
+                field = f"{self._tokens}[{row}]" if lengths is None else f"{self._lengths}[{row}]"
+                raise InvalidRequest.of(field, f"have a length in [1, {most}]", count)
+        return counts
+
+    def _check(self, name: str, number: int, values: NDArray[np.int64]) -> None:
+        """Raises InvalidRequest if a number is none of the vocabulary's."""
+        choices = self._choices[name]
+        wrong = np.argwhere((values < 0) | (values >= choices))
+        if len(wrong):
+            place = ", ".join(map(str, wrong[0].tolist()))
+            got = int(values[tuple(wrong[0])])
+            raise InvalidRequest.of(f"{name}[{number}, {place}]", f"be in [0, {choices - 1}]", got)
+
+
+class TagTexts:
+    """A tagger that takes texts and tells their words with their tags, as JSON."""
+
+    def __init__(self, model: TaggingModel, spec: Manifest, max_rows: int) -> None:
+        """Makes a model.
+
+        Args:
+            model: tags texts.
+            spec: the bundle's manifest.
+            max_rows: of one request.
+        """
+        self._model = model
+        self.signature = Signature(
+            name=f"{spec.name}.tag",
+            version=spec.version,
+            kind=Kind.PLAIN,
+            inputs=(TensorSpec(name=_TEXT, dtype=TEXT, shape=(-1, 1)),),
+            outputs=(TensorSpec(name=_TOKENS, dtype=TEXT, shape=(-1, 1)),),
+            max_rows=max_rows,
+        )
+
+    def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
+        """Queues the texts of a request; raises as `AnsweringModel.begin`."""
+        values = asked.tensors[_TEXT].ravel().tolist()
+        texts = [text_of(f"{_TEXT}[{n}]", value) for n, value in enumerate(values)]
+        [name] = asked.wanted
+
+        async def tag() -> None:
+            found = await self._model.tag(texts, 1, truncate=False, deadline=asked.deadline)
+            told = np.array([[_as_json(result)] for result in found], object)
+            done(Answer({name: told}, (), found[-1].timing))
+
+        return in_background(tag(), failed)
+
+
+def _as_json(result: TaggedText) -> bytes:
+    tokens = [
+        {"text": word, "start": start, "end": end, "tag": tags[0][0], "score": tags[0][1]}
+        for word, (start, end), tags in zip(
+            result.cut.words, result.cut.spans, result.tags, strict=True
+        )
+    ]
+    return json.dumps({"tokens": tokens}, ensure_ascii=False).encode()

@@ -1,0 +1,106 @@
+"""The published taggers, served as a user gets them, and their figures as a user makes them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2e.conftest import server_config
+from stepwire import Client
+from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.engine.graph import Graph, TaggingGraph
+from stepwire_zoo.bundle import open_bundle
+from support.background import background
+
+ROOT = Path(__file__).parents[2]
+ZOO = ROOT / "model_zoo/bundles"
+DATA = Path(os.environ.get("STEPWIRE_DATA") or ROOT.parent / "shared/data")
+SPLITS = {
+    "pos-en": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
+    "pos-ko": "ud-korean-kaist/kaist.tar.gz",
+    "nsmc-bilstm": "nsmc/ratings_test.txt.gz",
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A server of a few bundles, which loads faster than all of them."""
+    folder = tmp_path_factory.mktemp("zoo")
+    for name in SPLITS:
+        (folder / name).symlink_to(ZOO / name)
+    with background(server_config(folder, batching=BatchingConfig())) as (app, _):
+        yield f"127.0.0.1:{app.grpc_port}"
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    with Client(address) as client:
+        yield client
+
+
+def evaluate(address, name, *flags):
+    if not (DATA / SPLITS[name]).exists():
+        pytest.skip(f"{SPLITS[name]} is not at hand; set STEPWIRE_DATA")
+    environment = os.environ | {
+        "STEPWIRE_ADDRESS": address,
+        "STEPWIRE_DATA": str(DATA),
+        "PYTHONPATH": str(ROOT / "clients/python"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "stepwire", "evaluate", name, "--json", *flags],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["pos-en", "pos-ko"])
+def test_the_figure_of_the_card_is_that_of_the_served_model(address, name):
+    code, told = evaluate(address, name)
+    assert code == 0
+    assert told["value"] == pytest.approx(told["card"], abs=1e-3)
+    assert told["count"] == {"pos-en": 25_094, "pos-ko": 28_366}[name]
+
+
+def test_a_sample_of_the_reviews_scores_as_all_of_them_do(address):
+    code, told = evaluate(address, "nsmc-bilstm", "--sample", "2000")
+    error = np.sqrt(told["card"] * (1 - told["card"]) / told["count"])
+    assert (code, told["count"]) == (0, 2_000)
+    assert told["value"] == pytest.approx(told["card"], abs=3 * error)
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "tags"),
+    [
+        ("pos-en", "She can't fish.", "PRON AUX PART VERB PUNCT"),
+        ("pos-en", "He opened the can of fish.", "PRON VERB DET NOUN ADP NOUN PUNCT"),
+        ("pos-ko", "그는 학교에서 책을 읽었다.", "PRON ADV NOUN VERB PUNCT"),
+    ],
+)
+def test_words_are_tagged_as_a_reader_would(client, model, text, tags):
+    [result] = client.tag(model, text)
+    assert " ".join(result.tags) == tags
+
+
+@pytest.mark.parametrize("name", ["pos-en", "pos-ko"])
+def test_a_sentence_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name):
+    bundle = open_bundle(ZOO / name / "1")
+    spec, manifest = bundle.manifest.graphs["sequence"], bundle.manifest
+    graph = TaggingGraph(Graph(bundle.read(spec.file), spec, RuntimeConfig()), spec)
+    width = next(tensor.shape[1] for tensor in spec.inputs if tensor.role == "characters")
+    rng = np.random.default_rng(0)
+    for bucket in spec.buckets[:4]:
+        lengths = rng.integers(1, bucket + 1, 32)
+        tokens = rng.integers(0, manifest.tokenizer.vocabulary_size, (32, bucket, 1))
+        letters = rng.integers(0, manifest.characters.vocabulary_size, (32, bucket, width))
+        words = np.concatenate([tokens, letters], axis=2)
+        together = graph.run(words, lengths)
+        for size in (1, 2, 5, 16, 31):
+            for row, alone in enumerate(graph.run(words[-size:], lengths[-size:])):
+                np.testing.assert_array_equal(alone, together[32 - size + row])

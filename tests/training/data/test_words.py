@@ -1,0 +1,54 @@
+import unicodedata
+
+import pytest
+
+from stepwire_training.data.words import character_tokenizer, word_tokenizer
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I don't, you can't.", "I do n't , you ca n't ."),
+        ("It's Bob\u2019s U.S. visa", "It 's Bob \u2019s U.S. visa"),
+        ("We cannot; they've gone...", "We can not ; they 've gone ..."),
+        ("o'clock well-known e-mail", "o'clock well - known e - mail"),
+        ("See http://a.b/c?d=1, or x.y@z.com!!!", "See http://a.b/c?d=1 , or x.y@z.com !!!"),
+        ("At 3:30 on 11/25/05 for $1,000.50", "At 3:30 on 11/25/05 for $ 1,000.50"),
+        ("Mr. Smith (the 2nd) :) ", "Mr. Smith ( the 2nd ) :)"),
+        ("50% of 5pm", "50 % of 5 pm"),
+    ],
+)
+def test_english_is_cut_as_the_web_treebank_cuts(text, words):
+    tokenizer = word_tokenizer([], "english")
+    found = [text[first:last] for first, last in tokenizer.encode(text).offsets]
+
+    assert found == words.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("나는 학교에 갔다.", "나는 학교에 갔다 ."),
+        ("협의회(e-gima.com)가 1.2배", "협의회 ( e-gima.com ) 가 1.2배"),
+        ("정말?! ㅋㅋㅋ", "정말 ? ! ㅋㅋㅋ"),
+    ],
+)
+def test_korean_is_cut_at_spaces_and_marks(text, words):
+    tokenizer = word_tokenizer([], "korean")
+    found = [text[first:last] for first, last in tokenizer.encode(text).offsets]
+
+    assert found == words.split(" ")
+
+
+def test_words_are_looked_up_in_lower_case_with_zeros_for_digits():
+    tokenizer = word_tokenizer(["the", "00", "각"], "english")
+
+    assert tokenizer.encode("THE 42 unheard").ids == [1, 2, 0]
+    assert tokenizer.encode(unicodedata.normalize("NFD", "각")).ids == [3]
+
+
+def test_every_character_is_one_token_and_none_is_the_padding():
+    tokenizer = character_tokenizer(["a", "각"])
+
+    assert tokenizer.encode("a각 ?").ids == [1, 2, 3, 3]
+    assert tokenizer.encode(unicodedata.normalize("NFD", "각")).ids == [2]

@@ -1,0 +1,68 @@
+"""The two tokenizers of a tagger: one cuts texts into words, one words into characters.
+
+How a text is cut is written into the tokenizer's file, so that whoever serves the bundle
+cuts alike. Words are looked up in lower case with zeros for digits; how they were really
+written is told by their characters.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from stepwire_training.data.tokens import UNKNOWN
+
+Cutting = Literal["english", "tweets", "korean"]
+
+PAD = "<pad>"  # number 0 among the characters
+
+_MARKS = "'\u2019"  # an apostrophe, straight or curled
+_ENDINGS = r"(?:s|m|d|re|ve|ll)\b"  # written with their word: it's, I'd, they'll
+
+# As the English Web Treebank cuts: the first that fits.
+_ENGLISH = "|".join(
+    (
+        r"(?:https?://|www\.)[^\s<>]*[^\s<>.,;:!?'\")\]]",
+        r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+        r"[:;=]['-]?[()dp/]+(?!\w)",  # faces
+        r"(?:[a-z]\.){2,}",  # U.S.
+        r"\b(?:mr|mrs|ms|dr|st|jr|sr|inc|co|corp|ltd|vs|etc|prof|gen|sen|rep|gov)\.",
+        r"0+(?:[.,:/]0+)*(?:st|nd|rd|th|s)?(?![a-z])",
+        r"0+(?:[.,:]0+)*",
+        r"can(?=not\b)",
+        rf"[^\W_]+?(?=n[{_MARKS}]t\b)",
+        rf"n[{_MARKS}]t\b",
+        rf"[{_MARKS}]{_ENDINGS}",
+        rf"[^\W_]+(?:[{_MARKS}](?!{_ENDINGS})[^\W_]+)*",
+        r"([^\w\s])\1+",  # "...", "!!!"
+        r"_+",
+        r"[^\w\s]",
+    )
+)
+# Names and topics keep their marks.
+_TWEETS = rf"[@#]\w+|{_ENGLISH}"
+# Korean is cut at spaces; what is neither letter nor digit stands alone.
+_KOREAN = r"[^\W_]+(?:[.,:-][^\W_]+)*|([^\w\s])\1+|_+|[^\w\s]"
+
+
+def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
+    """A tokenizer of known words; the unknown word is number 0, the first known number 1."""
+    vocabulary = {word: number for number, word in enumerate([UNKNOWN, *words])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")]
+    )
+    pattern = {"english": _ENGLISH, "tweets": _TWEETS, "korean": _KOREAN}[cutting]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(pattern), "isolated")]
+    )
+    return tokenizer
+
+
+def character_tokenizer(characters: Sequence[str]) -> Tokenizer:
+    """One token a character; number 0 pads, the last is the unknown."""
+    vocabulary = {char: number for number, char in enumerate([PAD, *characters, UNKNOWN])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    return tokenizer

@@ -1,0 +1,84 @@
+"""The figures of a tagger: the share of words that get their tag, entities, words found."""
+
+from dataclasses import replace
+
+import torch
+
+from stepwire_training.data.batches import Batches, Dataset, Shard, Tagging
+from stepwire_training.data.conllu import Sentence
+from stepwire_training.data.tagged import EVALUATION_ROWS, Encoder, TaggedTexts, Vocabulary
+from stepwire_training.entity_scoring import f1
+from stepwire_training.evaluate import evaluate
+from stepwire_training.models.tagger import Tagger
+from stepwire_zoo.manifest import Metric
+
+WORDS = "share of words"
+
+
+def measure_tagger(
+    model: Tagger, dataset: Dataset, tagging: Tagging, published: str
+) -> tuple[Metric, ...]:
+    """Measures every test split.
+
+    Args:
+        model: what to measure.
+        dataset: its data.
+        tagging: what only taggers have of it.
+        published: a figure to set beside the first.
+    """
+    assert dataset.tokenizer is not None
+    vocabulary = Vocabulary(dataset.tokenizer, tagging.characters, dataset.labels, tagging.width)
+    metrics = [*figures(model, dataset.test, dataset.labels, "test")]
+    if not all(space for sentence in tagging.test for space in sentence.spaced[:-1]):
+        found = cutting(tagging.test, vocabulary)
+        name = "F1 of words cut from raw text"
+        metrics.append(Metric(name=name, value=found, unit="share", split="test"))
+    for name, sentences in tagging.others.items():
+        texts = TaggedTexts(Encoder(vocabulary)(sentences), EVALUATION_ROWS)
+        metrics += figures(model, texts, dataset.labels, name)[:1]
+    return (replace(metrics[0], published=published), *metrics[1:])
+
+
+def figures(model: Tagger, texts: Batches, labels: tuple[str, ...], split: str) -> list[Metric]:
+    """The figures of one split; that of entities first, if the labels are of entities."""
+    score = evaluate(model, texts)
+    metrics = [
+        Metric(name="accuracy", value=score.accuracy or 0.0, unit=WORDS, split=split),
+        Metric(name="loss", value=score.loss, unit="nats per word", split=split),
+    ]
+    if any(label.startswith("B-") for label in labels):
+        found = f1(*tagged(model, texts, labels))
+        metrics.insert(0, Metric(name="entity F1", value=found, unit="share", split=split))
+    return metrics
+
+
+def tagged(
+    model: Tagger, texts: Batches, labels: tuple[str, ...]
+) -> tuple[list[list[str]], list[list[str]]]:
+    """What each sentence of a split was tagged as, and should have been."""
+    found, wanted = [], []
+    model.eval()
+    for step in range(len(texts)):
+        inputs, targets, _ = texts.batch(step, Shard())
+        lengths = inputs[2]
+        with torch.inference_mode():
+            logits, _ = model(*inputs, ())
+        found += [[labels[tag] for tag in row] for row in model.likeliest(logits, lengths)]
+        wanted += [
+            [labels[tag] for tag in row[:length]]
+            for row, length in zip(targets.tolist(), lengths.tolist(), strict=True)
+        ]
+    return found, wanted
+
+
+def cutting(sentences: list[Sentence], vocabulary: Vocabulary) -> float:
+    """How many words the tokenizer finds in texts, between begin and end, as the treebank has it.
+
+    The harmonic mean of the share of its words that are right and of the right ones it finds.
+    """
+    right = found = wanted = 0
+    for sentence in sentences:
+        cut = set(vocabulary.words.encode(sentence.text).offsets)
+        spans = set(sentence.spans)
+        right, found, wanted = right + len(cut & spans), found + len(cut), wanted + len(spans)
+    return 2 * right / (found + wanted)

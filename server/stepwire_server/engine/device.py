@@ -7,7 +7,7 @@ Shapes: N rows, R rows that are taken, M rows that join them, * the state's own 
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,14 @@ class Holding(Protocol):
         ...
 
 
+class _Whereabouts(NamedTuple):
+    """Which rows of what a run left on the device."""
+
+    held: Held  # [N, *] each
+    rows: int  # N
+    order: Places | None  # [R]; None: all, as they are
+
+
 class HeldStates(Mapping[str, NDArray[Any]]):
     """States by name, [R, *] each, that are copied to the host when one is read, and then once.
 
@@ -64,16 +72,17 @@ class HeldStates(Mapping[str, NDArray[Any]]):
             holding: who rearranges them.
             order: [R], the rows that these are; None: all, as they are.
         """
-        self._held = held
-        self._held_rows = rows
+        # One value, replaced as a whole: callers may read on their thread what the engine's goes
+        # on with.
+        self._at = _Whereabouts(held, rows, order)
         self._holding = holding
-        self._order = order
         self._read: dict[str, NDArray[Any]] = {}
 
     @property
     def rows(self) -> int:
         """R."""
-        return self._held_rows if self._order is None else len(self._order)
+        _, rows, order = self._at
+        return rows if order is None else len(order)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """A state, [R, *], on the host."""
@@ -84,26 +93,28 @@ class HeldStates(Mapping[str, NDArray[Any]]):
 
     def __iter__(self) -> Iterator[str]:
         """The names."""
-        return iter(self._held)
+        return iter(self._at.held)
 
     def __len__(self) -> int:
         """How many states a row has."""
-        return len(self._held)
+        return len(self._at.held)
 
     def on_device(self) -> Held:
         """The states where they are, [R, *] each."""
-        if self._order is not None:
-            held = self._holding.rearranged(self._held, self._order, None)
-            self._held, self._held_rows, self._order = held, len(self._order), None
-        return self._held
+        held, _, order = self._at
+        if order is not None:
+            held = self._holding.rearranged(held, order, None)
+            self._at = _Whereabouts(held, len(order), None)
+        return held
 
     def taken(self, order: Places) -> "HeldStates":
         """Some of the rows; they are put together when somebody asks for them."""
-        if _are_all(order, self.rows):
+        held, rows, own = self._at
+        if own is not None:
+            order = own[order]
+        elif _are_all(order, rows):
             return self
-        if self._order is not None:
-            order = self._order[order]
-        return HeldStates(self._held, self._held_rows, self._holding, order)
+        return HeldStates(held, rows, self._holding, order)
 
     def joined(self, order: Places, joining: Places, more: State) -> "HeldStates":
         """Some of the rows, and others that join them; as `joined` below, but put together now."""

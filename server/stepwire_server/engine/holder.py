@@ -69,9 +69,10 @@ class Holder:
         """Takes rows of held states; see `Holding`."""
         feeds: dict[str, NDArray[Any]] = {_ORDER: np.ascontiguousarray(order)}
         feeds |= {f"more.{name}": value for name, value in (more or {}).items()}
+        here = {f"held.{name}": value for name, value in held.items()}
         graph = self._taking if more is None else self._joining
         names = {f"taken.{name}": name for name in held}
-        _, taken = graph.run_bound([], [*names], feeds, held)
+        _, taken = graph.run_bound([], [*names], feeds, here)
         return {name: taken[output] for output, name in names.items()}
 
 
@@ -80,15 +81,16 @@ def _rearranging(states: Sequence[manifest.State], *, joins: bool) -> bytes:
     inputs = [helper.make_tensor_value_info(_ORDER, TensorProto.INT64, ["R"])]
     outputs, nodes = [], []
     for state in states:
-        name, kind = state.input, helper.np_dtype_to_tensor_dtype(np.dtype(state.dtype))
-        rows = name
-        inputs.append(helper.make_tensor_value_info(name, kind, ["N", *state.shape]))
+        rows, kind = f"held.{state.input}", helper.np_dtype_to_tensor_dtype(np.dtype(state.dtype))
+        inputs.append(helper.make_tensor_value_info(rows, kind, ["N", *state.shape]))
         if joins:
-            more, rows = f"more.{name}", f"all.{name}"
+            more, both = f"more.{state.input}", f"all.{state.input}"
             inputs.append(helper.make_tensor_value_info(more, kind, ["M", *state.shape]))
-            nodes.append(helper.make_node("Concat", [name, more], [rows], axis=0))
-        nodes.append(helper.make_node("Gather", [rows, _ORDER], [f"taken.{name}"], axis=0))
-        outputs.append(helper.make_tensor_value_info(f"taken.{name}", kind, ["R", *state.shape]))
+            nodes.append(helper.make_node("Concat", [rows, more], [both], axis=0))
+            rows = both
+        taken = f"taken.{state.input}"
+        nodes.append(helper.make_node("Gather", [rows, _ORDER], [taken], axis=0))
+        outputs.append(helper.make_tensor_value_info(taken, kind, ["R", *state.shape]))
     graph = helper.make_graph(nodes, "rearranging", inputs, outputs)
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
     return model.SerializeToString()

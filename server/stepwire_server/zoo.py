@@ -18,7 +18,7 @@ from stepwire_server.registry.dropin.opening import look, prove, said_of
 from stepwire_server.registry.dropin.serving import open_dropin
 from stepwire_server.registry.dropin.settings import write_settings
 from stepwire_server.registry.lifecycle import find_models
-from stepwire_server.registry.loader import TENSORS
+from stepwire_server.registry.loaded import TENSORS
 from stepwire_server.registry.opening import Opener
 from stepwire_zoo import schema
 from stepwire_zoo.bundle import open_bundle

@@ -22,6 +22,7 @@ DATA = Path(os.environ.get("STEPWIRE_DATA") or ROOT.parent / "shared/data")
 SPLITS = {
     "pos-en": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
     "pos-ko": "ud-korean-kaist/kaist.tar.gz",
+    "ner-en": "btc/f.conll.gz",
     "nsmc-bilstm": "nsmc/ratings_test.txt.gz",
 }
 

@@ -22,7 +22,8 @@ from stepwire_server.errors import (
 )
 from stepwire_server.metrics import Metrics
 from stepwire_server.registry import memory
-from stepwire_server.registry.loader import Lease, LoadedModel, Loader
+from stepwire_server.registry.loaded import Lease, LoadedModel
+from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.signature import TensorModel
 from stepwire_zoo.bundle import Bundle, open_bundle
 from stepwire_zoo.errors import BundleError, GoldenMismatch

@@ -18,7 +18,7 @@ from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.classification import Classification, ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn
 from stepwire_server.registry.generation import GenerationModel, Piece, Summary, fresh_seed
-from stepwire_server.registry.loader import TENSORS
+from stepwire_server.registry.loaded import TENSORS
 from stepwire_server.registry.precision import Precision
 from stepwire_server.registry.registry import Entry, ModelState
 from stepwire_server.registry.saved import Saved

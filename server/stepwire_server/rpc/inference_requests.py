@@ -11,7 +11,7 @@ import numpy as np
 
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Tensors, Timing
 from stepwire_server.errors import InternalError, InvalidRequest, StepwireError
-from stepwire_server.registry.loader import Lease
+from stepwire_server.registry.loaded import Lease
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.signature import (
     AnsweringModel,

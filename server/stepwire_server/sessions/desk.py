@@ -22,7 +22,7 @@ from stepwire_server.errors import (
     StepwireError,
 )
 from stepwire_server.metrics import SessionMetrics
-from stepwire_server.registry.loader import Lease, LoadedModel
+from stepwire_server.registry.loaded import Lease, LoadedModel
 from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.stepping import Before, Inputs, Stepper, Steps

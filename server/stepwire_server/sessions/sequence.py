@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from stepwire_server.engine.tensors import Asked, Cancel, Done, Failed
-from stepwire_server.registry.loader import Lease
+from stepwire_server.registry.loaded import Lease
 from stepwire_server.registry.signature import AnsweringModel
 
 SequenceId = int | str

@@ -14,7 +14,7 @@ from stepwire_server.errors import (
     StepSkipped,
     StepTaken,
 )
-from stepwire_server.registry.loader import Lease
+from stepwire_server.registry.loaded import Lease
 
 _TOKEN_BYTES = 8  # of a source: a reference; most tokens are small numbers that are shared
 

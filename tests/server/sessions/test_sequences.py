@@ -14,7 +14,7 @@ from stepwire_server.errors import (
     SessionNotFound,
 )
 from stepwire_server.metrics import Metrics, SequenceMetrics
-from stepwire_server.registry.loader import Lease, LoadedModel
+from stepwire_server.registry.loaded import Lease, LoadedModel
 from stepwire_server.registry.signature import Kind, Signature, TensorSpec
 from stepwire_server.sessions.sequence import Key, Request, Start
 from stepwire_server.sessions.sequences import SequenceTable

@@ -39,7 +39,6 @@ class Outcome:
     updates: list[SearchUpdate] = field(default_factory=list)
     taken: list[StepTaken] = field(default_factory=list)
     broken: list[Row] = field(default_factory=list)  # whose numbers are not finite
-    first_tokens: bool = False  # a row got its first token
 
 
 class Advance:
@@ -67,8 +66,6 @@ class Advance:
             row.first_token_at = now
         if turn.stepping:
             outcome.taken = self._take(turn.stepping, stepped, now)
-        # Who steps a session waits for this very answer.
-        outcome.first_tokens = bool(turn.begun or turn.stepping)
         self._score(turn.scoring, stepped, outcome)
         # A search reads the logits where they are; draws change what they are given.
         drawing = _Rows.of(turn.drawing, stepped)

@@ -31,9 +31,9 @@ from stepwire_server.metrics import ModelMetrics
 
 log = logging.getLogger(__name__)
 
-# What one message costs the event loop, roughly: sending each of N streams a message more
-# often than every N times this only lengthens the loop's queue.
-MESSAGE_COST_S = 80e-6
+# For every message that the event loop sends it is left as long alone, roughly: a third of that
+# is what the message costs it. A loop that does nothing but send takes up no new call.
+MESSAGE_PAUSE_S = 240e-6
 LONGEST_HERE_S = 0.002  # a run for which the event loop may be kept
 _NO_SOURCE = 0  # the bucket of rows that look at nothing
 
@@ -69,7 +69,7 @@ class Engine:
         self._prefixes = prefixes
         self._config = config
         self._parked: set[Job] = set()
-        self._first_tokens = False  # the last step gave a row its first token
+        self._awaited = False  # somebody waits for what the last step gave, and does nothing else
         self._wake = threading.Condition()  # guards the queues, the orders and the flags
         self._scheduler = Scheduler(config)
         self._visits = Waiting(config.max_waiting, config.max_rows)
@@ -281,7 +281,7 @@ class Engine:
                 if batch.must_tell:
                     self.tell()
             if visited:
-                self._first_tokens = True  # who steps a session waits for this very answer
+                self._awaited = True  # who steps a session waits for this very answer
                 given, finite = self._given(visited, batch.layout, rows + len(visits))
                 self._outbox.add(see_off, visits, given, finite)
         except Exception:
@@ -306,7 +306,7 @@ class Engine:
 
     def _follow(self, outcome: Outcome) -> None:
         """Ends what has ended, and tells the callers."""
-        self._first_tokens |= outcome.first_tokens
+        self._awaited |= bool(outcome.taken)
         if outcome.broken:
             log.error("logits are not finite", extra={"rows": len(outcome.broken)})
             error = InternalError("the model gave numbers that are not finite")
@@ -325,10 +325,9 @@ class Engine:
 
     def _turn(self) -> None:
         if self.step():
-            # A caller's first piece does not wait for company.
-            cost_s = 0.0 if self._first_tokens else self._rows * MESSAGE_COST_S
-            self._first_tokens = False
-            if self._outbox.is_due(cost_s):
+            pause_s = 0.0 if self._awaited else self._rows * MESSAGE_PAUSE_S
+            self._awaited = False
+            if self._outbox.is_due(pause_s):
                 self.tell()
                 self._outbox.flush()
             return

@@ -39,18 +39,15 @@ class Outbox:
         with self._lock:
             self._calls.append((function, args))
 
-    def is_due(self, expected_cost_s: float) -> bool:
+    def is_due(self, pause_s: float) -> bool:
         """Whether it is time to send: unless the last hop is less than a moment ago.
 
         Args:
-            expected_cost_s: how long the loop will be busy with one round of messages; to
-                send more often than that only grows its queue. That of the peers is added.
+            pause_s: from one round of messages to the next. That of the peers is added.
         """
         if self._crossing:
             return False
-        return time.monotonic() - self._sent_at >= min(
-            self._peers * expected_cost_s, self._max_delay_s
-        )
+        return time.monotonic() - self._sent_at >= min(self._peers * pause_s, self._max_delay_s)
 
     def flush(self) -> None:
         """Sends what is there now."""

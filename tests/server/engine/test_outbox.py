@@ -49,12 +49,12 @@ def test_a_busy_loop_is_not_sent_to_again_at_once():
     loop = Loop()
     outbox = Outbox(loop.post, max_delay_s=60)
     outbox.add(print)
-    assert outbox.is_due(expected_cost_s=60)
+    assert outbox.is_due(pause_s=60)
     outbox.flush()
-    assert not outbox.is_due(expected_cost_s=0)  # what comes joins the hop under way
+    assert not outbox.is_due(pause_s=0)  # what comes joins the hop under way
     loop.run()
-    assert not outbox.is_due(expected_cost_s=60)
-    assert outbox.is_due(expected_cost_s=0)
+    assert not outbox.is_due(pause_s=60)
+    assert outbox.is_due(pause_s=0)
 
 
 def test_a_closed_loop_is_no_error():

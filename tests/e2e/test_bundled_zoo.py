@@ -12,7 +12,7 @@ import pytest
 from e2e.conftest import server_config
 from stepwire.v1 import labeling_pb2, labeling_pb2_grpc
 from stepwire_server.app import App
-from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.config import BatchingConfig, ModelControl, RuntimeConfig
 from stepwire_server.engine.graph import Graph, SequenceGraph, StepGraph
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.index import find_bundles
@@ -25,16 +25,19 @@ MIB = 2**20
 
 
 @pytest.fixture
-def config():
-    return server_config(ZOO, batching=BatchingConfig())
+def lazily():
+    return True
 
 
-async def test_every_bundle_proves_itself(app):
+@pytest.fixture
+def config(lazily):
+    return server_config(ZOO, batching=BatchingConfig(), control=ModelControl(lazy=lazily))
+
+
+@pytest.mark.parametrize("lazily", [False])
+async def test_every_bundle_proves_itself_and_no_row_depends_on_another(app):
     assert {entry.name for entry in app.models} >= {*GENERATORS, "nsmc-bilstm"}
     assert [entry.reason for entry in app.models if entry.reason] == []
-
-
-async def test_what_is_published_in_8_bits_is_served_so_and_no_row_depends_on_another(app):
     for entry in app.models:
         wanted = INT8 if INT8 in entry.bundle.manifest.variants else FLOAT32
         assert entry.loaded.precision == (wanted, "")

@@ -21,6 +21,7 @@ from stepwire_server.engine.job import (
     Delivery,
     FinishReason,
     Job,
+    Kind,
     Row,
     SavedSearch,
     SearchUpdate,
@@ -39,6 +40,7 @@ class Outcome:
     updates: list[SearchUpdate] = field(default_factory=list)
     taken: list[StepTaken] = field(default_factory=list)
     broken: list[Row] = field(default_factory=list)  # whose numbers are not finite
+    search_begun: bool = False  # a search took its first step, of which it is told at once
 
 
 class Advance:
@@ -64,6 +66,7 @@ class Advance:
         now = time.monotonic()
         for row in turn.begun:
             row.first_token_at = now
+        outcome.search_begun = any(row.job.kind is Kind.SEARCH for row in turn.begun)
         if turn.stepping:
             outcome.taken = self._take(turn.stepping, stepped, now)
         self._score(turn.scoring, stepped, outcome)

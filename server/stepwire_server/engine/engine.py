@@ -306,7 +306,7 @@ class Engine:
 
     def _follow(self, outcome: Outcome) -> None:
         """Ends what has ended, and tells the callers."""
-        self._awaited |= bool(outcome.taken)
+        self._awaited |= bool(outcome.taken) or outcome.search_begun
         if outcome.broken:
             log.error("logits are not finite", extra={"rows": len(outcome.broken)})
             error = InternalError("the model gave numbers that are not finite")

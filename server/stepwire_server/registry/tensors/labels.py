@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
-from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed
+from stepwire_server.engine.batcher import Batcher, Result
+from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, Timing
 from stepwire_server.errors import InvalidRequest
-from stepwire_server.registry.classification import Answers, Classification, ClassificationModel
+from stepwire_server.registry.classification import Classification, ClassificationModel
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
+from stepwire_server.registry.tensors import rows
 from stepwire_server.registry.tensors.background import in_background, text_of
 from stepwire_server.registry.text import are_long
-from stepwire_zoo.manifest import Manifest, Tensor
+from stepwire_zoo.manifest import Manifest
 
 _TEXT, _LABEL, _PROBABILITIES = "text", "label", "probabilities"
 
@@ -31,9 +32,7 @@ class LabelTensors:
             max_rows: of one request.
         """
         self._batcher = batcher
-        graph = spec.graphs["sequence"]
-        by_role: dict[str, Tensor] = {t.role: t for t in (*graph.inputs, *graph.outputs)}
-        tokens, lengths, logits = (by_role[role] for role in ("tokens", "lengths", "logits"))
+        tokens, lengths, logits = rows.by_role(spec, "tokens", "lengths", "logits")
         self._tokens, self._lengths = tokens.name, lengths.name
         self._choices = spec.tokenizer.vocabulary_size
         self._longest = spec.limits.max_input_tokens
@@ -43,54 +42,31 @@ class LabelTensors:
             kind=Kind.PLAIN,
             inputs=(
                 TensorSpec(name=tokens.name, dtype=tokens.dtype, shape=(-1, -1)),
-                # Left out, every row is as long as the tensor.
-                TensorSpec(name=lengths.name, dtype=lengths.dtype, shape=(-1, 1), optional=True),
+                rows.lengths_spec(lengths),
             ),
-            outputs=(
-                TensorSpec(
-                    name=logits.name,
-                    dtype=logits.dtype,
-                    shape=(-1, *logits.shape),
-                    labels=spec.labels,
-                ),
-            ),
+            outputs=(rows.logits_spec(logits, spec.labels),),
             max_rows=max_rows,
         )
 
     def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
         """Queues the rows of a request; raises as `AnsweringModel.begin`."""
-        rows = self._rows(asked)
         [name] = asked.wanted
-        jobs: list[SequenceJob[Result]] = []
 
-        def told(results: Sequence[Result]) -> None:
-            done(Answer({name: np.stack(results)}, (), jobs[-1].timing))
+        def told(results: Sequence[Result], timing: Timing) -> None:
+            done(Answer({name: np.stack(results)}, (), timing))
 
-        answers = Answers(len(rows), told, failed)
-        jobs += [
-            SequenceJob[Result](tokens=tokens, reader=answers, index=index, deadline=asked.deadline)
-            for index, tokens in enumerate(rows)
-        ]
-        self._batcher.submit(jobs)
-        return answers.leave
+        return rows.run(self._batcher, self._rows(asked), asked, told, failed)
 
     def _rows(self, asked: Asked) -> list[list[int]]:
-        tokens = asked.tensors[self._tokens]
-        width = tokens.shape[1]
-        most = min(width, self._longest)
-        lengths = asked.tensors.get(self._lengths)
-        counts: list[int] = [width] * len(tokens) if lengths is None else lengths.ravel().tolist()
-        for row, count in enumerate(counts):
-            if not 0 < count <= most:
-                field = f"{self._tokens}[{row}]" if lengths is None else f"{self._lengths}[{row}]"
-                raise InvalidRequest.of(field, f"have a length in [1, {most}]", count)
-        rows = [row[:count] for row, count in zip(tokens.tolist(), counts, strict=True)]
-        for number, row in enumerate(rows):
+        tokens = asked.tensors[self._tokens].tolist()
+        counts = rows.counts(asked, self._tokens, self._lengths, self._longest)
+        found = [row[:count] for row, count in zip(tokens, counts, strict=True)]
+        for number, row in enumerate(found):
             if min(row) < 0 or max(row) >= self._choices:
                 place = next(n for n, token in enumerate(row) if not 0 <= token < self._choices)
                 field = f"{self._tokens}[{number}, {place}]"
                 raise InvalidRequest.of(field, f"be in [0, {self._choices - 1}]", row[place])
-        return rows
+        return found
 
 
 class LabelTexts:

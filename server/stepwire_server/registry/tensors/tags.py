@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
-from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed
+from stepwire_server.engine.batcher import Batcher, Result
+from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, Timing
 from stepwire_server.errors import InvalidRequest
-from stepwire_server.registry.classification import Answers
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
 from stepwire_server.registry.tagging import TaggedText, TaggingModel
+from stepwire_server.registry.tensors import rows
 from stepwire_server.registry.tensors.background import in_background, text_of
 from stepwire_zoo.manifest import Manifest
 
@@ -34,10 +34,8 @@ class TagTensors:
         """
         assert spec.characters is not None
         self._batcher = batcher
-        graph = spec.graphs["sequence"]
-        by_role = {tensor.role: tensor for tensor in (*graph.inputs, *graph.outputs)}
-        tokens, characters, lengths, logits = (
-            by_role[role] for role in ("tokens", "characters", "lengths", "logits")
+        tokens, characters, lengths, logits = rows.by_role(
+            spec, "tokens", "characters", "lengths", "logits"
         )
         self._tokens, self._characters = tokens.name, characters.name
         self._lengths = lengths.name
@@ -55,17 +53,9 @@ class TagTensors:
                 TensorSpec(
                     name=characters.name, dtype=characters.dtype, shape=(-1, *characters.shape)
                 ),
-                # Left out, every row is as long as the tensor.
-                TensorSpec(name=lengths.name, dtype=lengths.dtype, shape=(-1, 1), optional=True),
+                rows.lengths_spec(lengths),
             ),
-            outputs=(
-                TensorSpec(
-                    name=logits.name,
-                    dtype=logits.dtype,
-                    shape=(-1, *logits.shape),
-                    labels=spec.labels,
-                ),
-            ),
+            outputs=(rows.logits_spec(logits, spec.labels),),
             max_rows=max_rows,
         )
 
@@ -74,24 +64,16 @@ class TagTensors:
 
         The answer has zeros behind the words of a row.
         """
-        rows = self._rows(asked)
-        width = asked.tensors[self._tokens].shape[1]
+        found, width = self._rows(asked), asked.tensors[self._tokens].shape[1]
         [name] = asked.wanted
-        jobs: list[SequenceJob[Result]] = []
 
-        def told(results: Sequence[Result]) -> None:
+        def told(results: Sequence[Result], timing: Timing) -> None:
             logits = np.zeros((len(results), width, results[0].shape[1]), np.float32)
             for row, result in zip(logits, results, strict=True):
                 row[: len(result)] = result
-            done(Answer({name: logits}, (), jobs[-1].timing))
+            done(Answer({name: logits}, (), timing))
 
-        answers = Answers(len(rows), told, failed)
-        jobs += [
-            SequenceJob[Result](tokens=row, reader=answers, index=index, deadline=asked.deadline)
-            for index, row in enumerate(rows)
-        ]
-        self._batcher.submit(jobs)
-        return answers.leave
+        return rows.run(self._batcher, found, asked, told, failed)
 
     def _rows(self, asked: Asked) -> list[NDArray[np.int64]]:
         """The rows of a request as the graph reads them, [T, 1 + C] each."""
@@ -99,24 +81,13 @@ class TagTensors:
         if characters.shape[1] != tokens.shape[1]:
             allowed = f"have the characters of {tokens.shape[1]} words"
             raise InvalidRequest.of(self._characters, allowed, characters.shape[1])
-        counts = self._counts(asked, len(tokens), tokens.shape[1])
+        counts = rows.counts(asked, self._tokens, self._lengths, self._longest)
         words = np.concatenate([tokens[:, :, None], characters], axis=2)
-        rows = [row[:count] for row, count in zip(words, counts, strict=True)]
-        for number, row in enumerate(rows):
+        found = [row[:count] for row, count in zip(words, counts, strict=True)]
+        for number, row in enumerate(found):
             self._check(self._tokens, number, row[:, 0])
             self._check(self._characters, number, row[:, 1:])
-        return rows
-
-    def _counts(self, asked: Asked, rows: int, width: int) -> list[int]:
-        """The lengths of the rows."""
-        lengths = asked.tensors.get(self._lengths)
-        counts: list[int] = [width] * rows if lengths is None else lengths.ravel().tolist()
-        most = min(width, self._longest)
-        for row, count in enumerate(counts):
-            if not 0 < count <= most:
-                field = f"{self._tokens}[{row}]" if lengths is None else f"{self._lengths}[{row}]"
-                raise InvalidRequest.of(field, f"have a length in [1, {most}]", count)
-        return counts
+        return found
 
     def _check(self, name: str, number: int, values: NDArray[np.int64]) -> None:
         """Raises InvalidRequest if a number is none of the vocabulary's."""

@@ -39,6 +39,7 @@ class _Part(NamedTuple):
     graph: Graph
     case: golden.GoldenCase
     golden: manifest.Golden
+    files: dict[str, bytes]  # of the whole bundle
 
 
 class Translator(NamedTuple):
@@ -114,7 +115,7 @@ class Opener:
     def open_sequence(self, bundle: Bundle) -> Opened[SequenceGraph]:
         """Opens the bundle of a classifier."""
         check_classification(bundle.manifest)
-        part, rows = self._part(bundle, "sequence"), self.batching.max_batch
+        [part], rows = self._parts(bundle, "sequence"), self.batching.max_batch
         graph, buckets = SequenceGraph(part.graph, part.described), part.described.buckets
         prove_sequence(graph, buckets, part.case, part.golden, rows)
         alone = texts_stand_alone(graph, buckets, part.case, rows)
@@ -124,17 +125,16 @@ class Opener:
         """Opens the bundle of a tagger."""
         spec = bundle.manifest
         width, read = check_tagging(spec)
-        part, rows = self._part(bundle, "sequence"), self.batching.max_batch
+        [part], rows = self._parts(bundle, "sequence"), self.batching.max_batch
         graph, buckets = TaggingGraph(part.graph, part.described), part.described.buckets
         case = with_characters(part.case)
         prove_tagging(graph, buckets, case, part.golden, rows)
         alone = texts_stand_alone(graph, buckets, case, rows)
-        tokenizer = Tokenizer(
-            bundle.read(spec.tokenizer.file), spec.tokenizer, spec.limits.max_input_tokens
-        )
-        characters = Tokenizer(bundle.read(read.file), read, MOST_CHARACTERS)
-        words = Words(tokenizer, characters, spec.limits.max_input_tokens, width)
-        return self._opened(bundle, Tagger(graph, words), part, alone)
+        longest = spec.limits.max_input_tokens
+        tokenizer = Tokenizer(part.files[spec.tokenizer.file], spec.tokenizer, longest)
+        characters = Tokenizer(part.files[read.file], read, MOST_CHARACTERS)
+        tagger = Tagger(graph, Words(tokenizer, characters, longest, width))
+        return self._opened(bundle, tagger, part, alone, tokenizer)
 
     def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a classifier that judges texts while they are read."""
@@ -143,20 +143,20 @@ class Opener:
 
     def open_forecaster(self, bundle: Bundle) -> Forecaster:
         """Opens the bundle of a model that reads a series."""
-        part = self._part(bundle, "step")
+        [part] = self._parts(bundle, "step")
         step = StepGraph(part.graph, part.described)
-        alone = self._prove_steps(step, part)
+        alone = self._checked(self._prove_steps(step, part))
         return Forecaster(bundle.manifest, step, part.graph.provider, alone)
 
     def open_translator(self, bundle: Bundle) -> Opened[Translator]:
         """Opens the bundle of a translator."""
         spec = bundle.manifest
         check_translation(spec, self.limits_of(spec))
-        stepping, reading = self._part(bundle, "step"), self._part(bundle, "encode")
+        stepping, reading = self._parts(bundle, "step", "encode")
         step = StepGraph(stepping.graph, stepping.described)
         encode = EncodeGraph(reading.graph, reading.described, stepping.described)
         read = spec.source_tokenizer or spec.tokenizer
-        source_tokenizer = Tokenizer(bundle.read(read.file), read, spec.limits.max_input_tokens)
+        source_tokenizer = Tokenizer(reading.files[read.file], read, spec.limits.max_input_tokens)
         rows, buckets = self.batching.max_batch, reading.described.buckets
         sources = prove_encode(encode, buckets, reading.case, reading.golden, rows)
         prove_step(step, stepping.case, stepping.golden, self.batching.max_rows, sources)
@@ -179,7 +179,7 @@ class Opener:
 
     def _steps(self, bundle: Bundle) -> Opened[StepGraph]:
         """A step graph that reads tokens."""
-        part = self._part(bundle, "step")
+        [part] = self._parts(bundle, "step")
         graph = StepGraph(part.graph, part.described)
         return self._opened(bundle, graph, part, self._prove_steps(graph, part))
 
@@ -187,15 +187,24 @@ class Opener:
         """Proves a step graph; says whether its rows stand alone."""
         rows = self.batching.most_in_a_run
         prove_step(graph, part.case, part.golden, rows)
-        return self._checked(steps_stand_alone(graph, part.case, rows))
+        return steps_stand_alone(graph, part.case, rows)
 
-    def _opened(self, bundle: Bundle, graph: G, part: "_Part", stands_alone: bool) -> Opened[G]:
+    def _opened(
+        self,
+        bundle: Bundle,
+        graph: G,
+        part: "_Part",
+        stands_alone: bool,
+        tokenizer: Tokenizer | None = None,
+    ) -> Opened[G]:
+        """Puts a model together; its tokenizer is read unless it is given."""
         spec = bundle.manifest
-        data, longest = bundle.read(spec.tokenizer.file), spec.limits.max_input_tokens
+        longest = spec.limits.max_input_tokens
         return Opened(
             spec=spec,
             graph=graph,
-            tokenizer=Tokenizer(data, spec.tokenizer, longest),
+            tokenizer=tokenizer
+            or Tokenizer(part.files[spec.tokenizer.file], spec.tokenizer, longest),
             provider=part.graph.provider,
             stands_alone=self._checked(stands_alone),
         )
@@ -205,13 +214,16 @@ class Opener:
             raise BatchDependent("a row's result depends here on what shares its batch")
         return stands_alone
 
-    def _part(self, bundle: Bundle, role: str) -> "_Part":
-        """One graph of a bundle, of whose files each must be what was published."""
-        files = bundle.read_all()
-        described, proof = bundle.manifest.graph(role, self.precision)
-        graph = Graph(files[described.file], described, self._runtime_for(bundle.manifest))
-        cases = golden.unpack(files[proof.file])
-        return _Part(described, graph, cases.get(role, golden.GoldenCase()), proof)
+    def _parts(self, bundle: Bundle, *roles: str) -> list["_Part"]:
+        """Graphs of a bundle; its files are read once, and each must be what was published."""
+        files, runtime = bundle.read_all(), self._runtime_for(bundle.manifest)
+        parts = []
+        for role in roles:
+            described, proof = bundle.manifest.graph(role, self.precision)
+            graph = Graph(files[described.file], described, runtime)
+            case = golden.unpack(files[proof.file]).get(role, golden.GoldenCase())
+            parts.append(_Part(described, graph, case, proof, files))
+        return parts
 
     def _runtime_for(self, spec: Manifest) -> RuntimeConfig:
         """The manifest may name the providers that a model may run on."""

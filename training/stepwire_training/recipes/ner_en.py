@@ -4,7 +4,7 @@ from stepwire_training.data.entities import Entities
 from stepwire_training.data.tagged import Reading
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.recipe import Publication, Recipe
-from stepwire_training.recipes.pos_en import BUCKETS, READING
+from stepwire_training.recipes.pos_en import BUCKETS, FOR_VECTORS, READING
 from stepwire_zoo.manifest import Dataset, Limits
 
 PUBLICATION = Publication(
@@ -44,19 +44,7 @@ one sentence, up to 256 words.""",
             licence="CC-BY-4.0",
             home="https://github.com/leondz/emerging_entities_17",
         ),
-        Dataset(
-            name="WikiText-2, for the vectors alone",
-            licence="CC-BY-SA-3.0",
-            home="https://huggingface.co/datasets/Salesforce/wikitext",
-        ),
-        Dataset(
-            name="Tatoeba, for the vectors alone", licence="CC-BY-2.0", home="https://tatoeba.org"
-        ),
-        Dataset(
-            name="War and Peace in English, for the vectors alone",
-            licence="public domain",
-            home="https://www.gutenberg.org",
-        ),
+        *FOR_VECTORS,
     ),
     limits=Limits(max_input_tokens=BUCKETS[-1]),
     buckets=BUCKETS,

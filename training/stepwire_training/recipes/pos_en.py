@@ -13,6 +13,24 @@ one), a fixed vector that says beside which words it stands, and what filters ov
 neighbouring characters find in it. The fixed vectors come from counts of neighbours, a side and \
 a distance at a time (positive pointwise mutual information, factorised), and are not trained."""
 
+FOR_VECTORS = (
+    Dataset(
+        name="WikiText-2, for the vectors alone",
+        licence="CC-BY-SA-3.0",
+        home="https://huggingface.co/datasets/Salesforce/wikitext",
+    ),
+    Dataset(
+        name="Tatoeba, for the vectors alone",
+        licence="CC-BY-2.0",
+        home="https://tatoeba.org",
+    ),
+    Dataset(
+        name="War and Peace in English, for the vectors alone",
+        licence="public domain",
+        home="https://www.gutenberg.org",
+    ),
+)
+
 PUBLICATION = Publication(
     summary="The part of speech of every English word: a bidirectional LSTM.",
     about=f"""\
@@ -45,21 +63,7 @@ much larger corpora",
             licence="CC-BY-SA-4.0",
             home="https://github.com/UniversalDependencies/UD_English-EWT",
         ),
-        Dataset(
-            name="WikiText-2, for the vectors alone",
-            licence="CC-BY-SA-3.0",
-            home="https://huggingface.co/datasets/Salesforce/wikitext",
-        ),
-        Dataset(
-            name="Tatoeba, for the vectors alone",
-            licence="CC-BY-2.0",
-            home="https://tatoeba.org",
-        ),
-        Dataset(
-            name="War and Peace in English, for the vectors alone",
-            licence="public domain",
-            home="https://www.gutenberg.org",
-        ),
+        *FOR_VECTORS,
     ),
     limits=Limits(max_input_tokens=BUCKETS[-1]),
     buckets=BUCKETS,

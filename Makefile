@@ -58,8 +58,8 @@ format: $(VENV)/.everything  ## put the code into its form
 bench: $(VENV)/.everything  ## the benchmark suite; its last line is JSON
 	$(BIN)/python -m benchmarks
 
-train: $(VENV)/.everything  ## one training run: make train RECIPE=shakespeare-lstm
-	$(BIN)/stepwire-train $(RECIPE)
+train: $(VENV)/.everything  ## train and publish: make train RECIPE=shakespeare-lstm [SEEDS=3]
+	$(BIN)/stepwire-train $(RECIPE) $(if $(SEEDS),--seeds $(SEEDS))
 
 protos: $(VENV)/.everything  ## generate the code of the contract
 	$(BIN)/python protos/generate.py

@@ -189,6 +189,15 @@ class Metric:
     unit: str
     split: str  # the data it was measured on
     published: str = ""  # a figure to set beside it, with its source
+    # Of the same recipe with several seeds in a row, this value first; empty if it ran once.
+    runs: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.runs and (len(self.runs) < 2 or self.runs[0] != self.value):
+            raise ValueError(
+                f"runs must be empty, or {self.value} and those of other seeds, "
+                f"got {list(self.runs)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

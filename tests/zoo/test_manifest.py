@@ -6,7 +6,16 @@ import pytest
 
 from stepwire_zoo import schema
 from stepwire_zoo.errors import ManifestInvalid
-from stepwire_zoo.manifest import NO_TOKENIZER, Graph, Limits, Manifest, Series, State, Tensor
+from stepwire_zoo.manifest import (
+    NO_TOKENIZER,
+    Graph,
+    Limits,
+    Manifest,
+    Metric,
+    Series,
+    State,
+    Tensor,
+)
 from support.tiny import generation_manifest, make_manifest
 
 SERIES = Series(columns=("load", "oil"), targets=("oil",), horizon=3)
@@ -91,3 +100,23 @@ def test_the_tensors_of_a_step_have_the_shapes_of_the_series(role):
 def test_a_series_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         replace(SERIES, **fields)
+
+
+def test_a_figure_may_come_with_those_of_other_seeds():
+    spread = Metric(name="loss", value=1.0, unit="nats", split="test", runs=(1.0, 1.5, 0.75))
+    manifest = replace(generation_manifest(), metrics=(spread,))
+    written = schema.write(manifest)
+
+    assert written["metrics"][0]["runs"] == [1.0, 1.5, 0.75]
+    assert schema.read(Manifest, written) == manifest
+    del written["metrics"][0]["runs"]  # as bundles were written before
+    assert schema.read(Manifest, written).metrics[0].runs == ()
+
+
+@pytest.mark.parametrize("runs", [[1.0], [1.5, 1.0]])
+def test_the_figure_itself_is_the_first_of_several_runs(runs):
+    written = schema.write(generation_manifest())
+    written["metrics"][0]["runs"] = runs
+
+    with pytest.raises(ManifestInvalid, match=r"metrics\[0\]: runs must be empty, or 1.0 and"):
+        schema.read(Manifest, written)

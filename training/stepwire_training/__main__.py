@@ -16,13 +16,17 @@ from stepwire_training.finished import Finished
 from stepwire_training.int8.publish import Outcome, add_int8
 from stepwire_training.interrupt import EXIT_CODE, Interrupt
 from stepwire_training.recipes import RECIPES
+from stepwire_training.seeds import run_again
 from stepwire_training.train import Stopped, train
 from stepwire_zoo.bundle import open_bundle
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; the answer is its exit code."""
-    options = parser().parse_args(arguments)
+    line = parser()
+    options = line.parse_args(arguments)
+    if options.seeds < 1 or (options.seeds > 1 and os.environ.get("WORLD_SIZE", "1") != "1"):
+        line.error(f"--seeds must be at least 1, and 1 under torchrun, got {options.seeds}")
     recipe = RECIPES[options.recipe]()
     if options.steps is not None:
         recipe = replace(recipe, steps=options.steps)
@@ -33,14 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     with Interrupt() as interrupt:
         try:
             run = train(recipe, dataset, options.runs, interrupt)
+            finished = Finished(
+                recipe=recipe, dataset=dataset, progress=run.progress, machine=options.machine
+            )
+            finished = run_again(finished, options.seeds, options.runs, interrupt)
         except Stopped:
             sys.stderr.write(f"\nStopped. The same command goes on from {options.runs}.\n")
             return EXIT_CODE
     if os.environ.get("RANK", "0") != "0":
         return 0  # one process publishes for all
-    finished = Finished(
-        recipe=recipe, dataset=dataset, progress=run.progress, machine=options.machine
-    )
     return tell(add_int8(publish(finished, options.out), recipe, dataset))
 
 
@@ -48,6 +53,9 @@ def tell(outcome: Outcome) -> int:
     """Says what was published; the answer is the exit code."""
     bundle, measured = outcome.bundle, outcome.bundle.manifest.metrics[0]
     sys.stdout.write(f"{bundle.folder}: {measured.name} {measured.value:.4f} {measured.unit}\n")
+    if measured.runs:
+        each = ", ".join(f"{value:.4f}" for value in measured.runs)
+        sys.stdout.write(f"{bundle.folder}: {measured.name} by seeds {each}\n")
     for precision, variant in bundle.manifest.variants.items():
         value = variant.metrics[0].value
         sys.stdout.write(f"{bundle.folder}: {measured.name} {value:.4f} in {precision}\n")
@@ -57,10 +65,16 @@ def tell(outcome: Outcome) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; every flag but --steps and --int8 has an environment variable."""
+    """The command line; every flag but the first three has an environment variable."""
     result = argparse.ArgumentParser("stepwire-train", description=about)
     result.add_argument("recipe", choices=sorted(RECIPES))
     result.add_argument("--steps", type=int, help="updates of the weights, instead of the recipe's")
+    result.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        help="how many runs tell the spread of the figures; published is the recipe's own seed",
+    )
     result.add_argument(
         "--int8",
         action="store_true",

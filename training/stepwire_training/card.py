@@ -45,7 +45,7 @@ TEMPLATE = """\
 Published are the averaged weights of step {best_step:,} of {steps:,}, the best on the split \
 that chooses ({best}; the training loss there, with its dropout, was \
 {train_loss:.4f}). Trained in {minutes:.0f} minutes on {machine}, threads used: \
-{threads}{bf16}, seed {seed}. To make it again:
+{threads}{bf16}, seed {seed}.{seeds} To make it again:
 
     {command}
 
@@ -97,6 +97,7 @@ def write(
         "threads": recipe.threads,
         "bf16": ", matrix products in bfloat16" if recipe.bf16 else "",
         "seed": made.seed,
+        "seeds": _seeds(made.seed, len(finished.others)),
         "command": made.command,
         "absolute": manifest.golden.absolute_tolerance,
         "relative": manifest.golden.relative_tolerance,
@@ -111,7 +112,23 @@ def write(
 
 def _metric(metric: Metric) -> str:
     beside = f" (published: {metric.published})" if metric.published else ""
-    return f"| {metric.name}, {metric.split} | **{metric.value:.4f}** {metric.unit}{beside} |"
+    spread = ""
+    if metric.runs:
+        low, mean, high = min(metric.runs), sum(metric.runs) / len(metric.runs), max(metric.runs)
+        spread = f"; {low:.4f} to {high:.4f} in {len(metric.runs)} runs, mean {mean:.4f}"
+    value = f"**{metric.value:.4f}** {metric.unit}"
+    return f"| {metric.name}, {metric.split} | {value}{spread}{beside} |"
+
+
+def _seeds(first: int, others: int) -> str:
+    """What was run with other seeds."""
+    if not others:
+        return ""
+    seeds = ", ".join(str(first + further) for further in range(others + 1))
+    return (
+        f" The recipe ran with the seeds {seeds}: other first weights, other dropout, the same "
+        "training data in another order. Published is the first of them, whichever is best."
+    )
 
 
 def _languages(manifest: Manifest) -> str:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -122,13 +123,25 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         source_tokenizer=source_tokenizer(finished.dataset),
         limits=about.limits,
         golden=GOLDEN,
-        metrics=measured.metrics,
+        metrics=with_runs(measured.metrics, finished.others),
         provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
         labels=finished.dataset.labels,
         decoding=measured.decoding,
         characters=characters(finished.dataset),
         chain=chain_of(model) if isinstance(model, ChainTagger) else None,
         series=series_of(finished.dataset.series) if finished.dataset.series else None,
+    )
+
+
+def with_runs(
+    metrics: tuple[Metric, ...], others: tuple[tuple[Metric, ...], ...]
+) -> tuple[Metric, ...]:
+    """The figures of the published run, each with those of the runs with other seeds."""
+    if not others:
+        return metrics
+    return tuple(
+        replace(first, runs=(first.value, *(metric.value for metric in rest)))
+        for first, *rest in zip(metrics, *others, strict=True)
     )
 
 
@@ -214,10 +227,10 @@ def metrics(score: Score, labels: tuple[str, ...], published: str) -> tuple[Metr
 
 def provenance(finished: Finished, parameters: int) -> Provenance:
     """How the bundle was made."""
-    recipe = finished.recipe
+    recipe, seeds = finished.recipe, 1 + len(finished.others)
     return Provenance(
         recipe=recipe.bundle,
-        command=f"make train RECIPE={recipe.bundle}",
+        command=f"make train RECIPE={recipe.bundle}" + (f" SEEDS={seeds}" if seeds > 1 else ""),
         commit=commit(),
         seed=recipe.seed,
         parameters=parameters,

@@ -6,6 +6,7 @@ from stepwire_training.checkpoint import Progress
 from stepwire_training.data.batches import Dataset
 from stepwire_training.models.network import Network
 from stepwire_training.recipe import Recipe
+from stepwire_zoo.manifest import Metric
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +17,8 @@ class Finished:
     dataset: Dataset
     progress: Progress  # its best averaged weights are published
     machine: str  # the class of machine it ran on, in words
+    # The figures of the same recipe with the seeds that follow its own, in their order.
+    others: tuple[tuple[Metric, ...], ...] = ()
 
     def model(self) -> Network:
         """The model to publish."""

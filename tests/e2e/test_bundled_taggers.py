@@ -1,9 +1,5 @@
 """The published taggers, served as a user gets them, and their figures as a user makes them."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +11,10 @@ from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_server.engine.graph import Graph, TaggingGraph
 from stepwire_zoo.bundle import open_bundle
 from support.background import background
+from support.evaluating import evaluate
 
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "model_zoo/bundles"
-DATA = Path(os.environ.get("STEPWIRE_DATA") or ROOT.parent / "shared/data")
 SPLITS = {
     "pos-en": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
     "pos-ko": "ud-korean-kaist/kaist.tar.gz",
@@ -43,36 +39,21 @@ def client(address):
         yield client
 
 
-def evaluate(address, name, *flags):
-    if not (DATA / SPLITS[name]).exists():
-        pytest.skip(f"{SPLITS[name]} is not at hand; set STEPWIRE_DATA")
-    environment = os.environ | {
-        "STEPWIRE_ADDRESS": address,
-        "STEPWIRE_DATA": str(DATA),
-        "PYTHONPATH": str(ROOT / "clients/python"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "stepwire", "evaluate", name, "--json", *flags],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=250,
-    )
-    return done.returncode, json.loads(done.stdout)
-
-
 @pytest.mark.parametrize("name", ["pos-en", "pos-ko"])
-def test_the_figure_of_the_card_is_that_of_the_served_model(address, name):
-    code, told = evaluate(address, name)
+def test_the_figures_of_the_card_are_those_of_the_served_model(address, name):
+    code, told = evaluate(address, name, needs=SPLITS[name])
     assert code == 0
-    assert told["value"] == pytest.approx(told["card"], abs=1e-3)
-    assert told["count"] == {"pos-en": 25_094, "pos-ko": 28_366}[name]
+    for figure in told:
+        assert figure["value"] == pytest.approx(figure["card"], abs=1e-3)
+    assert told[0]["count"] == {"pos-en": 25_094, "pos-ko": 28_366}[name]
 
 
 def test_a_sample_of_the_reviews_scores_as_all_of_them_do(address):
-    code, told = evaluate(address, "nsmc-bilstm", "--sample", "2000")
+    code, [told, _] = evaluate(
+        address, "nsmc-bilstm", "--sample", "2000", needs=SPLITS["nsmc-bilstm"]
+    )
     error = np.sqrt(told["card"] * (1 - told["card"]) / told["count"])
-    assert (code, told["count"]) == (0, 2_000)
+    assert (code, told["metric"], told["count"]) == (0, "accuracy", 2_000)
     assert told["value"] == pytest.approx(told["card"], abs=3 * error)
 
 

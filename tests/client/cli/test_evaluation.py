@@ -2,13 +2,15 @@
 
 import gzip
 import hashlib
+import math
 
 import pytest
 
 from stepwire import ScoredLabel, TaggedText, TaggedToken
 from stepwire.cli.evaluation import splits
-from stepwire.cli.evaluation.figures import EVALUATIONS, Tally, entities, labels, tags
+from stepwire.cli.evaluation.bundles import EVALUATIONS
 from stepwire.cli.evaluation.files import File
+from stepwire.cli.evaluation.labelling import entities, labelling, naming, tagging
 from stepwire.cli.evaluation.splits import Labelled, Tagged
 from stepwire.cli.lines import InputError
 from stepwire.messages import Classification
@@ -57,12 +59,20 @@ def test_only_whole_numbers_are_words():
     ]
 
 
-class Right:
-    """A client whose every answer is positive, or NOUN."""
+def test_types_that_the_corpora_do_not_share_are_no_names():
+    content = "Ann\tB-person\r\nsings\tO\r\nHey\tB-creative-work\r\n\r\n\tO\nACME\tB-corporation\n"
+    assert splits.named(content) == [
+        Tagged(["Ann", "sings", "Hey"], ["B-PER", "O", "O"]),
+        Tagged(["ACME"], ["B-ORG"]),
+    ]
 
-    def classify(self, model, texts, top_k):
-        label = ScoredLabel(label="positive", score=1.0)
-        return [Classification(labels=(label,), token_count=1, truncated=False) for _ in texts]
+
+class Sure:
+    """A client to whom three of four texts are positive, and every word is a NOUN."""
+
+    def classify(self, model, texts):
+        scores = (ScoredLabel(label="positive", score=0.75), ScoredLabel(label="other", score=0.25))
+        return [Classification(labels=scores, token_count=1, truncated=False) for _ in texts]
 
     def tag(self, model, texts):
         noun = (ScoredLabel(label="NOUN", score=1.0),)
@@ -75,12 +85,26 @@ class Right:
         ]
 
 
-def test_hits_are_counted_by_text_and_by_word():
-    texts = [Labelled("a", "positive"), Labelled("b", "negative"), Labelled("c", "positive")]
-    sentences = [Tagged(["a", "b"], ["NOUN", "VERB"]), Tagged(["c"], ["NOUN"])]
+def figures(evaluation, examples):
+    answers = evaluation.ask(Sure(), "m", examples)
+    return [figure.measure(examples, answers) for figure in evaluation.figures]
 
-    assert labels(Right(), "m", texts) == Tally(2, 3)
-    assert tags(Right(), "m", sentences).plus(Tally(0, 1)).figure == 0.5
+
+def test_texts_are_counted_and_what_their_labels_cost():
+    texts = [Labelled("a", "positive"), Labelled("b", "other"), Labelled("c", "positive")]
+    accuracy, loss = figures(labelling(splits.nsmc), texts)
+    assert accuracy == (pytest.approx(2 / 3), 3)
+    assert loss == (pytest.approx(-(2 * math.log(0.75) + math.log(0.25)) / 3), 3)
+
+
+def test_words_are_counted_and_not_sentences():
+    sentences = [Tagged(["a", "b"], ["NOUN", "VERB"]), Tagged(["c"], ["NOUN"])]
+    assert figures(tagging(splits.ewt), sentences) == [(pytest.approx(2 / 3), 3)]
+
+
+def test_a_sample_with_nothing_to_count_is_refused():
+    with pytest.raises(InputError, match="must hold something to count, got none"):
+        figures(naming(splits.btc), [Tagged(["a"], ["O"])])
 
 
 @pytest.mark.parametrize(
@@ -96,5 +120,8 @@ def test_names_begin_and_end_where_the_tags_say(tags, wanted):
     assert entities(tags.split()) == wanted
 
 
-def test_every_bundle_that_is_known_has_a_recipe():
+def test_each_figure_of_a_bundle_is_named_once():
     assert {"nsmc-bilstm", "pos-en", "pos-ko"} <= EVALUATIONS.keys()
+    for evaluations in EVALUATIONS.values():
+        named = [(it.metric, it.split) for one in evaluations for it in one.figures]
+        assert len(set(named)) == len(named)

@@ -4,57 +4,79 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stepwire.cli.evaluation.figures import EVALUATIONS, Evaluation, Tally
+from stepwire.cli.evaluation.bundles import EVALUATIONS
+from stepwire.cli.evaluation.scoring import Evaluation, Figure, Measured
 from stepwire.cli.lines import InputError
 from stepwire.cli.pipeline import in_order
 from stepwire.cli.terminal import as_json, progress, write_lines
 from stepwire.client import Client
 from stepwire.descriptions import Metric, Model
 
-EXAMPLES_PER_CALL = 128
 CALLS_IN_FLIGHT = 4
-AGREES = 1e-3  # a figure may be this far from the card's: 0.1 points
 
 
 def run(args: argparse.Namespace, client: Client) -> None:
-    """Scores a served model on the split of its card, and says whether the card is right.
+    """Scores a served model on the splits of its card, and says whether the card is right.
 
     Raises:
-        InputError: nobody knows how to, the data is not there, or the figures differ.
+        InputError: nobody knows how to, the data is not there, or a figure differs.
     """
-    evaluation = EVALUATIONS.get(args.model)
-    if evaluation is None:
+    evaluations = EVALUATIONS.get(args.model)
+    if evaluations is None:
         known = ", ".join(sorted(EVALUATIONS))
         raise InputError(f"model must be one of {known}, got {args.model!r}")
-    published = _published(client.model(args.model), evaluation)
+    model = client.model(args.model)
+    for evaluation in evaluations:
+        for figure in evaluation.figures:
+            _published(model, figure)
+    wrong = [told for one in evaluations for told in _evaluated(args, client, model, one)]
+    if wrong:
+        raise InputError("; ".join(wrong))
+
+
+def _evaluated(
+    args: argparse.Namespace, client: Client, model: Model, evaluation: Evaluation
+) -> list[str]:
+    """Prints the figures of one reading; the answer says what the card has wrong."""
     examples = evaluation.read()
     chosen = _drawn(examples, args.sample)
-    tally = Tally()
-
-    def tallied(part: Sequence[Any]) -> tuple[int, Tally]:
-        return len(part), evaluation.tally(client, args.model, part)
-
-    with (
-        progress(len(chosen)) as shown,
-        in_order(tallied, _calls(chosen), CALLS_IN_FLIGHT) as results,
-    ):
-        for done, part in results:
-            tally = tally.plus(part)
-            shown.advance(done)
-    write_lines([_told(args, evaluation, tally, published)])
-    if len(chosen) == len(examples) and abs(tally.figure - published.value) > AGREES:
-        raise InputError(
-            f"{evaluation.metric} must be the card's {published.value:.4f} "
-            f"within {AGREES:g}, got {tally.figure:.4f}"
-        )
+    answers = _asked(args, client, evaluation, chosen)
+    wrong = []
+    for figure in evaluation.figures:
+        published, measured = _published(model, figure), figure.measure(chosen, answers)
+        write_lines([_told(args, model, figure, measured)])
+        whole = len(chosen) == len(examples)
+        if whole and not abs(measured.value - published.value) <= figure.tolerance:
+            wrong.append(
+                f"{figure.metric} on {figure.split} must be the card's {published.value:.4f} "
+                f"within {figure.tolerance:g}, got {measured.value:.4f}"
+            )
+    return wrong
 
 
-def _published(model: Model, evaluation: Evaluation) -> Metric:
-    """The figure that the card tells."""
+def _asked(
+    args: argparse.Namespace, client: Client, evaluation: Evaluation, examples: Sequence[Any]
+) -> list[Any]:
+    """The model's answers, a few calls at a time."""
+
+    def ask(part: Sequence[Any]) -> Sequence[Any]:
+        return evaluation.ask(client, args.model, part)
+
+    answers: list[Any] = []
+    parts = _calls(examples, evaluation.per_call)
+    with progress(len(examples)) as shown, in_order(ask, parts, CALLS_IN_FLIGHT) as results:
+        for found in results:
+            answers += found
+            shown.advance(len(found))
+    return answers
+
+
+def _published(model: Model, figure: Figure) -> Metric:
+    """The figure that the card tells, of the precision that is served."""
     for metric in model.metrics:
-        if (metric.name, metric.split) == (evaluation.metric, evaluation.split):
+        if (metric.name, metric.split) == (figure.metric, figure.split):
             return metric
-    wanted = f"{evaluation.metric} on {evaluation.split}"
+    wanted = f"{figure.metric} on {figure.split}"
     raise InputError(f"{model.summary.name} must tell {wanted}, got no such metric")
 
 
@@ -65,25 +87,27 @@ def _drawn(examples: Sequence[Any], sample: int | None) -> Sequence[Any]:
     return [examples[place * len(examples) // sample] for place in range(sample)]
 
 
-def _calls(examples: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for first in range(0, len(examples), EXAMPLES_PER_CALL):
-        yield examples[first : first + EXAMPLES_PER_CALL]
+def _calls(examples: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for first in range(0, len(examples), size):
+        yield examples[first : first + size]
 
 
-def _told(args: argparse.Namespace, evaluation: Evaluation, tally: Tally, published: Metric) -> str:
+def _told(args: argparse.Namespace, model: Model, figure: Figure, measured: Measured) -> str:
+    published = _published(model, figure)
     if args.json:
         return as_json(
             {
                 "model": args.model,
-                "metric": evaluation.metric,
-                "split": evaluation.split,
-                "value": tally.figure,
+                "precision": model.precision,
+                "metric": figure.metric,
+                "split": figure.split,
+                "value": measured.value,
                 "card": published.value,
-                "count": tally.counted,
-                "unit": evaluation.unit,
+                "count": measured.counted,
+                "unit": figure.unit,
             }
         )
     return (
-        f"{args.model}\t{evaluation.metric} on {evaluation.split}\t{tally.figure:.4f} "
-        f"of {tally.counted} {evaluation.unit}\tcard {published.value:.4f}"
+        f"{args.model}\t{figure.metric} on {figure.split}\t{measured.value:.4f} "
+        f"of {measured.counted} {figure.unit}\tcard {published.value:.4f}"
     )

@@ -18,10 +18,22 @@ KAIST = File(
     path="ud-korean-kaist/kaist.tar",
     sha256="d37b3de09da28fe4af4130ecacbf3ec0a0e507b72758fd2afdf619d81b49e94e",
 )
+GSD = File(
+    path="ud-korean-gsd/ko_gsd-ud-dev.conllu",
+    sha256="e5fb7a0fef26f7172751b2791112bbc9ae560940e4f1250b6a33f25716b5bbca",
+)
 BTC = File(
     path="btc/f.conll",
     sha256="d0839ddb0bd57f3a59ac9ab35d371dc140db8280e0001469a4e56fe8f776ce8a",
 )
+WNUT = File(
+    path="wnut17/emerging.test.annotated",
+    sha256="59242c5624a463782626d55a82c2c735fb687a011c44335acbb102e6d8e9d359",
+)
+NAMED = {  # what the two corpora call the types that they share
+    **{"PER": "PER", "LOC": "LOC", "ORG": "ORG"},
+    **{"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG"},
+}
 KAIST_DOCUMENTS = (  # those of the test split, in the order of their names
     *("M2TA_070", "M2TA_080", "M2TA_090", "MH2_0010", "MH2_0070", "MH2_0110"),
     *("MH2_0180", "MH2_0190"),
@@ -62,12 +74,35 @@ def kaist() -> list[Tagged]:
         return [one for file in found if file for one in sentences(file.read().decode())]
 
 
+def gsd() -> list[Tagged]:
+    """Korean of the web, by another treebank."""
+    return sentences(GSD.read().decode())
+
+
 def btc() -> list[Tagged]:
-    """Tweets with the names in them: a word and its tag a line, a blank line behind each."""
-    blocks = BTC.read().decode().replace("\r\n", "\n").split("\n\n")
-    fields = [[line.split("\t") for line in block.split("\n") if "\t" in line] for block in blocks]
-    pairs = [[(word.strip(), tag.strip()) for word, tag in each if word.strip()] for each in fields]
-    return [Tagged([w for w, _ in each], [t for _, t in each]) for each in pairs if each]
+    """Tweets with the names in them."""
+    return named(BTC.read().decode())
+
+
+def wnut() -> list[Tagged]:
+    """Posts with names that are new or rare."""
+    return named(WNUT.read().decode())
+
+
+def named(content: str) -> list[Tagged]:
+    """A word and its tag a line, a blank line behind each sentence; other types are no names."""
+    found = []
+    for block in content.replace("\r\n", "\n").split("\n\n"):
+        fields = [line.split("\t") for line in block.split("\n") if "\t" in line]
+        pairs = [(word.strip(), _shared(tag)) for word, tag in fields if word.strip()]
+        found.append(Tagged([word for word, _ in pairs], [tag for _, tag in pairs]))
+    return [sentence for sentence in found if sentence.words]
+
+
+def _shared(tag: str) -> str:
+    """A tag with one of the shared types, or none."""
+    place, _, kind = tag.strip().partition("-")
+    return f"{place}-{NAMED[kind]}" if kind in NAMED else "O"
 
 
 def sentences(content: str) -> list[Tagged]:

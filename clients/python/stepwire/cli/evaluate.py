@@ -29,18 +29,17 @@ def run(args: argparse.Namespace, client: Client) -> None:
     for evaluation in evaluations:
         for figure in evaluation.figures:
             _published(model, figure)
-    wrong = [told for one in evaluations for told in _evaluated(args, client, model, one)]
+    wrong = [told for one in evaluations for told in _evaluated(args, client, one)]
     if wrong:
         raise InputError("; ".join(wrong))
 
 
-def _evaluated(
-    args: argparse.Namespace, client: Client, model: Model, evaluation: Evaluation
-) -> list[str]:
+def _evaluated(args: argparse.Namespace, client: Client, evaluation: Evaluation) -> list[str]:
     """Prints the figures of one reading; the answer says what the card has wrong."""
     examples = evaluation.read()
     chosen = _drawn(examples, args.sample)
     answers = _asked(args, client, evaluation, chosen)
+    model = client.model(args.model)  # a server may have loaded it just now, and chosen a precision
     wrong = []
     for figure in evaluation.figures:
         published, measured = _published(model, figure), figure.measure(chosen, answers)

@@ -4,14 +4,50 @@ Another bundle is a line here and, where its split is new, a function in `splits
 kind of figure is a function in a module of its task.
 """
 
+from functools import partial
+
+from stepwire.cli.evaluation.alarms import alarming
+from stepwire.cli.evaluation.forecasting import forecasting
 from stepwire.cli.evaluation.labelling import labelling, naming, tagging
+from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tatoeba, turned
+from stepwire.cli.evaluation.predicting import predicting
 from stepwire.cli.evaluation.scoring import Evaluation
+from stepwire.cli.evaluation.series import etth1, nab
 from stepwire.cli.evaluation.splits import btc, ewt, gsd, kaist, nsmc, wnut
+from stepwire.cli.evaluation.texts import shakespeare
+from stepwire.cli.evaluation.translating import translating
+
+_OIL = "OT"
+_LOADS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")
+
+
+def _captions(into: str) -> tuple[Evaluation, ...]:
+    """Both official test splits of Multi30k."""
+    splits = ("test_2016", "test_2017")
+    return tuple(e for name in splits for e in translating(partial(multi30k, into, name), name))
+
 
 EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
+    "etth1-lstm": (forecasting(partial(etth1, *_LOADS, _OIL)),),
+    "etth1-lstm-ot": (forecasting(partial(etth1, _OIL)),),
+    "everyday-en-ko": (
+        *translating(korsts, "korsts test", cut="char"),
+        *translating(korean_tatoeba, "tatoeba test", cut="char"),
+    ),
+    "everyday-ko-en": (
+        *translating(lambda: turned(korsts()), "korsts test"),
+        *translating(lambda: turned(korean_tatoeba()), "tatoeba test"),
+    ),
+    "multi30k-en-de": _captions("de"),
+    "multi30k-en-fr": _captions("fr"),
+    "nab-anomaly": (alarming(nab),),
     "ner-en": (naming(btc), naming(wnut, "WNUT 2017 test")),
     "nsmc-bilstm": (labelling(nsmc),),
     "nsmc-lstm-stream": (labelling(nsmc),),
     "pos-en": (tagging(ewt),),
     "pos-ko": (tagging(kaist), tagging(gsd, "GSD dev")),
+    "shakespeare-gru": (predicting(shakespeare, "validation"),),
+    "shakespeare-lstm": (predicting(shakespeare, "validation"),),
+    "shakespeare-rnn": (predicting(shakespeare, "validation"),),
+    "tatoeba-en-fr": translating(tatoeba, "test"),
 }

@@ -1,0 +1,114 @@
+"""Figures of translators, forecasters and detectors, beside slower or other ways to them."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from stepwire.cli.evaluation import alarms, forecasting, predicting, translating
+from stepwire.cli.evaluation.pairs import Pair
+from stepwire.cli.evaluation.series import Held, Stream
+from stepwire.cli.lines import InputError
+from stepwire_training import measure, measure_series
+from stepwire_training.data.observed import Labelled, Observed
+
+PAIRS = [Pair("a cat", "eine Katze sitzt hier"), Pair("a dog", "ein Hund lief dort vorbei")]
+TEXTS = ["eine Katze Sitzt hier", "ein Hund lief da vorbei"]
+
+
+@pytest.mark.parametrize("cut", ["13a", "char"])
+def test_translations_are_counted_as_in_training(cut):
+    by_search, greedily = translating.translating(lambda: PAIRS, "test", cut)
+    wanted = measure.figures(TEXTS, PAIRS, cut, "test, beam 5")
+    for figure, metric in zip(by_search.figures, wanted, strict=True):
+        assert (figure.metric, figure.split) == (metric.name, metric.split)
+        assert figure.measure(PAIRS, TEXTS) == (pytest.approx(metric.value, abs=0.005), 2)
+    assert [(it.metric, it.split) for it in greedily.figures] == [("BLEU", "test, greedy")]
+
+
+@pytest.mark.parametrize(
+    ("module", "evaluation", "package"),
+    [
+        ("sacrebleu.metrics.bleu", translating.translating(lambda: PAIRS, "test")[0], "sacrebleu"),
+        ("stepwire_training.nab_scoring", alarms.alarming(list), "numpy"),
+    ],
+)
+def test_what_is_not_installed_is_named_before_anything_is_read(
+    monkeypatch, module, evaluation, package
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delattr("stepwire_training.nab_scoring", raising=False)
+    with pytest.raises(InputError, match=rf"need {package}: pip install 'stepwire\[evaluation\]'"):
+        evaluation.read()
+
+
+def test_alarms_are_scored_as_in_training():
+    rng = np.random.default_rng(0)
+    windows = (((40, 49),), (), ((60, 79), (90, 99)), ((30, 39),))
+    surprises = [rng.normal(size=100) + np.isin(np.arange(100), [45, 72, 35]) for _ in windows]
+    streams = [
+        Stream(found.tolist(), spans, place % 2 == 0)
+        for place, (found, spans) in enumerate(zip(surprises, windows, strict=True))
+    ]
+    labelled = [
+        Labelled(str(place), np.zeros((100, 1), np.float32), spans)
+        for place, spans in enumerate(windows)
+    ]
+    observed = Observed(
+        columns=("value",),
+        horizon=1,
+        means=np.zeros(1, np.float32),
+        scales=np.ones(1, np.float32),
+        learned=tuple(labelled[0::2]),
+        unseen=tuple(labelled[1::2]),
+    )
+    by_name = {str(place): found for place, found in enumerate(surprises)}
+    wanted = measure_series.nab_scores("surprise", by_name, observed)
+
+    *scores, threshold = alarms.alarming(lambda: streams).figures
+    answers = [found.tolist() for found in surprises]
+    for figure, metric in zip(scores, wanted, strict=True):
+        assert (figure.metric, figure.split) == (metric.name, metric.split)
+        assert figure.measure(streams, answers).value == pytest.approx(metric.value)
+    assert threshold.measure(streams, answers).counted == 3
+
+
+def test_streams_without_a_window_cannot_be_scored():
+    [score, *_] = alarms.alarming(list).figures
+    with pytest.raises(InputError, match="must hold a labelled window, got none"):
+        score.measure([Stream([1.0], (), True)], [[0.0]])
+
+
+def test_errors_of_a_forecast_are_those_of_training():
+    rng = np.random.default_rng(0)
+    rows, said = rng.normal(size=(60, 2)), rng.normal(size=(7, 24, 2))
+    first, scales = 60 - 24 - 6, np.array([2.0, 0.5])
+    held = Held(rows.tolist(), scales.tolist(), first)
+    answer = said.reshape(7, -1).tolist()  # after the row before, and after six behind it
+    wide = np.stack([rows[first + place :][:24] for place in range(7)])
+    wanted = [
+        *measure_series.errors("24 rows ahead", (said - wide) / scales),
+        *measure_series.errors("one row ahead", (said[:, :1] - wide[:, :1]) / scales),
+    ]
+    for figure, metric in zip(forecasting.forecasting(lambda: [held]).figures, wanted, strict=True):
+        assert (figure.metric, figure.split) == (metric.name, metric.split)
+        assert figure.measure([held], [answer]).value == pytest.approx(metric.value)
+
+
+@pytest.mark.parametrize("length", [1, 2_048, 2_049, 7_000])
+def test_passages_of_a_text_hold_each_character_but_the_first_once(length):
+    text = "".join(chr(0xAC00 + place) for place in range(length))
+    found = predicting.passages(text)
+    assert "".join(it.text[it.before :] for it in found) == text[1:]
+    assert all(it.before == predicting.BEFORE for it in found[1:])
+
+
+def test_only_what_counts_of_a_passage_counts():
+    def score(model, texts):
+        tokens = [[SimpleNamespace(logprob=-float(c)) for c in text] for text in texts]
+        return [SimpleNamespace(tokens=each) for each in tokens]
+
+    passages = [predicting.Passage("912", 1), predicting.Passage("993", 2)]
+    costs = predicting.costs(SimpleNamespace(score=score), "m", passages)
+    assert predicting.nats(passages, costs) == (2.0, 3)

@@ -1,0 +1,93 @@
+"""What the command reads is what training held out: two readers of the same files."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stepwire.cli.evaluation import pairs, series, splits, texts
+from stepwire_training.data import entities, everyday, multi30k, nab, shakespeare
+from stepwire_training.data import tatoeba as tatoeba_data
+from stepwire_training.recipes import RECIPES
+
+DATA = Path(os.environ.get("STEPWIRE_DATA") or Path(__file__).parents[4] / "shared/data")
+
+
+@pytest.fixture(autouse=True)
+def data(monkeypatch):
+    monkeypatch.setenv("STEPWIRE_DATA", str(DATA))
+
+
+@pytest.fixture
+def held_out(monkeypatch):
+    """The splits of a recipe, before anything is cut into tokens."""
+
+    def load(module, recipe, cutter="dataset"):
+        monkeypatch.setattr(module, cutter, lambda found, *_, **__: found)
+        return RECIPES[recipe]().data.load()
+
+    return load
+
+
+def needs(*paths):
+    absent = [path for path in paths if not any(DATA.glob(f"{path}*"))]
+    if absent:
+        pytest.skip(f"{absent[0]} is not at hand; set STEPWIRE_DATA")
+
+
+@pytest.mark.parametrize("into", ["de", "fr"])
+def test_captions_are_those_of_the_official_tests(held_out, into):
+    needs("multi30k")
+    tests = held_out(multi30k, f"multi30k-en-{into}").tests
+    for name in ("test_2016", "test_2017"):
+        assert pairs.multi30k(into, name) == tests[name]
+
+
+def test_sentences_of_tatoeba_are_drawn_alike(held_out):
+    needs("tatoeba-eng-fra")
+    assert pairs.tatoeba() == held_out(tatoeba_data, "tatoeba-en-fr").tests["test"]
+
+
+@pytest.mark.parametrize("direction", ["en-ko", "ko-en"])
+def test_everyday_sentences_are_drawn_alike_in_both_directions(held_out, direction):
+    needs("korsts-stsb", "tatoeba-eng-kor")
+    tests = held_out(everyday, f"everyday-{direction}").tests
+    turn = pairs.turned if direction == "ko-en" else list
+    assert turn(pairs.korsts()) == tests["korsts test"]
+    assert turn(pairs.korean_tatoeba()) == tests["tatoeba test"]
+
+
+def test_names_in_sentences_are_read_alike(held_out, monkeypatch):
+    needs("btc", "wnut17")
+    monkeypatch.setattr(entities.ewt, "untagged", list)  # plain text, of which nothing is scored
+    wanted = held_out(entities, "ner-en", "split")
+    for found, sentences in (
+        (splits.btc(), wanted.test),
+        (splits.wnut(), wanted.others["WNUT 2017 test"]),
+    ):
+        assert [(tuple(it.words), tuple(it.tags)) for it in found] == [it[:2] for it in sentences]
+
+
+def test_what_is_held_out_of_the_transformer_is_the_same():
+    needs("ett")
+    data = RECIPES["etth1-lstm"]().data
+    observed, [held] = data.load().series, series.etth1(*data.columns)
+    assert (held.first, len(held.rows)) == observed.held_out
+    np.testing.assert_array_equal(np.array(held.rows, np.float32), observed.rows[: len(held.rows)])
+    np.testing.assert_allclose(held.scales, observed.scales, rtol=1e-5)
+
+
+def test_streams_and_their_windows_are_those_that_training_knows(held_out):
+    needs("nab")
+    streams = held_out(nab, "nab-anomaly", "split")
+    for place, (found, wanted) in enumerate(zip(series.nab(), streams, strict=True)):
+        assert (found.windows, found.learned) == (wanted.windows, place % 2 == 0)
+        np.testing.assert_array_equal(np.array(found.values, np.float32), wanted.rows[:, 0])
+
+
+def test_passages_say_each_character_of_the_validation_text_once(held_out):
+    needs("tinyshakespeare")
+    validation = held_out(shakespeare, "shakespeare-rnn", "split")
+    said = "".join(passage.text[passage.before :] for passage in texts.shakespeare())
+    assert said == validation[int(len(validation) * 0.9) + 1 :]

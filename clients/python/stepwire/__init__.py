@@ -32,6 +32,7 @@ from stepwire.errors import (
 )
 from stepwire.forecasts import Forecast
 from stepwire.messages import (
+    AttendedToken,
     Classification,
     DecodingOptions,
     Features,
@@ -62,6 +63,7 @@ from stepwire.tagging import TaggedText, TaggedToken
 
 __all__ = [
     "AsyncClient",
+    "AttendedToken",
     "Cancelled",
     "Classification",
     "Client",

@@ -237,18 +237,31 @@ class AsyncClient:
         ) as scores:
             return sorted([score async for score in scores], key=lambda score: score.input_index)
 
-    async def classify(
+    async def classify(  # noqa: PLR0913  # the fields of the request, each by name
         self,
         model: str,
         texts: str | Sequence[str],
         *,
         top_k: int | None = None,
         truncate: bool = False,
+        return_attention: bool = False,
         version: str = "",
         timeout_s: float | None = None,
     ) -> list[Classification]:
-        """Labels texts, one result each in their order; one text alone is a list of one."""
-        request = wire.classify_request(model, version, texts, top_k, truncate)
+        """Labels texts, one result each in their order.
+
+        Args:
+            model: that labels.
+            texts: one text alone is a list of one.
+            top_k: how many labels to give for each; None is all of them.
+            truncate: cut a text over the model's limit to its first tokens, instead of failing.
+            return_attention: tell how the model weighed the tokens of each, if it has attention.
+            version: of the model; empty is the latest.
+            timeout_s: of the whole call.
+        """
+        request = wire.classify_request(
+            model, version, texts, top_k, truncate=truncate, return_attention=return_attention
+        )
         return wire.classifications(await self._call(self._classify, request, timeout_s))
 
     async def tag(

@@ -306,12 +306,23 @@ class SessionInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AttendedToken:
+    """A token that was read, and how much of the attention it got."""
+
+    text: str  # as it stands in the text, without white space at its ends
+    start: int  # where it begins in the text, in code points
+    end: int  # the place behind its last
+    weight: float  # in [0, 1]; those of a text sum to 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class Classification:
     """The verdict on one text."""
 
     labels: tuple[ScoredLabel, ...]  # likeliest first
     token_count: int  # tokens that were read
     truncated: bool  # whether the text was cut to the model's limit
+    tokens: tuple[AttendedToken, ...] = ()  # if the attention was asked for
 
     @property
     def label(self) -> str:

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from stepwire.errors import InvalidRequest
 from stepwire.forecasts import Forecast, History, Rows
 from stepwire.messages import (
+    AttendedToken,
     Classification,
     DecodingOptions,
     Features,
@@ -195,7 +196,7 @@ def _options(options: DecodingOptions) -> generation_pb2.DecodingOptions:
 
 
 def classify_request(
-    model: str, version: str, texts: str | Sequence[str], top_k: int | None, truncate: bool
+    model: str, version: str, texts: str | Sequence[str], top_k: int | None, **flags: bool
 ) -> labeling_pb2.ClassifyRequest:
     """Asks for the labels of every text."""
     return _build(
@@ -204,7 +205,7 @@ def classify_request(
         version=version,
         texts=several(texts),
         top_k=top_k,
-        truncate=truncate,
+        **flags,
     )
 
 
@@ -451,9 +452,14 @@ def classifications(response: labeling_pb2.ClassifyResponse) -> list[Classificat
             labels=tuple(ScoredLabel(label=it.label, score=it.score) for it in result.labels),
             token_count=result.token_count,
             truncated=result.truncated,
+            tokens=tuple(_attended(token) for token in result.tokens),
         )
         for result in response.results
     ]
+
+
+def _attended(token: labeling_pb2.AttendedToken) -> AttendedToken:
+    return AttendedToken(text=token.text, start=token.start, end=token.end, weight=token.weight)
 
 
 def tagged_texts(response: labeling_pb2.TagResponse) -> list[TaggedText]:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,22 @@ log = logging.getLogger(__name__)
 LONGEST_GATHERING_S = 0.005  # for which a text may wait for company
 QUIET_S = 0.001  # nobody came for as long: nobody is coming
 
-Result = NDArray[np.float32]  # of one row: [labels] of a classifier, [T, labels] of a tagger
-R = TypeVar("R", Result, Source)
+Result = NDArray[np.float32]  # of one row: [T, labels] of a tagger
+
+
+class Judged(NamedTuple):
+    """What a classifier gives for one row."""
+
+    logits: NDArray[np.float32]  # [labels]
+    attention: NDArray[np.float32] | None = None  # [T], of a graph that tells where it looked
+
+    @property
+    def arrays(self) -> list[NDArray[np.float32]]:
+        """All of it."""
+        return [self.logits] if self.attention is None else [self.logits, self.attention]
+
+
+R = TypeVar("R", Result, Judged, Source)
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
@@ -260,6 +274,6 @@ class Batcher(Generic[R]):
         self._outbox.flush()
 
 
-def _is_finite(result: Any) -> bool:
-    arrays = result.arrays if isinstance(result, Source) else [result]
+def _is_finite(result: Result | Judged | Source) -> bool:
+    arrays = [result] if isinstance(result, np.ndarray) else result.arrays
     return all(bool(np.isfinite(array).all()) for array in arrays)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.batch import Stepped
+from stepwire_server.engine.batcher import Judged
 from stepwire_server.engine.holder import Holder
 from stepwire_server.engine.runtime import OnnxGraph, Port
 from stepwire_server.engine.slots import State
@@ -116,19 +117,27 @@ class StepGraph:
 
 
 class SequenceGraph:
-    """Whole padded sequences in, logits out."""
+    """Whole padded sequences in; logits out, and where it looked if it tells."""
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
         self._graph = graph
         self._tokens, self._lengths, logits = _by_role(spec, "tokens", "lengths", "logits")
-        self._outputs = [logits]
+        attention = [tensor.name for tensor in spec.outputs if tensor.role == "attention"]
+        self._outputs = [logits, *attention]
 
-    def run(
-        self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]
-    ) -> list[NDArray[np.float32]]:
-        """Takes [N, T] and [N]; returns N results of [labels]."""
-        [logits] = self._graph.run(self._outputs, {self._tokens: tokens, self._lengths: lengths})
-        return list(logits)
+    @property
+    def attends(self) -> bool:
+        """Whether it tells where it looked."""
+        return len(self._outputs) > 1
+
+    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[Judged]:
+        """Takes [N, T] and [N]; returns N results, attention as long as each row's text."""
+        feeds = {self._tokens: tokens, self._lengths: lengths}
+        logits, *looked = self._graph.run(self._outputs, feeds)
+        if not looked:
+            return [Judged(row) for row in logits]
+        rows = zip(logits, looked[0], lengths.tolist(), strict=True)
+        return [Judged(row, weights[:length]) for row, weights, length in rows]
 
 
 class TaggingGraph:

@@ -64,7 +64,7 @@ def texts_stand_alone(
 
         def run(rows: list[int], tokens: np.ndarray = tokens) -> list[list[np.ndarray]]:
             found = graph.run(tokens[rows], lengths[rows])
-            return [each.arrays if isinstance(each, Source) else [each] for each in found]
+            return [[each] if isinstance(each, np.ndarray) else each.arrays for each in found]
 
         if not _stand_alone(run, len(lengths), most_rows):
             return False

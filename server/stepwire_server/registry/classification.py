@@ -4,13 +4,31 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Generic, NamedTuple, Protocol, cast
 
-from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.engine.batcher import Judged, R, SequenceJob
 from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import InvalidRequest, StepwireError
-from stepwire_server.registry.text import Tokenizer
+from stepwire_server.registry.text import Tokenizer, are_long
 from stepwire_zoo.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """What is wanted of verdicts."""
+
+    top_k: int  # how many labels of each text
+    truncate: bool = False  # cut texts over the limit instead of refusing the call
+    return_attention: bool = False  # how the model weighed the tokens of each
+
+
+class AttendedToken(NamedTuple):
+    """A token that was read, and how much of the attention it got."""
+
+    text: str  # as it stands in the text
+    start: int  # in code points
+    end: int
+    weight: float  # in [0, 1]; those of a text sum to 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +38,7 @@ class Classification:
     labels: tuple[tuple[str, float], ...]  # with probabilities, likeliest first
     token_count: int
     truncated: bool
+    tokens: tuple[AttendedToken, ...] = ()  # if the attention was asked for
     timing: Timing = NO_TIMING
 
 
@@ -30,9 +49,18 @@ Told = tuple[Callable[[list[Classification]], None], Callable[[StepwireError], N
 class Reader(Protocol):
     """Reads whole texts."""
 
-    def submit(self, jobs: Sequence[SequenceJob[Result]]) -> None:
+    def submit(self, jobs: Sequence[SequenceJob[Judged]]) -> None:
         """Queues all texts of a request, or none; raises Overloaded or ShuttingDown."""
         ...
+
+
+class _Read(NamedTuple):
+    """A text as it is read."""
+
+    text: str
+    tokens: list[int]
+    truncated: bool
+    spans: list[tuple[int, int]] | None  # where each token stands, if somebody asks
 
 
 class ClassificationModel:
@@ -43,16 +71,17 @@ class ClassificationModel:
         self._tokenizer = tokenizer
         self._unknown = spec.tokenizer.unknown
         self.labels = spec.labels
+        graph = spec.graphs.get("sequence")
+        self.attends = bool(graph and any(t.role == "attention" for t in graph.outputs))
 
     async def classify(
-        self, texts: Sequence[str], top_k: int, truncate: bool, deadline: float | None
+        self, texts: Sequence[str], wanted: Judging, deadline: float | None
     ) -> list[Classification]:
         """Labels texts.
 
         Args:
             texts: at least one.
-            top_k: how many labels to give for each.
-            truncate: cut texts over the limit instead of refusing the call.
+            wanted: of each verdict.
             deadline: of the monotonic clock; it bounds the time in the queue.
 
         Returns:
@@ -62,22 +91,26 @@ class ClassificationModel:
             InvalidRequest, Overloaded, ShuttingDown: nothing was done.
             DeadlineExceeded: it passed while a text was queued.
         """
-        encoded = await self._tokenizer.encode_all(_fields(texts), texts, truncate=truncate)
+        self._check(wanted)
+        if are_long(texts):
+            read = await asyncio.to_thread(self._read, texts, wanted)
+        else:
+            read = self._read(texts, wanted)
         found: asyncio.Future[list[Classification]] = asyncio.get_running_loop().create_future()
-        leave = self._submit(encoded, top_k, deadline, (_unless_done(found), _failing(found)))
+        leave = self._submit(read, wanted.top_k, deadline, (_unless_done(found), _failing(found)))
         try:
             return await found
         finally:
             leave()
 
     def begin(
-        self, texts: Sequence[str], top_k: int, deadline: float | None, told: Told
+        self, texts: Sequence[str], wanted: Judging, deadline: float | None, told: Told
     ) -> Callable[[], None]:
         """The same for texts that are not long, without a task of its own.
 
         Args:
             texts: at least one, not long together (`text.are_long`).
-            top_k: how many labels to give for each.
+            wanted: of each verdict.
             deadline: of the monotonic clock; it bounds the time in the queue.
             told: what is called with the verdicts, and what with an error.
 
@@ -87,38 +120,55 @@ class ClassificationModel:
         Raises:
             InvalidRequest, Overloaded, ShuttingDown: nothing was done.
         """
-        return self._submit(
-            self._tokenizer.encode_now(_fields(texts), texts), top_k, deadline, told
-        )
+        self._check(wanted)
+        return self._submit(self._read(texts, wanted), wanted.top_k, deadline, told)
+
+    def _check(self, wanted: Judging) -> None:
+        if wanted.return_attention and not self.attends:
+            field, allowed = "return_attention", "not be given: the model has no attention"
+            raise InvalidRequest.of(field, allowed, True)
+
+    def _read(self, texts: Sequence[str], wanted: Judging) -> list[_Read]:
+        fields = [f"texts[{index}]" for index in range(len(texts))]
+        encoded = self._tokenizer.encode_now(fields, texts, truncate=wanted.truncate)
+        return [
+            _Read(
+                text,
+                tokens,
+                truncated,
+                self._tokenizer.spans_of(text, tokens) if wanted.return_attention else None,
+            )
+            for text, (tokens, truncated) in zip(texts, encoded, strict=True)
+        ]
 
     def _submit(
-        self,
-        encoded: Sequence[tuple[list[int], bool]],
-        top_k: int,
-        deadline: float | None,
-        told: Told,
+        self, texts: Sequence[_Read], top_k: int, deadline: float | None, told: Told
     ) -> Callable[[], None]:
-        jobs: list[SequenceJob[Result]] = []
+        jobs: list[SequenceJob[Judged]] = []
 
-        def rank(results: Sequence[Result]) -> None:
+        def rank(results: Sequence[Judged]) -> None:
             told[0](
                 [
                     Classification(
                         labels=self._rank(result, top_k),
-                        token_count=len(tokens),
-                        truncated=truncated,
+                        token_count=len(text.tokens),
+                        truncated=text.truncated,
+                        tokens=_attended(text, result),
                         timing=job.timing,
                     )
-                    for result, (tokens, truncated), job in zip(results, encoded, jobs, strict=True)
+                    for result, text, job in zip(results, texts, jobs, strict=True)
                 ]
             )
 
-        answers = Answers(len(encoded), rank, told[1])
+        answers = Answers[Judged](len(texts), rank, told[1])
         jobs += [
-            SequenceJob[Result](
-                tokens=self._spoken(index, tokens), reader=answers, index=index, deadline=deadline
+            SequenceJob[Judged](
+                tokens=self._spoken(index, text.tokens),
+                reader=answers,
+                index=index,
+                deadline=deadline,
             )
-            for index, (tokens, _) in enumerate(encoded)
+            for index, text in enumerate(texts)
         ]
         self._batcher.submit(jobs)
         return answers.leave
@@ -129,16 +179,25 @@ class ClassificationModel:
             raise InvalidRequest.of(f"texts[{index}]", "hold at least one token", "none")
         return tokens or [cast(int, self._unknown)]
 
-    def _rank(self, logits: Result, top_k: int) -> tuple[tuple[str, float], ...]:
+    def _rank(self, result: Judged, top_k: int) -> tuple[tuple[str, float], ...]:
         # For a handful of labels plain Python is quicker than arrays.
-        values = logits.tolist()
+        values = result.logits.tolist()
         weights = [math.exp(value - max(values)) for value in values]
         order = sorted(range(len(values)), key=values.__getitem__, reverse=True)[:top_k]
         return tuple((self.labels[index], weights[index] / sum(weights)) for index in order)
 
 
-def _fields(texts: Sequence[str]) -> list[str]:
-    return [f"texts[{index}]" for index in range(len(texts))]
+def _attended(text: _Read, result: Judged) -> tuple[AttendedToken, ...]:
+    """The tokens of a text with their weights, if they were asked for.
+
+    An empty text is read as one unknown token, which stands nowhere.
+    """
+    if text.spans is None or result.attention is None:
+        return ()
+    weighed = zip(text.spans or [(0, 0)], result.attention.tolist(), strict=True)
+    return tuple(
+        AttendedToken(text.text[start:end], start, end, weight) for (start, end), weight in weighed
+    )
 
 
 def _unless_done(found: asyncio.Future[Any]) -> Callable[[Any], None]:
@@ -149,27 +208,28 @@ def _failing(found: asyncio.Future[Any]) -> Callable[[StepwireError], None]:
     return lambda error: None if found.done() else found.set_exception(error)
 
 
-class Answers:
+class Answers(Generic[R]):
     """The results of one call's texts as they come in, on the event loop's thread."""
 
     def __init__(
         self,
         count: int,
-        done: Callable[[Sequence[Result]], None],
+        done: Callable[[Sequence[R]], None],
         failed: Callable[[StepwireError], None],
     ) -> None:
-        self._results: list[Result | None] = [None] * count
+        self._results: list[R | None] = [None] * count
         self._missing = count
-        self._done, self._failed = done, failed
+        self._done: Callable[[Sequence[R]], None] = done
+        self._failed = failed
         self.left = False
 
-    def deliver(self, index: int, result: Result) -> None:
+    def deliver(self, index: int, result: R) -> None:
         """Takes the result of one text."""
         self._results[index] = result
         self._missing -= 1
         if not self._missing and not self.left:
             self.left = True
-            self._done(cast(list[Result], self._results))
+            self._done(cast(list[R], self._results))
 
     def fail(self, error: StepwireError) -> None:
         """Ends the call; what else comes in is not looked at."""

@@ -11,7 +11,7 @@ import numpy as np
 from stepwire_server.config import AUTO, BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
-from stepwire_server.engine.batcher import Batcher, Result
+from stepwire_server.engine.batcher import Batcher, Judged, Result
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
@@ -257,7 +257,7 @@ class Loader:
             return self._start_along(bundle, opener)
         opened = opener.open_sequence(bundle)
         spec = opened.spec
-        batcher = Batcher[Result](
+        batcher = Batcher[Judged](
             opened.graph,
             spec.graphs["sequence"].buckets,
             self.batching,

@@ -298,6 +298,9 @@ def check_classification(spec: Manifest) -> None:
     if longest < spec.limits.max_input_tokens:
         raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
     _check_width(spec, "sequence", len(spec.labels), "labels")
+    looked = [tensor.shape for tensor in graph.outputs if tensor.role == "attention"]
+    if looked not in ([], [(-1,)]):
+        raise ManifestInvalid(f"graphs.sequence.outputs: attention of shape {list(looked[0])}")
 
 
 def _check_width(spec: Manifest, role: str, wanted: int, what: str) -> None:

@@ -121,8 +121,11 @@ def prove_sequence(
         FileMismatch: the case lacks a tensor, or no bucket holds it.
     """
     tokens, lengths, wanted = _tensors(case, "tokens", "lengths", "logits")
+    looked = _tensors(case, "attention")[0] if graph.attends else np.zeros(tokens.shape)
     if not tokens.size or tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
         raise FileMismatch(f"the golden case has texts of shape {tokens.shape}")
+    if looked.shape != tokens.shape:
+        raise FileMismatch(f"the golden case has attention of shape {looked.shape}")
     if lengths.min() < 1 or lengths.max() > min(buckets[-1], tokens.shape[1]):
         raise FileMismatch(f"no bucket of {buckets} holds the golden case")
     for bucket in buckets:
@@ -136,8 +139,14 @@ def prove_sequence(
         for rows in _sizes(most_rows):
             of_row = held[np.arange(rows) % len(held)]
             with _refusing():
-                logits = np.stack(graph.run(padded[of_row], lengths[of_row]))
-            check(f"golden logits, {rows} rows of {bucket}, ", logits, wanted[of_row], golden)
+                judged = graph.run(padded[of_row], lengths[of_row])
+            where = f"{rows} rows of {bucket}, "
+            logits = np.stack([each.logits for each in judged])
+            check(f"golden logits, {where}", logits, wanted[of_row], golden)
+            if graph.attends:
+                shares = np.concatenate([np.asarray(each.attention) for each in judged])
+                told = np.concatenate([looked[row, : lengths[row]] for row in of_row.tolist()])
+                check(f"golden attention, {where}", shares, told, golden)
 
 
 def with_characters(case: GoldenCase) -> GoldenCase:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from stepwire_server.decoding.options import Options
-from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.engine.batcher import Judged, SequenceJob
 from stepwire_server.engine.job import Delivery, Job, Kind, SearchUpdate, StepTaken
 from stepwire_server.engine.pool import AnyEngine
 from stepwire_server.errors import StepwireError
@@ -17,11 +17,11 @@ class AlongReader:
     def __init__(self, engine: AnyEngine) -> None:
         self._engine = engine
 
-    def submit(self, jobs: Sequence[SequenceJob[Result]]) -> None:
+    def submit(self, jobs: Sequence[SequenceJob[Judged]]) -> None:
         """Queues all texts of a request, or none; raises as `Engine.submit`."""
         self._engine.submit([self._job(job) for job in jobs])
 
-    def _job(self, text: SequenceJob[Result]) -> Job:
+    def _job(self, text: SequenceJob[Judged]) -> Job:
         return Job(
             list(text.tokens),
             _READING,
@@ -35,7 +35,7 @@ class AlongReader:
 class _Reader:
     """Waits for the last step of one text."""
 
-    def __init__(self, engine: AnyEngine, text: SequenceJob[Result]) -> None:
+    def __init__(self, engine: AnyEngine, text: SequenceJob[Judged]) -> None:
         self._engine = engine
         self._text = text
 
@@ -44,7 +44,7 @@ class _Reader:
         if self._text.reader.left:
             self._engine.cancel([taken.row.job])
         elif taken.last:
-            self._text.reader.deliver(self._text.index, taken.output("logits"))
+            self._text.reader.deliver(self._text.index, Judged(taken.output("logits")))
 
     def fail(self, job: Job, error: StepwireError) -> None:
         """Learns that the text cannot be read."""

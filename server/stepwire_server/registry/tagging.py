@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from stepwire_server.decoding.chain import Chain, chosen
-from stepwire_server.engine.batcher import Result, SequenceJob
+from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
 from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import StepwireError
-from stepwire_server.registry.classification import Answers, Reader
+from stepwire_server.registry.classification import Answers
 from stepwire_server.registry.words import Cut, Input, Words
 from stepwire_zoo.manifest import Manifest
 
@@ -37,7 +37,7 @@ class TaggedText:
 class TaggingModel:
     """Cuts texts into words, hands them to the batcher, and names what comes back."""
 
-    def __init__(self, batcher: Reader, words: Words, spec: Manifest) -> None:
+    def __init__(self, batcher: Batcher[Result], words: Words, spec: Manifest) -> None:
         self._batcher = batcher
         self._words = words
         self.labels = spec.labels
@@ -87,7 +87,7 @@ class TaggingModel:
             if not found.done():
                 found.set_exception(error)
 
-        answers = Answers(len(cuts), done, failed)
+        answers = Answers[Result](len(cuts), done, failed)
         jobs = [
             SequenceJob[Result](tokens=cut.numbers, reader=answers, index=index, deadline=deadline)
             for index, cut in enumerate(cuts)

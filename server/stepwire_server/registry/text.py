@@ -13,6 +13,7 @@ from typing import NamedTuple
 import tokenizers
 
 from stepwire_server.errors import InvalidRequest
+from stepwire_server.registry.composing import Composed, composed
 from stepwire_server.registry.stops import StopMatcher
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import FileMismatch
@@ -75,12 +76,12 @@ class Tokenizer:
         return tokens
 
     async def encode_all(
-        self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
+        self, fields: Sequence[str], texts: Sequence[str]
     ) -> list[tuple[list[int], bool]]:
         """Does what `encode_now` does, beside the event loop if it takes long."""
         if are_long(texts):
-            return await asyncio.to_thread(self.encode_now, fields, texts, truncate=truncate)
-        return self.encode_now(fields, texts, truncate=truncate)
+            return await asyncio.to_thread(self.encode_now, fields, texts)
+        return self.encode_now(fields, texts)
 
     def encode_now(
         self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
@@ -144,6 +145,25 @@ class Tokenizer:
         """Where the tokens of a text begin and end in it, in code points."""
         return self._tokenizer.encode(text, add_special_tokens=False).offsets
 
+    def spans_of(self, text: str, tokens: Sequence[int]) -> list[tuple[int, int]]:
+        """Where the tokens stand that `encode_now` made of a text, in its code points.
+
+        White space at the ends of a token is left out, unless it is nothing else.
+        """
+        # The library loses its place in decomposed Hangul. Composed text has other tokens only
+        # where a tokenizer tells spellings apart, and then it decomposes nothing either.
+        read = text[: self._max_characters]
+        whole = composed(read)
+        encoding = self._tokenizer.encode(whole.text, add_special_tokens=False)
+        if encoding.ids[: len(tokens)] != tokens:
+            whole = Composed(read, range(len(read) + 1))
+            encoding = self._tokenizer.encode(read, add_special_tokens=False)
+        places = whole.places
+        return [
+            _trimmed(text, places[first], places[last])
+            for first, last in encoding.offsets[: len(tokens)]
+        ]
+
     def look_up(self, word: str) -> int | None:
         """The token that a whole word is, if there is one."""
         if self._normalizer is not None:
@@ -198,6 +218,14 @@ class Tokenizer:
             "hold only characters that the model knows",
             f"{text[start:end]!r} ({name}) at character {start}",
         )
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """A part of a text without the white space at its ends."""
+    part = text[start:end]
+    if not part.strip():
+        return start, end
+    return end - len(part.lstrip()), start + len(part.rstrip())
 
 
 class SavedText(NamedTuple):

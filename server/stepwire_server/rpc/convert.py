@@ -15,7 +15,11 @@ from stepwire_server.decoding.options import (
 from stepwire_server.engine.job import FinishReason
 from stepwire_server.engine.wiring import Wire
 from stepwire_server.errors import InvalidRequest, check_range
-from stepwire_server.registry.classification import Classification, ClassificationModel
+from stepwire_server.registry.classification import (
+    Classification,
+    ClassificationModel,
+    Judging,
+)
 from stepwire_server.registry.dropin.serving import DropIn
 from stepwire_server.registry.generation import GenerationModel, Piece, Summary, fresh_seed
 from stepwire_server.registry.loaded import TENSORS
@@ -201,11 +205,13 @@ def texts(request: labeling_pb2.ClassifyRequest, most: int) -> list[str]:
     return list(request.texts)
 
 
-def top_k(request: labeling_pb2.ClassifyRequest, model: ClassificationModel) -> int:
-    """Reads how many labels to give."""
+def judging(request: labeling_pb2.ClassifyRequest, model: ClassificationModel) -> Judging:
+    """Reads what is wanted of verdicts."""
     count = request.top_k if request.HasField("top_k") else len(model.labels)
     check_range("top_k", count, 1, len(model.labels))
-    return count
+    return Judging(
+        top_k=count, truncate=request.truncate, return_attention=request.return_attention
+    )
 
 
 def classify_response(results: list[Classification]) -> labeling_pb2.ClassifyResponse:
@@ -216,6 +222,7 @@ def classify_response(results: list[Classification]) -> labeling_pb2.ClassifyRes
                 labels=[labeling_pb2.ScoredLabel(label=n, score=s) for n, s in result.labels],
                 token_count=result.token_count,
                 truncated=result.truncated,
+                tokens=[labeling_pb2.AttendedToken(**token._asdict()) for token in result.tokens],
             )
             for result in results
         ]

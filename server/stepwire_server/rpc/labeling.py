@@ -22,8 +22,7 @@ class LabelingServicer(pb_grpc.LabelingServiceServicer):
         async with self._models.use(request.model, request.version, ClassificationModel) as model:
             results = await model.classify(
                 convert.texts(request, self._max_inputs),
-                convert.top_k(request, model),
-                request.truncate,
+                convert.judging(request, model),
                 convert.deadline(context),
             )
             return convert.classify_response(results)

@@ -13,6 +13,7 @@ from support.tiny import (
     write_classification,
     write_generation,
 )
+from support.tiny_attentive import write_attentive
 from support.tiny_tagger import write_tagger
 
 
@@ -36,6 +37,37 @@ def golden_of(folder):
 def test_a_good_bundle_is_proved(opener, tmp_path):
     opener.open(open_bundle(write_generation(tmp_path)))
     opener.open(open_bundle(write_classification(tmp_path)))
+    assert opener.open(open_bundle(write_attentive(tmp_path))).stands_alone
+
+
+def moved(outputs):
+    """What a model would give that looks at another word of the longest text."""
+    weights = outputs["attention"].copy()
+    weights[2] = np.roll(weights[2], 1)
+    return outputs | {"attention": weights}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (moved, GoldenMismatch, "golden attention, 4 rows of 16"),
+        (lambda o: {"logits": o["logits"]}, FileMismatch, "no tensor 'attention'"),
+        (lambda o: o | {"attention": o["attention"][:, :4]}, FileMismatch, r"shape \(3, 4\)"),
+    ],
+)
+def test_a_classifier_that_looks_elsewhere_than_published_is_refused(
+    opener, tmp_path, change, error, message
+):
+    folder = write_attentive(tmp_path, change=change)
+    with pytest.raises(error, match=message):
+        opener.open(open_bundle(folder))
+
+
+def test_attention_of_anything_but_tokens_is_refused(opener, tmp_path):
+    folder = write_attentive(tmp_path)
+    edit_manifest(folder, lambda m: m["graphs"]["sequence"]["outputs"][1].update(shape=[2]))
+    with pytest.raises(ManifestInvalid, match=r"outputs: attention of shape \[2\]"):
+        opener.open(open_bundle(folder))
 
 
 def test_a_model_runs_on_the_provider_that_its_manifest_names(opener, tmp_path):

@@ -163,13 +163,42 @@ async def test_a_text_over_the_limit_is_refused_or_cut():
     with pytest.raises(InvalidRequest, match="prompt must have at most 8 tokens, got 9 tokens"):
         await tokenizer.encode("prompt", "a" * 9)
     texts = ["a" * 9, "a" * 8, "a" * 100_000]
-    encoded = await tokenizer.encode_all(["x"] * 3, texts, truncate=True)
+    encoded = tokenizer.encode_now(["x"] * 3, texts, truncate=True)
     assert [(len(tokens), cut) for tokens, cut in encoded] == [(8, True), (8, False), (8, True)]
 
 
 async def test_a_huge_text_is_refused_without_being_tokenised():
     with pytest.raises(InvalidRequest, match="got 10000000 characters"):
         await characters().encode("prompt", "a" * 10_000_000)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(SAMPLES), max_size=3).map(" ".join), st.integers(0, 40))
+async def test_tokens_stand_at_the_same_characters_however_these_are_written(kind, text, count):
+    tokenizer = KINDS[kind]
+    shown = []
+    for form in ("NFC", "NFD"):
+        written = unicodedata.normalize(form, text)
+        tokens = (await tokenizer.encode("text", written))[:count]
+        spans = tokenizer.spans_of(written, tokens)
+        assert len(spans) == len(tokens)
+        assert all(0 <= first <= last <= len(written) for first, last in spans)
+        shown.append((tokens, [unicodedata.normalize("NFC", written[a:b]) for a, b in spans]))
+    (tokens, parts), (others, again) = shown
+    if tokens == others:  # a tokenizer that composes nothing reads other tokens
+        assert again == parts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(SAMPLES), max_size=3).map("  ".join))
+async def test_the_tokens_of_a_text_cover_all_of_it_but_its_white_space(kind, text):
+    tokenizer = KINDS[kind]
+    spans = tokenizer.spans_of(text, await tokenizer.encode("text", text))
+    covered = {place for first, last in spans for place in range(first, last)}
+    assert covered >= {place for place, character in enumerate(text) if not character.isspace()}
+    assert all(text[a:b] == text[a:b].strip() or text[a:b].isspace() for a, b in spans)
 
 
 def test_tokens_outside_the_vocabulary_are_refused():

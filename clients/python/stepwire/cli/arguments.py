@@ -291,6 +291,9 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     _add_texts(parser)
     parser.add_argument("--truncate", action="store_true", help="cut texts over the model's limit")
+    parser.add_argument(
+        "--attention", action="store_true", help="show which words the model looked at"
+    )
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:

@@ -24,33 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astepwire/v1/labeling.proto\x12\x0bstepwire.v1\"p\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05texts\x18\x03 \x03(\t\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x08truncate\x18\x05 \x01(\x08\x42\x08\n\x06_top_k\"@\n\x10\x43lassifyResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.stepwire.v1.Classification\"b\n\x0e\x43lassification\x12(\n\x06labels\x18\x01 \x03(\x0b\x32\x18.stepwire.v1.ScoredLabel\x12\x13\n\x0btoken_count\x18\x02 \x01(\r\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"+\n\x0bScoredLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"\x83\x01\n\nTagRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12%\n\x06inputs\x18\x03 \x03(\x0b\x32\x15.stepwire.v1.TagInput\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x08truncate\x18\x05 \x01(\x08\x42\x08\n\x06_top_k\"H\n\x08TagInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12#\n\x05words\x18\x02 \x01(\x0b\x32\x12.stepwire.v1.WordsH\x00\x42\x07\n\x05input\"\x16\n\x05Words\x12\r\n\x05words\x18\x01 \x03(\t\"7\n\x0bTagResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.stepwire.v1.TaggedText\"I\n\nTaggedText\x12(\n\x06tokens\x18\x01 \x03(\x0b\x32\x18.stepwire.v1.TaggedToken\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"_\n\x0bTaggedToken\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0b\n\x03\x65nd\x18\x03 \x01(\r\x12&\n\x04tags\x18\x04 \x03(\x0b\x32\x18.stepwire.v1.ScoredLabel2\x94\x01\n\x0fLabelingService\x12G\n\x08\x43lassify\x12\x1c.stepwire.v1.ClassifyRequest\x1a\x1d.stepwire.v1.ClassifyResponse\x12\x38\n\x03Tag\x12\x17.stepwire.v1.TagRequest\x1a\x18.stepwire.v1.TagResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astepwire/v1/labeling.proto\x12\x0bstepwire.v1\"\x8a\x01\n\x0f\x43lassifyRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05texts\x18\x03 \x03(\t\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x08truncate\x18\x05 \x01(\x08\x12\x18\n\x10return_attention\x18\x06 \x01(\x08\x42\x08\n\x06_top_k\"@\n\x10\x43lassifyResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.stepwire.v1.Classification\"\x8e\x01\n\x0e\x43lassification\x12(\n\x06labels\x18\x01 \x03(\x0b\x32\x18.stepwire.v1.ScoredLabel\x12\x13\n\x0btoken_count\x18\x02 \x01(\r\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12*\n\x06tokens\x18\x04 \x03(\x0b\x32\x1a.stepwire.v1.AttendedToken\"I\n\rAttendedToken\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0b\n\x03\x65nd\x18\x03 \x01(\r\x12\x0e\n\x06weight\x18\x04 \x01(\x02\"+\n\x0bScoredLabel\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"\x83\x01\n\nTagRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12%\n\x06inputs\x18\x03 \x03(\x0b\x32\x15.stepwire.v1.TagInput\x12\x12\n\x05top_k\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x08truncate\x18\x05 \x01(\x08\x42\x08\n\x06_top_k\"H\n\x08TagInput\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12#\n\x05words\x18\x02 \x01(\x0b\x32\x12.stepwire.v1.WordsH\x00\x42\x07\n\x05input\"\x16\n\x05Words\x12\r\n\x05words\x18\x01 \x03(\t\"7\n\x0bTagResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.stepwire.v1.TaggedText\"I\n\nTaggedText\x12(\n\x06tokens\x18\x01 \x03(\x0b\x32\x18.stepwire.v1.TaggedToken\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"_\n\x0bTaggedToken\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0b\n\x03\x65nd\x18\x03 \x01(\r\x12&\n\x04tags\x18\x04 \x03(\x0b\x32\x18.stepwire.v1.ScoredLabel2\x94\x01\n\x0fLabelingService\x12G\n\x08\x43lassify\x12\x1c.stepwire.v1.ClassifyRequest\x1a\x1d.stepwire.v1.ClassifyResponse\x12\x38\n\x03Tag\x12\x17.stepwire.v1.TagRequest\x1a\x18.stepwire.v1.TagResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stepwire.v1.labeling_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLASSIFYREQUEST']._serialized_start=43
-  _globals['_CLASSIFYREQUEST']._serialized_end=155
-  _globals['_CLASSIFYRESPONSE']._serialized_start=157
-  _globals['_CLASSIFYRESPONSE']._serialized_end=221
-  _globals['_CLASSIFICATION']._serialized_start=223
-  _globals['_CLASSIFICATION']._serialized_end=321
-  _globals['_SCOREDLABEL']._serialized_start=323
-  _globals['_SCOREDLABEL']._serialized_end=366
-  _globals['_TAGREQUEST']._serialized_start=369
-  _globals['_TAGREQUEST']._serialized_end=500
-  _globals['_TAGINPUT']._serialized_start=502
-  _globals['_TAGINPUT']._serialized_end=574
-  _globals['_WORDS']._serialized_start=576
-  _globals['_WORDS']._serialized_end=598
-  _globals['_TAGRESPONSE']._serialized_start=600
-  _globals['_TAGRESPONSE']._serialized_end=655
-  _globals['_TAGGEDTEXT']._serialized_start=657
-  _globals['_TAGGEDTEXT']._serialized_end=730
-  _globals['_TAGGEDTOKEN']._serialized_start=732
-  _globals['_TAGGEDTOKEN']._serialized_end=827
-  _globals['_LABELINGSERVICE']._serialized_start=830
-  _globals['_LABELINGSERVICE']._serialized_end=978
+  _globals['_CLASSIFYREQUEST']._serialized_start=44
+  _globals['_CLASSIFYREQUEST']._serialized_end=182
+  _globals['_CLASSIFYRESPONSE']._serialized_start=184
+  _globals['_CLASSIFYRESPONSE']._serialized_end=248
+  _globals['_CLASSIFICATION']._serialized_start=251
+  _globals['_CLASSIFICATION']._serialized_end=393
+  _globals['_ATTENDEDTOKEN']._serialized_start=395
+  _globals['_ATTENDEDTOKEN']._serialized_end=468
+  _globals['_SCOREDLABEL']._serialized_start=470
+  _globals['_SCOREDLABEL']._serialized_end=513
+  _globals['_TAGREQUEST']._serialized_start=516
+  _globals['_TAGREQUEST']._serialized_end=647
+  _globals['_TAGINPUT']._serialized_start=649
+  _globals['_TAGINPUT']._serialized_end=721
+  _globals['_WORDS']._serialized_start=723
+  _globals['_WORDS']._serialized_end=745
+  _globals['_TAGRESPONSE']._serialized_start=747
+  _globals['_TAGRESPONSE']._serialized_end=802
+  _globals['_TAGGEDTEXT']._serialized_start=804
+  _globals['_TAGGEDTEXT']._serialized_end=877
+  _globals['_TAGGEDTOKEN']._serialized_start=879
+  _globals['_TAGGEDTOKEN']._serialized_end=974
+  _globals['_LABELINGSERVICE']._serialized_start=977
+  _globals['_LABELINGSERVICE']._serialized_end=1125
 # @@protoc_insertion_point(module_scope)

@@ -56,7 +56,7 @@ class LabelingServiceServicer:
         other callers, share batches; no text changes another's result.
 
         Errors: INVALID_ARGUMENT (INVALID_REQUEST) no text, too many, one over the model's
-        limit, or a model of another task; NOT_FOUND (MODEL_NOT_FOUND); UNAVAILABLE
+        limit, attention asked of a model without it, or a model of another task; NOT_FOUND (MODEL_NOT_FOUND); UNAVAILABLE
         (MODEL_LOADING, SHUTTING_DOWN); FAILED_PRECONDITION (MODEL_FAILED);
         RESOURCE_EXHAUSTED (OVERLOADED) the queue is full, retry after the delay given;
         DEADLINE_EXCEEDED the deadline passed, queued work is dropped.

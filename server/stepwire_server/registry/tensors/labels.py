@@ -1,29 +1,36 @@
 """Classifiers as named tensors: tokens in, logits out; or texts in, labels out.
 
-Shapes: N rows, T tokens of the longest row, L labels.
+Those that have attention give it too: what their tokens weighed. Shapes: N rows, T tokens of
+the longest row, L labels.
 """
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stepwire_server.engine.batcher import Batcher, Result
+from stepwire_server.engine.batcher import Batcher, Judged
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, Timing
 from stepwire_server.errors import InvalidRequest
-from stepwire_server.registry.classification import Classification, ClassificationModel
+from stepwire_server.registry.classification import (
+    Classification,
+    ClassificationModel,
+    Judging,
+)
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
 from stepwire_server.registry.tensors import rows
 from stepwire_server.registry.tensors.background import in_background, text_of
 from stepwire_server.registry.text import are_long
 from stepwire_zoo.manifest import Manifest
 
-_TEXT, _LABEL, _PROBABILITIES = "text", "label", "probabilities"
+_TEXT, _LABEL, _PROBABILITIES, _TOKENS = "text", "label", "probabilities", "tokens"
 
 
 class LabelTensors:
     """The sequence graph of a classifier: rows share batches with the texts of everybody else."""
 
-    def __init__(self, batcher: Batcher[Result], spec: Manifest, max_rows: int) -> None:
+    def __init__(self, batcher: Batcher[Judged], spec: Manifest, max_rows: int) -> None:
         """Makes a model.
 
         Args:
@@ -36,6 +43,8 @@ class LabelTensors:
         self._tokens, self._lengths = tokens.name, lengths.name
         self._choices = spec.tokenizer.vocabulary_size
         self._longest = spec.limits.max_input_tokens
+        self._logits = logits.name
+        looked = [t for t in spec.graphs["sequence"].outputs if t.role == "attention"]
         self.signature = Signature(
             name=spec.name,
             version=spec.version,
@@ -44,16 +53,28 @@ class LabelTensors:
                 TensorSpec(name=tokens.name, dtype=tokens.dtype, shape=(-1, -1)),
                 rows.lengths_spec(lengths),
             ),
-            outputs=(rows.logits_spec(logits, spec.labels),),
+            outputs=(
+                rows.logits_spec(logits, spec.labels),
+                *(TensorSpec(name=t.name, dtype=t.dtype, shape=(-1, -1)) for t in looked),
+            ),
             max_rows=max_rows,
         )
 
     def begin(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
-        """Queues the rows of a request; raises as `AnsweringModel.begin`."""
-        [name] = asked.wanted
+        """Queues the rows of a request; raises as `AnsweringModel.begin`.
 
-        def told(results: Sequence[Result], timing: Timing) -> None:
-            done(Answer({name: np.stack(results)}, (), timing))
+        Attention is zero behind the tokens of a row.
+        """
+        width = asked.tensors[self._tokens].shape[1]
+
+        def told(results: Sequence[Judged], timing: Timing) -> None:
+            given = {
+                name: np.stack([each.logits for each in results])
+                if name == self._logits
+                else _attention(results, width)
+                for name in asked.wanted
+            }
+            done(Answer(given, (), timing))
 
         return rows.run(self._batcher, self._rows(asked), asked, told, failed)
 
@@ -95,6 +116,7 @@ class LabelTexts:
                     shape=(-1, len(spec.labels)),
                     labels=spec.labels,
                 ),
+                *([TensorSpec(name=_TOKENS, dtype=TEXT, shape=(-1, 1))] if model.attends else ()),
             ),
             max_rows=max_rows,
         )
@@ -103,15 +125,13 @@ class LabelTexts:
         """Queues the texts of a request; raises as `AnsweringModel.begin`."""
         values = asked.tensors[_TEXT].ravel().tolist()
         texts = [text_of(f"{_TEXT}[{n}]", value) for n, value in enumerate(values)]
-        count = len(self._labels)
+        wanted = Judging(top_k=len(self._labels), return_attention=_TOKENS in asked.wanted)
         if not are_long(texts):
             told = (lambda found: done(self._answer(found, asked)), failed)
-            return self._model.begin(texts, count, asked.deadline, told)
+            return self._model.begin(texts, wanted, asked.deadline, told)
 
         async def judge() -> None:
-            found = await self._model.classify(
-                texts, count, truncate=False, deadline=asked.deadline
-            )
+            found = await self._model.classify(texts, wanted, asked.deadline)
             done(self._answer(found, asked))
 
         return in_background(judge(), failed)
@@ -124,5 +144,21 @@ class LabelTexts:
                 [[share[label] for label in self._labels] for share in shares], np.float32
             ),
         }
+        if _TOKENS in asked.wanted:
+            tensors[_TOKENS] = np.array([[_as_json(verdict)] for verdict in found], object)
         given = {name: tensors[name] for name in asked.wanted}
         return Answer(given, (), found[-1].timing)
+
+
+def _attention(results: Sequence[Judged], width: int) -> NDArray[np.float32]:
+    """What the tokens of rows weighed, [N, T]."""
+    found = np.zeros((len(results), width), np.float32)
+    for row, result in zip(found, results, strict=True):
+        if result.attention is not None:
+            row[: len(result.attention)] = result.attention
+    return found
+
+
+def _as_json(verdict: Classification) -> bytes:
+    tokens = [token._asdict() for token in verdict.tokens]
+    return json.dumps({"tokens": tokens}, ensure_ascii=False).encode()

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
+from stepwire_server.engine.batcher import Batcher, R, SequenceJob
 from stepwire_server.engine.tensors import Asked, Cancel, Failed, Timing
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.classification import Answers
 from stepwire_server.registry.signature import TensorSpec
 from stepwire_zoo.manifest import Manifest, Tensor
-
-Told = Callable[[Sequence[Result], Timing], None]  # the results of the rows, and when they ran
 
 
 def by_role(spec: Manifest, *roles: str) -> tuple[Tensor, ...]:
@@ -60,21 +58,21 @@ def counts(asked: Asked, tokens: str, lengths: str, longest: int) -> list[int]:
 
 
 def run(
-    batcher: Batcher[Result],
+    batcher: Batcher[R],
     rows: Sequence[Sequence[int] | NDArray[np.int64]],
     asked: Asked,
-    told: Told,
+    told: Callable[[Sequence[R], Timing], None],
     failed: Failed,
 ) -> Cancel:
-    """Queues rows; calls `told` once with what all of them gave, or `failed`.
+    """Queues rows; calls `told` once with what all gave and when they ran, or `failed`.
 
     Raises:
         Overloaded, ShuttingDown: nothing was queued.
     """
-    jobs: list[SequenceJob[Result]] = []
-    answers = Answers(len(rows), lambda results: told(results, jobs[-1].timing), failed)
+    jobs: list[SequenceJob[R]] = []
+    answers = Answers[R](len(rows), lambda results: told(results, jobs[-1].timing), failed)
     jobs += [
-        SequenceJob[Result](tokens=row, reader=answers, index=index, deadline=asked.deadline)
+        SequenceJob[R](tokens=row, reader=answers, index=index, deadline=asked.deadline)
         for index, row in enumerate(rows)
     ]
     batcher.submit(jobs)

@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -6,11 +7,19 @@ import pytest
 from stepwire_server.errors import InvalidRequest
 from support.asking import ask, load, texts
 from support.tiny import CHARACTERS, TinyJudge, write_classification
+from support.tiny_attentive import TinyAttentive, write_attentive
 
 
 @pytest.fixture
 async def judge(tmp_path):
     loaded = load(write_classification(tmp_path))
+    yield loaded.tensors
+    await asyncio.to_thread(loaded.stop)
+
+
+@pytest.fixture
+async def looker(tmp_path):
+    loaded = load(write_attentive(tmp_path))
     yield loaded.tensors
     await asyncio.to_thread(loaded.stop)
 
@@ -87,3 +96,25 @@ async def test_a_text_that_is_not_utf8_is_named(judge):
 async def test_a_text_over_the_limit_fails_the_request(judge):
     with pytest.raises(InvalidRequest, match=r"texts\[0\]"):
         await ask(judge["judge.classify"], {"text": texts("a" * 100_000)})
+
+
+async def test_where_it_looked_is_an_output_of_a_model_that_tells(judge, looker):
+    tokens, lengths = np.array([[1, 2, 3, 4, 5], [2, 1, 0, 0, 0]]), np.array([[5], [2]])
+    answer = await ask(looker["looker"], {"tokens": tokens, "lengths": lengths})
+    logits, weights = TinyAttentive().run(tokens, lengths.ravel())
+    np.testing.assert_allclose(answer.tensors["logits"], logits, atol=1e-5)
+    np.testing.assert_allclose(answer.tensors["attention"], weights, atol=1e-6)
+    assert [output.name for output in judge["judge"].signature.outputs] == ["logits"]
+
+
+async def test_texts_give_their_words_with_weights_as_json(judge, looker):
+    answer = await ask(looker["looker.classify"], {"text": texts("dog barks", "")})
+    first, empty = (json.loads(row[0]) for row in answer.tensors["tokens"])
+    assert [(it["text"], it["start"], it["end"]) for it in first["tokens"]] == [
+        ("dog", 0, 3),
+        ("barks", 4, 9),
+    ]
+    weights = [it["weight"] for it in first["tokens"]]
+    assert weights == pytest.approx(TinyAttentive().weights(["dog", "barks"]).tolist())
+    assert empty == {"tokens": [{"text": "", "start": 0, "end": 0, "weight": 1.0}]}
+    assert "tokens" not in [it.name for it in judge["judge.classify"].signature.outputs]

@@ -50,6 +50,11 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="session")
+def attentive(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-attentive", tmp_path_factory.mktemp("attentive"))
+
+
+@pytest.fixture(scope="session")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-stream", tmp_path_factory.mktemp("stream"))
 

@@ -34,6 +34,11 @@ def classified(classifier, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def attended(attentive, tmp_path_factory):
+    return publish(attentive.finished(), tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="module")
 def streamed(stream, tmp_path_factory):
     return publish(stream.finished(), tmp_path_factory.mktemp("zoo"))
 
@@ -75,6 +80,20 @@ def test_a_classifier_bundle_is_whole(classified):
     assert manifest.files.keys() == FILES | {"sequence.onnx"}
     assert (manifest.task, manifest.labels) == ("classification", ("negative", "positive"))
     assert max(manifest.graphs["sequence"].buckets) == manifest.limits.max_input_tokens
+
+
+def test_a_classifier_with_attention_gives_and_proves_it(attended):
+    manifest = attended.manifest
+    case = unpack(attended.read("golden.npz"))["sequence"]
+
+    assert [(tensor.role, tensor.shape) for tensor in manifest.graphs["sequence"].outputs] == [
+        ("logits", (2,)),
+        ("attention", (-1,)),
+    ]
+    inside = np.arange(case.inputs["tokens"].shape[1]) < case.inputs["lengths"][:, None]
+    weights = case.outputs["attention"]
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.array_equal(weights > 0, inside)
 
 
 def test_a_classifier_that_judges_along_the_way_has_a_step_graph_alone(streamed):

@@ -60,9 +60,12 @@ def step_case(model: Network, tokens: Ids) -> GoldenCase:
 def sequence_case(model: Network, texts: Sequence[Ids], positions: int) -> GoldenCase:
     """What PyTorch answers to each text alone; the inputs are padded to [N, positions]."""
     with torch.inference_mode():
-        alone = [model(*_batch_of_one(text), ())[0] for text in texts]
+        alone = [model.told(*_batch_of_one(text)) for text in texts]
     inputs = {"tokens": padded(texts, positions), "lengths": np.array([len(t) for t in texts])}
-    return GoldenCase(inputs, {"logits": torch.cat(alone).numpy()})
+    outputs = {"logits": np.concatenate([told["logits"].numpy() for told in alone])}
+    if "attention" in alone[0]:
+        outputs["attention"] = _widened([told["attention"][0] for told in alone], positions)
+    return GoldenCase(inputs, outputs)
 
 
 def prove_step(graph: bytes, model: Network, case: GoldenCase, golden: Golden) -> float:
@@ -112,10 +115,11 @@ def prove_sequence(
         lengths = np.unique(np.linspace(1, positions, num=len(texts)).astype(int))
         fitted = [np.resize(text, n) for text, n in zip(texts, lengths, strict=False)]
         case = sequence_case(model, fitted, positions)
-        got = run(opened, case.inputs)["logits"]
-        compare(f"the graph at length {positions}", got, case.outputs["logits"], golden)
+        got = run(opened, case.inputs)
+        for name, wanted in case.outputs.items():
+            compare(f"{name} of the graph at length {positions}", got[name], wanted, golden)
         prove_rows_stand_alone(opened, case.inputs)
-        differences.append(float(np.abs(got - case.outputs["logits"]).max()))
+        differences.append(float(np.abs(got["logits"] - case.outputs["logits"]).max()))
     return max(differences)
 
 
@@ -149,6 +153,14 @@ def padded(texts: Sequence[Ids], positions: int) -> Ids:
     result = np.zeros((len(texts), positions), dtype=np.int64)
     for row, text in zip(result, texts, strict=True):
         row[: len(text)] = text
+    return result
+
+
+def _widened(rows: Sequence[Tensor], positions: int) -> NDArray[np.float32]:
+    """What tokens of texts weigh, [T] each, as rows [N, positions]; padding weighs nothing."""
+    result = np.zeros((len(rows), positions), np.float32)
+    for row, weights in zip(result, rows, strict=True):
+        row[: len(weights)] = weights
     return result
 
 

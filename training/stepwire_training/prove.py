@@ -7,8 +7,10 @@ import numpy as np
 from stepwire_training import parity
 from stepwire_training.data.batches import PADDING, Dataset, Shard
 from stepwire_training.data.splitting import Ids
+from stepwire_training.graphs.attentive import attentive_graph
 from stepwire_training.graphs.sequence import sequence_graph
 from stepwire_training.graphs.step import step_graph
+from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.forecaster import Forecaster
@@ -39,6 +41,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
         LanguageModel: _prove_generator,
         Classifier: _prove_classifier,
+        AttentiveClassifier: _prove_attentive,
         StreamClassifier: _prove_stream,
         Translator: prove_translator,
         Tagger: prove_tagger,
@@ -87,9 +90,22 @@ def _prove_steps(model: LanguageModel, tokens: Ids) -> Proved:
 def _prove_classifier(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     """A sequence graph, on texts the model did not learn from."""
     assert isinstance(model, Classifier)
+    return _prove_texts(recipe, model, dataset, sequence_graph(model))
+
+
+def _prove_attentive(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
+    """The same, and what it says of where it looked."""
+    assert isinstance(model, AttentiveClassifier)
+    attention = Tensor(name="attention", dtype="float32", shape=(-1,), role="attention")
+    return _prove_texts(recipe, model, dataset, attentive_graph(model), attention)
+
+
+def _prove_texts(
+    recipe: Recipe, model: Network, dataset: Dataset, content: bytes, *others: Tensor
+) -> Proved:
+    """A graph of whole texts, whose outputs are logits and others."""
     buckets = recipe.publication.buckets
     texts = golden_texts(dataset)
-    content = sequence_graph(model)
     positions = min(size for size in buckets if size >= max(map(len, texts)))
     graph = Graph(
         file="sequence.onnx",
@@ -97,7 +113,7 @@ def _prove_classifier(recipe: Recipe, model: Network, dataset: Dataset) -> Prove
             Tensor(name="tokens", dtype="int64", shape=(-1,), role="tokens"),
             Tensor(name="lengths", dtype="int64", shape=(), role="lengths"),
         ),
-        outputs=(logits_of(model.output.out_features),),
+        outputs=(logits_of(len(dataset.labels)), *others),
         buckets=buckets,
     )
     return Proved(

@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from stepwire_training.data.words import character_tokenizer, word_tokenizer
+from stepwire_training.data.words import character_tokenizer, review_tokenizer, word_tokenizer
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,28 @@ def test_korean_is_cut_at_spaces_and_marks(text, words):
     found = [text[first:last] for first, last in tokenizer.encode(text).offsets]
 
     assert found == words.split(" ")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        # As the treebank has it, and as people write it.
+        ("it 's n't a re imagining , mr deeds `", "it 's n't a re imagining , mr deeds"),
+        ("Isn't it well-made? It\u2019s great!!", "Is n't it well made ? It \u2019s great ! !"),
+        ("(An \u201codd\u201d one...) \U0001f3ac", "An \u201c odd \u201d one"),
+        ("... - \U0001f44d\U0001f3fd", ""),
+    ],
+)
+def test_reviews_are_cut_into_words_and_the_few_marks_that_their_corpora_have(text, words):
+    found = [text[first:last] for first, last in review_tokenizer([]).encode(text).offsets]
+
+    assert found == words.split()
+
+
+def test_quotes_and_apostrophes_are_looked_up_alike_however_they_are_written():
+    tokenizer = review_tokenizer(['"', "'s"])
+
+    assert tokenizer.encode("\u201cfilm's\u201d ``film\u2019s''").ids == [1, 0, 2, 1, 1, 0, 2, 1]
 
 
 def test_words_are_looked_up_in_lower_case_with_zeros_for_digits():

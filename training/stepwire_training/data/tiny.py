@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stepwire_training.data import ett, nab, nsmc, shakespeare, tagged
+from stepwire_training.data import ett, nab, nsmc, shakespeare, sst2, tagged
 from stepwire_training.data.batches import Dataset, Pair
 from stepwire_training.data.conllu import Sentence
 from stepwire_training.data.nsmc import Review
@@ -50,6 +50,20 @@ class Verdicts:
         train, test = make_reviews(400, self.seed), make_reviews(100, self.seed + 1)
         # The grammar has few sentences; a number keeps those of the two splits apart.
         return nsmc.split(_numbered(train, "now"), _numbered(test, "then"), config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinions:
+    """The same sentences as words, for a classifier that says what it looked at."""
+
+    cutting: sst2.Sentences
+
+    def load(self) -> Dataset:
+        """Makes the sentences up; one of the training split is in the test split too."""
+        seed = self.cutting.seed
+        every = _numbered(make_reviews(600, seed), "now")
+        splits = {"train": [*every[200:], every[0]], "dev": every[100:200], "test": every[:100]}
+        return sst2.split(splits, [review.text.split() for review in every[200:]], self.cutting)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ Cutting = Literal["english", "tweets", "korean"]
 PAD = "<pad>"  # number 0 among the characters
 
 _MARKS = "'\u2019"  # an apostrophe, straight or curled
+_QUOTES = "``|''|[\u201c\u201d]"  # written as two marks, or curled
 _ENDINGS = r"(?:s|m|d|re|ve|ll)\b"  # written with their word: it's, I'd, they'll
 
 # As the English Web Treebank cuts: the first that fits.
@@ -44,6 +45,19 @@ _TWEETS = rf"[@#]\w+|{_ENGLISH}"
 # Korean is cut at spaces; what is neither letter nor digit stands alone.
 _KOREAN = r"[^\W_]+(?:[.,:-][^\W_]+)*|([^\w\s])\1+|_+|[^\w\s]"
 
+# Words as in English; of what is no word only these marks are read, the rest is left out.
+_REVIEWS = "|".join(
+    (
+        r"0+(?:[.,:]0+)*(?:st|nd|rd|th|s)?(?![a-z])",
+        r"can(?=not\b)",
+        rf"[^\W_]+?(?=n[{_MARKS}]t\b)",
+        rf"n[{_MARKS}]t\b",
+        rf"[{_MARKS}]{_ENDINGS}",
+        rf"[^\W_]+(?:[{_MARKS}](?!{_ENDINGS})[^\W_]+)*",
+        r'[,?!"]',
+    )
+)
+
 
 def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
     """A tokenizer of known words; the unknown word is number 0, the first known number 1."""
@@ -55,6 +69,25 @@ def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
     pattern = {"english": _ENGLISH, "tweets": _TWEETS, "korean": _KOREAN}[cutting]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(pattern), "isolated")]
+    )
+    return tokenizer
+
+
+def review_tokenizer(words: Sequence[str]) -> Tokenizer:
+    """The same for reviews, whose corpora have few marks: those are read, others are left out."""
+    tokenizer = word_tokenizer(words, "english")
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            tokenizer.normalizer,
+            normalizers.Replace(Regex(_QUOTES), '"'),
+            normalizers.Replace("\u2019", "'"),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Split(Regex(_REVIEWS), "removed", invert=True),
+        ]
     )
     return tokenizer
 

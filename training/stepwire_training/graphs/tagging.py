@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from stepwire_training.graphs.builder import GraphBuilder
 from stepwire_training.graphs.stacks import gates_of
@@ -41,14 +42,16 @@ def tagging_graph(model: Tagger, width: int) -> bytes:
     words = graph.node("Transpose", [tokens], perm=[1, 0])  # [T, N]
     spelled = graph.node("Transpose", [characters], perm=[1, 0, 2])  # [T, N, C]
     parts = [
-        graph.op("Gather", graph.weight("words", model.words.weight), _own(graph, model, words)),
+        graph.op(
+            "Gather", graph.weight("words", model.words.weight), own(graph, model.words, words)
+        ),
         graph.op("Gather", graph.weight("vectors", model.vectors), words),
         *_spelling(graph, model.spelling, Spelled(spelled, width)),
     ]
     x = graph.node("Concat", parts, axis=2)
     ends = graph.node("Cast", [lengths], to=onnx.TensorProto.INT32)
     for index, layer in enumerate(model.both_ways()):
-        x = _both_ways(graph, f"layer{index}", layer, [x, ends])
+        x = both_ways(graph, f"layer{index}", layer, [x, ends])
     product = graph.op("MatMul", x, graph.weight("output", model.output.weight.T))
     logits = graph.op("Add", product, graph.weight("output_bias", model.output.bias))
     by_row = graph.node("Transpose", [logits], perm=[1, 0, 2])  # [N, T, L]
@@ -56,9 +59,9 @@ def tagging_graph(model: Tagger, width: int) -> bytes:
     return graph.build()
 
 
-def _own(graph: GraphBuilder, model: Tagger, words: str) -> str:
+def own(graph: GraphBuilder, embedding: nn.Embedding, words: str) -> str:
     """Which learned embedding each word has: 0, the unknown's, if it is not common."""
-    learned = graph.weight("learned", np.array(model.words.num_embeddings, np.int64))
+    learned = graph.weight("learned", np.array(embedding.num_embeddings, np.int64))
     nothing = graph.weight("nothing", np.array(0, np.int64))
     return graph.op("Where", graph.op("Less", words, learned), words, nothing)
 
@@ -99,7 +102,7 @@ def _around(graph: GraphBuilder, characters: str, width: int) -> str:
     return graph.op("Pad", characters, pads)
 
 
-def _both_ways(graph: GraphBuilder, name: str, layer: BothWays, inputs: list[str]) -> str:
+def both_ways(graph: GraphBuilder, name: str, layer: BothWays, inputs: list[str]) -> str:
     """A layer of both directions: x [T, N, I] and lengths [N], int32, to [T, N, 2H]."""
     x, lengths = inputs
     ahead, back = gates_of(layer.ahead), gates_of(layer.back)

@@ -22,6 +22,11 @@ class Network(nn.Module):
         """Takes what the data knows beforehand, such as word vectors [V, E]."""
         raise NotImplementedError
 
+    def told(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """What its graph gives beside states, by the names of the outputs."""
+        outputs, _ = self(*inputs, ())
+        return {"logits": outputs}
+
     def loss(self, outputs: Any, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean nats of the targets; what training makes less of.
 

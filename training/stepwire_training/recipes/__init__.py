@@ -39,6 +39,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "nab-anomaly": nab_anomaly.recipe,
     "tiny": tiny.generator,
     "tiny-classifier": tiny.classifier,
+    "tiny-attentive": tiny.attentive,
     "tiny-stream": tiny.stream,
     "tiny-tagger": tiny.tagger,
     "tiny-translator": tiny.translator,

@@ -1,12 +1,22 @@
-"""Seven recipes that take seconds, for tests and for a first look at a run."""
+"""Eight recipes that take seconds, for tests and for a first look at a run."""
 
 from dataclasses import replace
 
 from stepwire_training.data.along import Along
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.data.series import Cut
+from stepwire_training.data.sst2 import Sentences as Cutter
 from stepwire_training.data.tagged import Reading
-from stepwire_training.data.tiny import Clauses, Countdowns, Pulses, Sentences, Tides, Verdicts
+from stepwire_training.data.tiny import (
+    Clauses,
+    Countdowns,
+    Opinions,
+    Pulses,
+    Sentences,
+    Tides,
+    Verdicts,
+)
+from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.forecaster import Forecaster
@@ -68,6 +78,32 @@ def classifier() -> Recipe:
         data=Verdicts(rows=16, seed=1),
         model=Classifier.Config(
             encoder=Encoder.Config(layers=2, hidden=16, embedding=16, embedding_dropout=0.1)
+        ),
+        steps=120,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )
+
+
+def attentive() -> Recipe:
+    """The same, told by the words that were looked at."""
+    return Recipe(
+        bundle="tiny-attentive",
+        publication=replace(PUBLICATION, half=True),
+        data=Opinions(cutting=Cutter(vocabulary=40, about=6, beside=4, rows=16, seed=1)),
+        model=AttentiveClassifier.Config(
+            layers=1,
+            hidden=16,
+            learned=20,
+            embedding=8,
+            vectors=10,
+            units=8,
+            word_dropout=0.1,
+            input_dropout=0.05,
+            weight_dropout=0.05,
+            output_dropout=0.05,
         ),
         steps=120,
         learning_rate=1e-2,

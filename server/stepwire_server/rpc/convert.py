@@ -271,7 +271,7 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
         ),
         labels=spec.labels,
         graphs=[_graph(role, graph) for role, graph in spec.graphs.items()],
-        metrics=[models_pb2.Metric(**vars(metric)) for metric in spec.metrics_in(precision.name)],
+        metrics=[_metric(metric) for metric in spec.metrics_in(precision.name)],
         decoding_defaults=spec.decoding,
         provenance=_provenance(spec.provenance),
         provider=loaded.provider if loaded else "",
@@ -434,6 +434,12 @@ def _series(series: manifest.Series) -> models_pb2.SeriesColumns:
     return models_pb2.SeriesColumns(
         columns=series.columns, targets=series.targets, horizon=series.horizon
     )
+
+
+def _metric(metric: manifest.Metric) -> models_pb2.Metric:
+    """A figure; those of its other seeds are for the card."""
+    told = {name: value for name, value in vars(metric).items() if name != "runs"}
+    return models_pb2.Metric(**told)
 
 
 def _provenance(provenance: manifest.Provenance) -> models_pb2.Provenance:

@@ -49,9 +49,10 @@ def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) ->
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(recipe.threads)
     with processes.joined() as shard:
+        began = time.monotonic()
         run = begin(recipe, dataset, folder, shard)
         model = processes.shared(run.model, shard)
-        clock = Clock(run.progress.seconds)
+        clock = Clock(began, run.progress.seconds)
         for step in steps_left(recipe, run, shard):
             loss = update(recipe, model, run, dataset.train, shard)
             follow(run.average, run.model, recipe.ema_decay, step)
@@ -162,8 +163,8 @@ def fingerprint(recipe: Recipe, dataset: Dataset) -> str:
 class Clock:
     """Seconds trained over all sittings, and when the next checkpoint is due."""
 
-    def __init__(self, seconds_before: float) -> None:
-        self._start = time.monotonic() - seconds_before
+    def __init__(self, began: float, seconds_before: float) -> None:
+        self._start = began - seconds_before
         self._saved = time.monotonic()
 
     def seconds(self) -> float:

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -87,7 +87,7 @@ def split(train: list[Review], test: list[Review], config: Reviews) -> Dataset:
             "training reviews dropped as empty": sum(not r.text for r in train),
         },
         # Half a minute's work, and only a run's first step needs it.
-        vectors=partial(_vectors, texts, splitting, config) if config.vectors else None,
+        vectors=cache(partial(_vectors, texts, splitting, config)) if config.vectors else None,
     )
 
 

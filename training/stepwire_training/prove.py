@@ -8,11 +8,10 @@ from stepwire_training import parity
 from stepwire_training.data.batches import PADDING, Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.attentive import attentive_graph
-from stepwire_training.graphs.sequence import sequence_graph
+from stepwire_training.graphs.sequence import JUDGES, sequence_graph
 from stepwire_training.graphs.step import step_graph
 from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.chain_tagger import ChainTagger
-from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
@@ -40,7 +39,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     """
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
         LanguageModel: _prove_generator,
-        Classifier: _prove_classifier,
+        **dict.fromkeys(JUDGES, _prove_classifier),
         AttentiveClassifier: _prove_attentive,
         StreamClassifier: _prove_stream,
         Translator: prove_translator,
@@ -89,7 +88,6 @@ def _prove_steps(model: LanguageModel, tokens: Ids) -> Proved:
 
 def _prove_classifier(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     """A sequence graph, on texts the model did not learn from."""
-    assert isinstance(model, Classifier)
     return _prove_texts(recipe, model, dataset, sequence_graph(model))
 
 

@@ -21,13 +21,21 @@ Shape = Sequence[str | int]
 class GraphBuilder:
     """A graph in the making; its methods answer with the names of tensors."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, before: str = "") -> None:
+        """Begins a graph.
+
+        Args:
+            name: of the graph.
+            before: what the names of its tensors begin with, if it stands inside another.
+        """
         self._name = name
+        self._before = before
         self._nodes: list[onnx.NodeProto] = []
         self._weights: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._numbers: dict[float, str] = {}
+        self._whole: dict[int, str] = {}
 
     def input(self, name: str, kind: type[np.generic], shape: Shape) -> str:
         """Declares an input."""
@@ -59,9 +67,16 @@ class GraphBuilder:
     def number(self, value: float) -> str:
         """Stores a float32, once however often it is asked for."""
         if value not in self._numbers:
-            name = f"number_{len(self._numbers)}"
+            name = f"{self._before}number_{len(self._numbers)}"
             self._numbers[value] = self.weight(name, np.array(value, np.float32))
         return self._numbers[value]
+
+    def whole_number(self, value: int) -> str:
+        """Stores an int64, once however often it is asked for."""
+        if value not in self._whole:
+            name = f"{self._before}whole_number_{len(self._whole)}"
+            self._whole[value] = self.weight(name, np.array(value, np.int64))
+        return self._whole[value]
 
     def shaped(self, tensor: str, *sizes: int) -> str:
         """Gives the rows of a tensor another shape."""
@@ -80,17 +95,44 @@ class GraphBuilder:
         self, operator: str, inputs: Sequence[str], outputs: int, **attributes: Any
     ) -> list[str]:
         """Adds a node with several outputs."""
-        names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
+        node = f"{self._before}{operator.lower()}_{len(self._nodes)}"
+        names = [f"{node}_{index}" for index in range(outputs)]
         self._nodes.append(helper.make_node(operator, inputs, names, **attributes))
         return names
 
-    def build(self) -> bytes:
-        """The checked file."""
-        graph = helper.make_graph(
+    def inner(self, name: str) -> "GraphBuilder":
+        """A graph that is to run inside this one (see scan); it may read this one's tensors."""
+        return GraphBuilder(name, before=f"{name}_")
+
+    def scan(self, body: "GraphBuilder", states: Sequence[str], read: Sequence[str]) -> list[str]:
+        """Runs an inner graph once for each place along axis 0 of some tensors.
+
+        Args:
+            body: its inputs are the states and then what stands at a place; its outputs are
+                the next states.
+            states: where they begin.
+            read: the tensors [T, *].
+
+        Returns:
+            The last states.
+        """
+        return self.nodes(
+            "Scan",
+            [*states, *read],
+            len(states),
+            body=body._graph(),
+            num_scan_inputs=len(read),
+        )
+
+    def _graph(self) -> onnx.GraphProto:
+        return helper.make_graph(
             self._nodes, self._name, self._inputs, self._outputs, self._weights
         )
+
+    def build(self) -> bytes:
+        """The checked file."""
         model = helper.make_model(
-            graph,
+            self._graph(),
             producer_name="stepwire",
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET)],

@@ -4,7 +4,6 @@ N rows, T padded positions, I inputs of a layer, H hidden units. Time is axis 0,
 that is how ONNX Runtime's recurrent operators read.
 """
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -60,5 +59,4 @@ def gates_of(layer: RecurrentLayer) -> dict[str, torch.Tensor]:
 def positions(graph: GraphBuilder, like: str, axis: int) -> str:
     """The numbers of the positions along an axis of a tensor: int64 [T]."""
     size = graph.node("Squeeze", [graph.node("Shape", [like], start=axis, end=axis + 1)])
-    start, by_one = (graph.weight(f"range_{n}", np.array(n)) for n in (0, 1))
-    return graph.node("Range", [start, size, by_one])
+    return graph.op("Range", graph.whole_number(0), size, graph.whole_number(1))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwire_training.entity_scoring import entities, f1
+from stepwire_training.entity_scoring import entities, f1, mean_f1, mean_tag_f1
 
 TAGS = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
 
@@ -30,3 +30,12 @@ def test_figures_are_those_of_seqeval(sentences):
     if any(tag != "O" for sentence in [*found, *wanted] for tag in sentence):
         own = f1(found, wanted)
         assert own == pytest.approx(seqeval.f1_score(wanted, found, zero_division=0))
+        mean = seqeval.f1_score(wanted, found, average="macro", zero_division=0)
+        assert mean_f1(found, wanted) == pytest.approx(mean)
+
+
+def test_every_tag_counts_alike_however_rare_it_is():
+    found, wanted = [["O", "O", "B-PER", "O"]], [["O", "B-LOC", "B-PER", "O"]]
+
+    assert mean_tag_f1(found, wanted) == pytest.approx((4 / 5 + 0 + 1) / 3)
+    assert mean_f1(found, wanted) == pytest.approx((1 + 0) / 2)

@@ -3,8 +3,10 @@
 As CoNLL-2003 counts: an entity is right if it begins, ends and is called as it should be.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
+Tags = Sequence[Sequence[str]]  # of sentences
 Entity = tuple[str, int, int]  # type, first word, the one behind the last
 
 
@@ -25,9 +27,34 @@ def entities(tags: Sequence[str]) -> set[Entity]:
     return found
 
 
-def f1(found: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]) -> float:
+def f1(found: Tags, wanted: Tags) -> float:
     """The harmonic mean of the share of entities found that are right and of right ones found."""
     pairs = [(entities(a), entities(b)) for a, b in zip(found, wanted, strict=True)]
     right = sum(len(a & b) for a, b in pairs)
-    total = sum(len(a) + len(b) for a, b in pairs)
+    return _harmonic(right, sum(len(a) + len(b) for a, b in pairs))
+
+
+def mean_f1(found: Tags, wanted: Tags) -> float:
+    """The same for each type alone, and their mean: rare types count as much as common ones."""
+    right, total = Counter[str](), Counter[str]()
+    for a, b in zip(map(entities, found), map(entities, wanted), strict=True):
+        right.update(kind for kind, _, _ in a & b)
+        total.update(kind for kind, _, _ in [*a, *b])
+    return _mean([_harmonic(right[kind], total[kind]) for kind in total])
+
+
+def mean_tag_f1(found: Tags, wanted: Tags) -> float:
+    """The same for each tag, O with them, place by place, and their mean."""
+    right, total = Counter[str](), Counter[str]()
+    for a, b in zip(found, wanted, strict=True):
+        right.update(tag for tag, other in zip(a, b, strict=True) if tag == other)
+        total.update([*a, *b])
+    return _mean([_harmonic(right[tag], total[tag]) for tag in total])
+
+
+def _harmonic(right: int, total: int) -> float:
     return 2 * right / total if total else 1.0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 1.0

@@ -7,12 +7,12 @@ import torch
 from stepwire_training.data.batches import Batches, Dataset, Shard, Tagging
 from stepwire_training.data.conllu import Sentence
 from stepwire_training.data.tagged import EVALUATION_ROWS, Encoder, TaggedTexts, Vocabulary
-from stepwire_training.entity_scoring import f1
+from stepwire_training.entity_scoring import f1, mean_f1, mean_tag_f1
 from stepwire_training.evaluate import evaluate
 from stepwire_training.models.tagger import Tagger
 from stepwire_zoo.manifest import Metric
 
-WORDS = "share of words"
+Pairs = tuple[list[list[str]], list[list[str]]]  # tags of sentences: found, and wanted
 
 
 def measure_tagger(
@@ -28,33 +28,45 @@ def measure_tagger(
     """
     assert dataset.tokenizer is not None
     vocabulary = Vocabulary(dataset.tokenizer, tagging.characters, dataset.labels, tagging.width)
-    metrics = [*figures(model, dataset.test, dataset.labels, "test")]
-    if not all(space for sentence in tagging.test for space in sentence.spaced[:-1]):
+    metrics = [*figures(model, dataset.test, tagging, dataset.labels)]
+    if tagging.finds_words:
         found = cutting(tagging.test, vocabulary)
         name = "F1 of words cut from raw text"
         metrics.append(Metric(name=name, value=found, unit="share", split="test"))
     for name, sentences in tagging.others.items():
         texts = TaggedTexts(Encoder(vocabulary)(sentences), EVALUATION_ROWS)
-        metrics += figures(model, texts, dataset.labels, name)[:1]
+        metrics += figures(model, texts, tagging, dataset.labels, name)[:1]
     return (replace(metrics[0], published=published), *metrics[1:])
 
 
-def figures(model: Tagger, texts: Batches, labels: tuple[str, ...], split: str) -> list[Metric]:
+def figures(
+    model: Tagger, texts: Batches, tagging: Tagging, labels: tuple[str, ...], split: str = "test"
+) -> list[Metric]:
     """The figures of one split; that of entities first, if the labels are of entities."""
-    score = evaluate(model, texts)
+    score, unit = evaluate(model, texts), tagging.unit
     metrics = [
-        Metric(name="accuracy", value=score.accuracy or 0.0, unit=WORDS, split=split),
-        Metric(name="loss", value=score.loss, unit="nats per word", split=split),
+        Metric(name="accuracy", value=score.accuracy or 0.0, unit=f"share of {unit}", split=split),
+        Metric(
+            name="loss", value=score.loss, unit=f"nats per {unit.removesuffix('s')}", split=split
+        ),
     ]
     if any(label.startswith("B-") for label in labels):
-        found = f1(*tagged(model, texts, labels))
-        metrics.insert(0, Metric(name="entity F1", value=found, unit="share", split=split))
+        metrics = [*_of_entities(tagged(model, texts, labels), tagging, split), *metrics]
     return metrics
 
 
-def tagged(
-    model: Tagger, texts: Batches, labels: tuple[str, ...]
-) -> tuple[list[list[str]], list[list[str]]]:
+def _of_entities(tags: Pairs, tagging: Tagging, split: str) -> list[Metric]:
+    """How many entities are found; of characters also as KLUE counts."""
+    counts = {"entity F1": f1}
+    if tagging.unit == "characters":
+        counts |= {"entity F1, mean of types": mean_f1, "character F1, mean of tags": mean_tag_f1}
+    return [
+        Metric(name=name, value=count(*tags), unit="share", split=split)
+        for name, count in counts.items()
+    ]
+
+
+def tagged(model: Tagger, texts: Batches, labels: tuple[str, ...]) -> Pairs:
     """What each sentence of a split was tagged as, and should have been."""
     found, wanted = [], []
     model.eval()
@@ -62,7 +74,7 @@ def tagged(
         inputs, targets, _ = texts.batch(step, Shard())
         lengths = inputs[2]
         with torch.inference_mode():
-            logits, _ = model(*inputs, ())
+            logits, _ = model(*inputs, model.start(len(targets)))
         found += [[labels[tag] for tag in row] for row in model.likeliest(logits, lengths)]
         wanted += [
             [labels[tag] for tag in row[:length]]

@@ -74,3 +74,10 @@ def test_every_character_is_one_token_and_none_is_the_padding():
 
     assert tokenizer.encode("a각 ?").ids == [1, 2, 3, 3]
     assert tokenizer.encode(unicodedata.normalize("NFD", "각")).ids == [2]
+
+
+def test_characters_may_be_words_and_white_space_is_one():
+    tokenizer = word_tokenizer(["각", " ", "0", "i"], "characters")
+
+    assert tokenizer.encode("각 7\u3000İ?").ids == [1, 2, 3, 2, 4, 0]
+    assert [first for first, _ in tokenizer.encode("각 7\u3000İ?").offsets] == list(range(6))

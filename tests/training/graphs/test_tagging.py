@@ -12,8 +12,8 @@ from stepwire_training.prove_tagger import Text, case_of, prove
 WIDTH = 5
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=[0, 31], ids=["words alone", "words in pairs"])
+def model(request):
     torch.manual_seed(2)
     config = Tagger.Config(
         layers=2,
@@ -24,9 +24,12 @@ def model():
         character=6,
         widths=(2, 3, 4),
         filters=5,
+        pairs=request.param,
     )
     made = config.build(vocabulary=12, labels=4, sources=9).eval()
-    made.begin_from((torch.randn(12, 4), torch.rand(9, made.spelling.made_of.shape[1]).round()))
+    parts = torch.rand(9, made.spelling.made_of.shape[1]).round()
+    of_pairs = torch.randn(request.param, 4) if request.param else None
+    made.begin_from((torch.randn(12, 4), parts, of_pairs))
     return made
 
 

@@ -1,9 +1,13 @@
 """The tagger: padding and neighbours show nowhere, characters are read as windows."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 
+from stepwire_training.data.pairs import FACTOR
 from stepwire_training.models.tagger import Spelling, Tagger
 
 CONFIG = Tagger.Config(
@@ -44,6 +48,20 @@ def test_what_stands_behind_a_sentence_changes_nothing(model):
 
 def test_words_that_are_not_common_share_the_learned_embedding_of_the_unknown(model):
     assert model.own(torch.tensor([0, 3, 4, 5, 10])).tolist() == [0, 3, 4, 0, 0]
+
+
+def test_a_word_is_read_in_pairs_with_the_one_before_and_the_one_behind(model):
+    paired = replace(CONFIG, pairs=50, input_dropout=0.0).build(11, labels=3, sources=9).eval()
+    paired.pairs.data.copy_(torch.arange(150.0).view(50, 3))
+    tokens, characters = some(2, 4)
+    lengths = torch.tensor([4, 2])
+    found = paired.features(tokens, characters, lengths)[:, :, -6:]
+    for row, length in enumerate(lengths.tolist()):
+        words = [0, *tokens[row, :length].tolist(), 0]
+        numbers = [(a * FACTOR + b) % 50 for a, b in pairwise(words)]
+        for place, (before, behind) in enumerate(pairwise(numbers)):
+            wanted = torch.cat([paired.pairs[before], paired.pairs[behind]])
+            torch.testing.assert_close(found[row, place], wanted)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])

@@ -87,6 +87,13 @@ class Tagging:
     width: int  # characters that are read of a word, C
     test: list[Sentence]
     others: dict[str, list[Sentence]]  # of other treebanks, by the name of the split
+    unit: str = "words"  # what is tagged: "words" or "characters"
+
+    @property
+    def finds_words(self) -> bool:
+        """Whether texts have words that are found otherwise than by the spaces between them."""
+        spaced = all(space for sentence in self.test for space in sentence.spaced[:-1])
+        return self.unit == "words" and not spaced
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,14 +41,14 @@ class Everyday:
 
     def load(self) -> Dataset:
         """Reads both sources and makes the splits, the same for both directions."""
-        official = {part: _sts(part) for part in ("train", "dev", "test")}
+        official = {part: sts(part) for part in ("train", "dev", "test")}
         splits = split(official, _tatoeba(), self.cutting.seed)
         splits = splits if self.into_korean else turned(splits)
         return dataset(splits, self.cutting, cut="char" if self.into_korean else "13a")
 
 
-def _sts(part: str) -> list[Pair]:
-    """The distinct sentence pairs of a part; its rows match one to one."""
+def sts(part: str) -> list[Pair]:
+    """The distinct sentence pairs of a part of KorSTS; its rows match one to one."""
     korean, english = _rows(f"{part}.ko.tsv", KOREAN), _rows(f"{part}.en.csv", ENGLISH)
     pairs = [
         Pair(english_row[column].strip(), korean_row[column].strip())

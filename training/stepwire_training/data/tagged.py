@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from stepwire_training.data import words, writing
 from stepwire_training.data.batches import PADDING, Batch, Dataset, Shard, Tagging, by_length
 from stepwire_training.data.conllu import Sentence
+from stepwire_training.data.pairs import pair_numbers
 from stepwire_training.data.sided_vectors import sided_vectors
 from stepwire_training.data.splitting import Ids
 from stepwire_zoo.spelling import spelled
@@ -37,7 +39,16 @@ class Reading:
     # A word seen n times in training is read as unknown this often, divided by this + n, so
     # that the unknown is met with rare words' neighbours.
     forget: float = 0.25
+    # Of two neighbours a fixed vector too, in a table of so many rows; 0: none.
+    pairs: int = 0
+    # So many sentences that follow one another are learned from as one text as well.
+    together: int = 1
     seed: int  # mixes the sentences anew each pass
+
+    @property
+    def unit(self) -> str:
+        """What a word is called where it is counted."""
+        return "characters" if self.cutting == "characters" else "words"
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Known(NamedTuple):
 
     vectors: Tensor  # of words, float32 [V, E]
     parts: Tensor  # of characters, float32 [A, P] (see writing.made_of)
+    pairs: Tensor | None = None  # of two neighbours, float32 [M, E] (see pairs.py)
 
 
 class Vocabulary(NamedTuple):
@@ -73,18 +85,18 @@ def split(splits: Splits, reading: Reading) -> Dataset:
     train = [sentence for sentence in splits.train if sentence.words not in hidden]
     vocabulary = build(train, splits.untagged, reading)
     encode = Encoder(vocabulary)
-    texts = encode(train)
+    texts, several = encode(train), joined(train, reading.together)
     counts = np.bincount(
         np.concatenate([text.words for text in texts]), minlength=vocabulary.words.get_vocab_size()
     )
     numbers = vocabulary.words.get_vocab()
-    plain = Normalized(vocabulary.words)
+    plain, unit = Normalized(vocabulary.words), reading.unit
     unseen = [plain[word] for s in splits.test for word in s.words]
     return Dataset(
         tokenizer=vocabulary.words,
         labels=vocabulary.tags,
         train=TaggedTexts(
-            texts,
+            [*texts, *encode(several)],
             reading.rows,
             reading.seed,
             reading.forget / (reading.forget + np.maximum(counts, 1)),
@@ -93,22 +105,40 @@ def split(splits: Splits, reading: Reading) -> Dataset:
         test=TaggedTexts(encode(splits.test), EVALUATION_ROWS),
         facts={
             "training sentences": len(train),
-            "training words": sum(len(s.words) for s in train),
+            f"training {unit}": sum(len(s.words) for s in train),
             "dev sentences": len(splits.dev),
             "test sentences": len(splits.test),
-            "test words": len(unseen),
-            "test words without a number of their own": sum(word not in numbers for word in unseen),
+            f"test {unit}": len(unseen),
+            f"test {unit} without a number of their own": sum(w not in numbers for w in unseen),
             "training sentences dropped as also in test": len(splits.train) - len(train),
-            "words of text without tags": sum(map(len, splits.untagged)),
+            f"{unit} of text without tags": sum(map(len, splits.untagged)),
         },
         vectors=partial(_known, texts, splits.untagged, vocabulary, reading),
         tagging=Tagging(
             characters=vocabulary.characters,
             width=reading.characters,
             test=splits.test,
-            others=splits.others,
+            others=splits.others | _read_on(splits.test, reading.together),
+            unit=unit,
         ),
     )
+
+
+def joined(sentences: Sequence[Sentence], count: int) -> list[Sentence]:
+    """Texts of so many sentences that follow one another; none of a single one."""
+    if count == 1:
+        return []
+    parts = (sentences[first : first + count] for first in range(0, len(sentences), count))
+    return [
+        Sentence(*(tuple(chain.from_iterable(field)) for field in zip(*part, strict=True)))
+        for part in parts
+        if len(part) == count
+    ]
+
+
+def _read_on(test: Sequence[Sentence], count: int) -> dict[str, list[Sentence]]:
+    """The test split as texts of several sentences, if such were learned from."""
+    return {f"test, {count} sentences a text": joined(test, count)} if count > 1 else {}
 
 
 def build(train: list[Sentence], untagged: list[list[str]], reading: Reading) -> Vocabulary:
@@ -188,12 +218,20 @@ def _known(
     """Vectors from the training text and what comes without tags, and characters' parts."""
     numbers, plain = vocabulary.words.get_vocab(), Normalized(vocabulary.words)
     others = [np.array([numbers.get(plain[w], 0) for w in text]) for text in untagged if text]
+    every = [*(text.words for text in texts), *others]
     size = vocabulary.words.get_vocab_size()
     characters = vocabulary.characters.get_vocab()
     return Known(
-        sided_vectors([*(t.words for t in texts), *others], size, reading.vectors, reading.seed),
+        sided_vectors(every, size, reading.vectors, reading.seed),
         writing.made_of(sorted(characters, key=lambda c: characters[c])),
+        pair_vectors(every, reading) if reading.pairs else None,
     )
+
+
+def pair_vectors(texts: Sequence[Ids], reading: Reading) -> Tensor:
+    """Vectors of neighbours: of each row of the table that they share, [M, E]."""
+    numbered = [pair_numbers(text[:-1], text[1:], reading.pairs) for text in texts if len(text) > 1]
+    return sided_vectors(numbered, reading.pairs, reading.vectors, reading.seed)
 
 
 class TaggedTexts:

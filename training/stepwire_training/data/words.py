@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from stepwire_training.data.tokens import UNKNOWN
 
-Cutting = Literal["english", "tweets", "korean"]
+Cutting = Literal["english", "tweets", "korean", "characters"]
 
 PAD = "<pad>"  # number 0 among the characters
 
@@ -44,6 +44,7 @@ _ENGLISH = "|".join(
 _TWEETS = rf"[@#]\w+|{_ENGLISH}"
 # Korean is cut at spaces; what is neither letter nor digit stands alone.
 _KOREAN = r"[^\W_]+(?:[.,:-][^\W_]+)*|([^\w\s])\1+|_+|[^\w\s]"
+_ANY = r"[\s\S]"
 
 # Words as in English; of what is no word only these marks are read, the rest is left out.
 _REVIEWS = "|".join(
@@ -66,6 +67,8 @@ def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")]
     )
+    if cutting == "characters":
+        return _of_characters(tokenizer)
     pattern = {"english": _ENGLISH, "tweets": _TWEETS, "korean": _KOREAN}[cutting]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(pattern), "isolated")]
@@ -92,10 +95,21 @@ def review_tokenizer(words: Sequence[str]) -> Tokenizer:
     return tokenizer
 
 
+def _of_characters(tokenizer: Tokenizer) -> Tokenizer:
+    """Lets each character be a word, white space with them."""
+    # The one letter whose lower case is two code points, which would be two words.
+    alone = normalizers.Replace("\u0130", "i")
+    tokenizer.normalizer = normalizers.Sequence(
+        [alone, tokenizer.normalizer, normalizers.Replace(Regex(r"\s"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_ANY), "isolated")
+    return tokenizer
+
+
 def character_tokenizer(characters: Sequence[str]) -> Tokenizer:
     """One token a character; number 0 pads, the last is the unknown."""
     vocabulary = {char: number for number, char in enumerate([PAD, *characters, UNKNOWN])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_ANY), "isolated")
     return tokenizer

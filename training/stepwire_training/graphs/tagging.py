@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from stepwire_training.graphs.builder import GraphBuilder
+from stepwire_training.graphs.pairs import pairs
 from stepwire_training.graphs.stacks import gates_of
 from stepwire_training.models.tagger import BothWays, Spelling, Tagger
 
@@ -41,13 +42,9 @@ def tagging_graph(model: Tagger, width: int) -> bytes:
     lengths = graph.input("lengths", np.int64, ["N"])
     words = graph.node("Transpose", [tokens], perm=[1, 0])  # [T, N]
     spelled = graph.node("Transpose", [characters], perm=[1, 0, 2])  # [T, N, C]
-    parts = [
-        graph.op(
-            "Gather", graph.weight("words", model.words.weight), own(graph, model.words, words)
-        ),
-        graph.op("Gather", graph.weight("vectors", model.vectors), words),
-        *_spelling(graph, model.spelling, Spelled(spelled, width)),
-    ]
+    parts = features(graph, model, words, Spelled(spelled, width))
+    if model.config.pairs:
+        parts += pairs(graph, model, [words, lengths])
     x = graph.node("Concat", parts, axis=2)
     ends = graph.node("Cast", [lengths], to=onnx.TensorProto.INT32)
     for index, layer in enumerate(model.both_ways()):
@@ -57,6 +54,17 @@ def tagging_graph(model: Tagger, width: int) -> bytes:
     by_row = graph.node("Transpose", [logits], perm=[1, 0, 2])  # [N, T, L]
     graph.output("logits", by_row, ["N", "T", model.output.out_features])
     return graph.build()
+
+
+def features(graph: GraphBuilder, model: Tagger, words: str, spelled: Spelled) -> list[str]:
+    """What is known of words [T, N] by themselves: [T, N, *] each."""
+    return [
+        graph.op(
+            "Gather", graph.weight("words", model.words.weight), own(graph, model.words, words)
+        ),
+        graph.op("Gather", graph.weight("vectors", model.vectors), words),
+        *_spelling(graph, model.spelling, spelled),
+    ]
 
 
 def own(graph: GraphBuilder, embedding: nn.Embedding, words: str) -> str:

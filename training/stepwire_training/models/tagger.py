@@ -1,9 +1,11 @@
 """A bidirectional recurrent tagger over words and their characters.
 
 B rows, T positions, C characters of a word, A known characters, V words, E values of a word,
-D of a character, F filters of one width, H hidden units of one direction, L labels.
+D of a character, F filters of one width, M rows of the table of pairs, I features of a word,
+H hidden units of one direction, L labels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepwire_training.data import writing
+from stepwire_training.data.pairs import pair_numbers
 from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.encoder import backwards_index, reorder
 from stepwire_training.models.network import Network, State
@@ -86,6 +89,8 @@ class BothWays(nn.Module):
 class Tagger(Network):
     """Reads a sentence both ways and scores the labels of every word."""
 
+    directions = 2  # in which a layer reads
+
     @dataclass(frozen=True, kw_only=True)
     class Config:
         """Shape and regularisation."""
@@ -98,6 +103,7 @@ class Tagger(Network):
         character: int  # values of a character, D
         widths: tuple[int, ...]  # of the filters
         filters: int  # of each width, F
+        pairs: int = 0  # rows of the fixed vectors of a word and its neighbour, M; 0: none
         word_dropout: float = 0.0  # share of words whose own embedding is hidden
         input_dropout: float = 0.0  # one mask per row
         layer_dropout: float = 0.0  # between layers, one mask per row
@@ -115,27 +121,38 @@ class Tagger(Network):
         nn.init.normal_(self.words.weight, std=0.1)
         self.vectors = nn.Parameter(torch.zeros(vocabulary, config.vectors), requires_grad=False)
         self.spelling = Spelling(characters, config.character, config.widths, config.filters)
-        width = config.embedding + config.vectors + config.filters * len(config.widths)
-        sizes = [width] + [2 * config.hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(
-            BothWays(size, config.hidden, config.weight_dropout) for size in sizes
-        )
+        self.pairs = nn.Parameter(torch.zeros(config.pairs, config.vectors), requires_grad=False)
+        fixed = config.vectors * (3 if config.pairs else 1)
+        width = config.embedding + fixed + config.filters * len(config.widths)
+        read = self.directions * config.hidden
+        sizes = [width] + [read] * (config.layers - 1)
+        self.layers = nn.ModuleList(self.layer(size) for size in sizes)
         self.hide = TokenDropout(config.word_dropout)
         self.before_layers = LockedDropout(config.input_dropout)
         self.between = LockedDropout(config.layer_dropout)
         self.before_output = nn.Dropout(config.output_dropout)
-        self.output = nn.Linear(2 * config.hidden, labels)
+        self.output = nn.Linear(read, labels)
+
+    def layer(self, inputs: int) -> nn.Module:
+        """A layer of the kind that reads the features of words."""
+        return BothWays(inputs, self.config.hidden, self.config.weight_dropout)
 
     def start(self, rows: int) -> State:
         """A sentence is tagged whole: there is no state to carry."""
         del rows
         return ()
 
-    def begin_from(self, vectors: tuple[Tensor, Tensor]) -> None:
-        """Takes words' vectors [V, E], scaled to what the layers expect, and characters' parts."""
-        known, made_of = vectors
-        self.vectors.data.copy_(known * (0.5 / known.std()))
-        self.spelling.made_of.data.copy_(made_of)
+    def begin_from(self, vectors: Sequence[Tensor | None]) -> None:
+        """Takes vectors, scaled to what the layers expect, and characters' parts.
+
+        Args:
+            vectors: of words [V, E], parts of characters, perhaps vectors of pairs [M, E].
+        """
+        places = (self.vectors, self.spelling.made_of, self.pairs)
+        for place, given in zip(places, vectors, strict=False):
+            if given is not None:
+                scale = 1.0 if place is self.spelling.made_of else 0.5 / given.std()
+                place.data.copy_(given * scale)
 
     def both_ways(self) -> list[BothWays]:
         """The layers, in the order they read."""
@@ -165,12 +182,26 @@ class Tagger(Network):
             Logits [B, T, L], and the empty state.
         """
         turned = backwards_index(lengths, tokens.shape[1])  # [B, T]
+        x = self.before_layers(self.features(tokens, characters, lengths))
+        for index, layer in enumerate(self.both_ways()):
+            x = layer(self.between(x) if index else x, turned)
+        return self.output(self.before_output(x)), state
+
+    def features(self, tokens: Tensor, characters: Tensor, lengths: Tensor) -> Tensor:
+        """What is known of each word before any other is read, and of its neighbours: [B, T, I]."""
         parts = [
             self.hide(self.words(self.own(tokens))),
             functional.embedding(tokens, self.vectors),
             self.spelling(characters),
         ]
-        x = self.before_layers(torch.cat(parts, dim=2))
-        for index, layer in enumerate(self.both_ways()):
-            x = layer(self.between(x) if index else x, turned)
-        return self.output(self.before_output(x)), state
+        if self.config.pairs:
+            parts += self._of_pairs(tokens, lengths)
+        return torch.cat(parts, dim=2)
+
+    def _of_pairs(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Vectors of each word with the one before and the one behind it, [B, T, E] each."""
+        inside = torch.arange(tokens.shape[1]) < lengths.unsqueeze(1)
+        around = functional.pad(torch.where(inside, tokens, 0), (1, 1))
+        numbers = pair_numbers(around[:, :-1], around[:, 1:], self.config.pairs)  # [B, T + 1]
+        found = functional.embedding(numbers, self.pairs)
+        return [found[:, :-1], found[:, 1:]]

@@ -18,6 +18,7 @@ TENSOR_ROLES = (
     *("token", "tokens", "characters", "lengths", "logits", "attention", "hidden"),
     *("context", "start", "rows", "places"),
     *("features", "values", "spread", "score"),
+    "word",
 )
 
 MOST_STATE_ELEMENTS = 1 << 22  # of one state of one row
@@ -262,8 +263,8 @@ class Manifest:
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
     # By role, one of GRAPH_ROLES. A generator has a step graph, a translator an encode and a
-    # step graph; a tagger has a sequence graph; a classifier has one if it reads texts
-    # whole, a step graph if it judges them while they are read.
+    # step graph; a classifier or a tagger has a sequence graph if it reads texts whole, a step
+    # graph if it says something of them while they are read.
     graphs: dict[str, Graph]
     limits: Limits
     golden: Golden

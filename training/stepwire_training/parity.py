@@ -18,6 +18,7 @@ from stepwire_zoo.errors import GoldenMismatch
 from stepwire_zoo.golden import Arrays, GoldenCase, check
 from stepwire_zoo.manifest import Golden
 
+TOKEN = "token"  # what a step reads, unless its graph names it otherwise
 BATCH_SIZES = (1, 2, 3, 5, 8, 16, 32, 64, 128)  # of which none may change a row
 
 
@@ -50,11 +51,11 @@ def run(graph: Runs, feeds: Arrays) -> Arrays:
     return dict(zip(names, graph.run(names, feeds), strict=True))
 
 
-def step_case(model: Network, tokens: Ids) -> GoldenCase:
-    """What PyTorch answers when it reads tokens [N, T] as whole sequences."""
+def step_case(model: Network, tokens: Ids, reads: str = TOKEN) -> GoldenCase:
+    """What PyTorch answers when it reads tokens [N, T], or [N, T, *], as whole sequences."""
     with torch.inference_mode():
         logits, _ = model(torch.from_numpy(tokens), model.start(len(tokens)))
-    return GoldenCase({"token": tokens}, {"logits": logits.numpy()})
+    return GoldenCase({reads: tokens}, {"logits": logits.numpy()})
 
 
 def sequence_case(model: Network, texts: Sequence[Ids], positions: int) -> GoldenCase:
@@ -68,32 +69,43 @@ def sequence_case(model: Network, texts: Sequence[Ids], positions: int) -> Golde
     return GoldenCase(inputs, outputs)
 
 
-def prove_step(graph: bytes, model: Network, case: GoldenCase, golden: Golden) -> float:
+def prove_step(
+    graph: bytes, model: Network, case: GoldenCase, golden: Golden, reads: str = TOKEN
+) -> float:
     """Proves a step graph; the answer is the largest difference of any logit.
+
+    Args:
+        graph: the graph.
+        model: what it should compute.
+        case: what the model answered.
+        golden: how exactly it must come out.
+        reads: the name of the graph's input that is no state.
 
     Raises:
         ParityError: chunks do not equal the whole, the graph does not equal PyTorch, or a
             row depends on its neighbours.
     """
-    tokens, wanted = case.inputs["token"], case.outputs["logits"]
+    tokens, wanted = case.inputs[reads], case.outputs["logits"]
     compare("PyTorch in chunks", _in_chunks(model, torch.from_numpy(tokens)), wanted, golden)
     opened = session(graph)
     starts = {
         part.name: np.zeros((len(tokens), *part.shape[1:]), np.float32)
         for part in opened.get_inputs()
-        if part.name != "token"
+        if part.name != reads
     }
-    got, last = step_by_step(opened, tokens, starts)
+    got, last = step_by_step(opened, tokens, starts, reads)
     compare("the graph step by step", got, wanted, golden)
-    prove_rows_stand_alone(opened, {"token": tokens[:, -1], **last})
+    prove_rows_stand_alone(opened, {reads: tokens[:, -1], **last})
     return float(np.abs(got - wanted).max())
 
 
-def step_by_step(graph: Runs, tokens: Ids, states: Arrays) -> tuple[NDArray[np.float32], Arrays]:
+def step_by_step(
+    graph: Runs, tokens: Ids, states: Arrays, reads: str = TOKEN
+) -> tuple[NDArray[np.float32], Arrays]:
     """Runs a step graph over tokens [N, T]; answers logits [N, T, V] and the last states."""
     logits = []
     for position in range(tokens.shape[1]):
-        outputs = run(graph, {"token": tokens[:, position], **states})
+        outputs = run(graph, {reads: tokens[:, position], **states})
         states = {name: outputs[f"{name}_next"] for name in states}
         logits.append(outputs["logits"])
     return np.stack(logits, axis=1), states

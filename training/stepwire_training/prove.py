@@ -17,9 +17,11 @@ from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.recurrent import STATES
 from stepwire_training.models.stream_classifier import StreamClassifier
+from stepwire_training.models.stream_tagger import StreamTagger
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove_series import prove_series
+from stepwire_training.prove_stream_tagger import prove_stream_tagger
 from stepwire_training.prove_tagger import prove_tagger
 from stepwire_training.prove_translator import prove_translator
 from stepwire_training.proved import GOLDEN, Proved, logits_of
@@ -45,6 +47,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         Translator: prove_translator,
         Tagger: prove_tagger,
         ChainTagger: prove_tagger,
+        StreamTagger: prove_stream_tagger,
         Forecaster: prove_series,
     }
     return provers[type(model)](recipe, model, dataset)

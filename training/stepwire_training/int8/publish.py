@@ -63,7 +63,8 @@ def add_int8(bundle: Bundle, recipe: Recipe, dataset: Dataset) -> Outcome:
             compute what ONNX's reference does.
     """
     manifest = bundle.manifest
-    if "step" not in manifest.graphs or manifest.series:
+    step_graph = manifest.graphs.get("step")
+    if step_graph is None or all(tensor.role != "token" for tensor in step_graph.inputs):
         return Outcome(bundle, "it has no step graph that reads tokens")
     files = bundle.read_all()
     contents = {role: files[graph.file] for role, graph in manifest.graphs.items()}

@@ -14,6 +14,7 @@ from stepwire_training.evaluate import Score, evaluate
 from stepwire_training.finished import Finished
 from stepwire_training.measure import Measured, measure
 from stepwire_training.measure_along import measure_along
+from stepwire_training.measure_classes import confusion, macro_f1
 from stepwire_training.measure_series import figures
 from stepwire_training.measure_tagger import measure_tagger
 from stepwire_training.models.chain_tagger import ChainTagger
@@ -104,7 +105,12 @@ def measured_of(
     if isinstance(model, Forecaster) and dataset.series:
         return Measured(figures(model, dataset.series, about.published), {}, {})
     score = evaluate(model, dataset.test)
-    return Measured(metrics(score, dataset.labels, about.published), {}, {})
+    figured = metrics(score, dataset.labels, about.published)
+    if len(dataset.labels) > 2:  # of which some may be rare
+        found = confusion(model, dataset.test, len(dataset.labels))
+        rare = Metric(name="macro F1", value=macro_f1(found), unit="share", split="test")
+        figured = (figured[0], rare, *figured[1:])
+    return Measured(figured, {}, {})
 
 
 def describe(finished: Finished, proved: Proved, measured: Measured, model: Network) -> Manifest:

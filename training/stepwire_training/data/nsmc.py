@@ -28,7 +28,6 @@ TEST = Source(
 )
 LABELS = ("negative", "positive")
 EVALUATION_ROWS = 256
-DEV_REVIEWS = 10_000  # taken from the training file, which has no official dev split
 
 Kind = Literal["jamo", "characters", "bpe", "jamo-bpe"]
 
@@ -38,6 +37,18 @@ class Review(NamedTuple):
 
     text: str
     label: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kinds:
+    """What labelled texts are, and what they can be."""
+
+    what: str  # in the plural, for the card
+    labels: tuple[str, ...]
+    dev: int  # taken from the training file, which has no official dev split
+
+
+KINDS = Kinds(what="reviews", labels=LABELS, dev=10_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,28 +74,30 @@ def parse(content: bytes) -> list[Review]:
     return [Review(text.strip(), int(label)) for _, text, label in fields]
 
 
-def split(train: list[Review], test: list[Review], config: Reviews) -> Dataset:
-    """Makes the splits; a review that is also in the test split teaches nothing here."""
+def split(
+    train: list[Review], test: list[Review], config: Reviews, kinds: Kinds = KINDS
+) -> Dataset:
+    """Makes the splits; a text that is also in the test split teaches nothing here."""
     hidden = {review.text for review in test}
     kept = [review for review in train if review.text and review.text not in hidden]
     random.Random(config.seed).shuffle(kept)
-    cut = min(DEV_REVIEWS, len(kept) // 5)
+    cut = min(kinds.dev, len(kept) // 5)
     dev, kept = kept[:cut], kept[cut:]
     tokenizer = build_tokenizer(config, [review.text for review in kept])
     splitting = Splitting(parts(tokenizer), config.take_apart)
     texts, labels = encode(kept, tokenizer)
     return Dataset(
         tokenizer=tokenizer,
-        labels=LABELS,
+        labels=kinds.labels,
         train=LabelledTexts(texts, labels, config.rows, config.seed, splitting),
         dev=LabelledTexts(*encode(dev, tokenizer), EVALUATION_ROWS),
         test=LabelledTexts(*encode(test, tokenizer), EVALUATION_ROWS),
         facts={
-            "training reviews": len(kept),
-            "dev reviews": len(dev),
-            "test reviews": len(test),
-            "training reviews dropped as also in test": sum(r.text in hidden for r in train),
-            "training reviews dropped as empty": sum(not r.text for r in train),
+            f"training {kinds.what}": len(kept),
+            f"dev {kinds.what}": len(dev),
+            f"test {kinds.what}": len(test),
+            f"training {kinds.what} dropped as also in test": sum(r.text in hidden for r in train),
+            f"training {kinds.what} dropped as empty": sum(not r.text for r in train),
         },
         # Half a minute's work, and only a run's first step needs it.
         vectors=cache(partial(_vectors, texts, splitting, config)) if config.vectors else None,

@@ -19,7 +19,8 @@ from tokenizers import (
     trainers,
 )
 
-Units = Literal["syllables", "jamo"]  # how Hangul is written: whole, or taken apart by NFD
+# How text is written: Hangul whole, or taken apart by NFD; or letters without their case.
+Units = Literal["syllables", "jamo", "letters"]
 
 UNKNOWN = "<unk>"
 BEGIN, END = "<s>", "</s>"  # of what a translator writes
@@ -85,7 +86,8 @@ def _most_frequent(
 
 def _normalizer(units: Units) -> normalizers.Normalizer:
     form = normalizers.NFD() if units == "jamo" else normalizers.NFC()
-    return normalizers.Sequence([form, normalizers.Strip()])
+    cases = [normalizers.Lowercase()] if units == "letters" else []
+    return normalizers.Sequence([form, *cases, normalizers.Strip()])
 
 
 def _one_a_character(alphabet: list[str]) -> Tokenizer:

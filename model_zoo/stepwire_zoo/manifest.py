@@ -260,6 +260,7 @@ class Manifest:
     version: str  # a whole number from 1, as text
     task: str  # one of TASKS
     summary: str  # one sentence for people
+    architecture: str = ""  # what it is built of, in words: layers, cells, sizes
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
     # By role, one of GRAPH_ROLES. A generator has a step graph, a translator an encode and a

@@ -45,6 +45,8 @@ def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     assert bundle.manifest.size_bytes <= MAX_BUNDLE_BYTES
     assert bundle.manifest.provenance.parameters <= 7_000_000
     assert bundle.manifest.summary == RECIPES[name]().publication.summary
+    # If not: stepwire-train NAME --architecture
+    assert bundle.manifest.architecture == RECIPES[name]().model.architecture
     assert bundle.manifest.provenance.seed == RECIPES[name]().seed
 
 

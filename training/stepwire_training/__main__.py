@@ -16,6 +16,7 @@ from stepwire_training.finished import Finished
 from stepwire_training.int8.publish import Outcome, add_int8
 from stepwire_training.interrupt import EXIT_CODE, Interrupt
 from stepwire_training.recipes import RECIPES
+from stepwire_training.retell import retell
 from stepwire_training.seeds import run_again
 from stepwire_training.train import Stopped, train
 from stepwire_zoo.bundle import open_bundle
@@ -28,12 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.seeds < 1 or (options.seeds > 1 and os.environ.get("WORLD_SIZE", "1") != "1"):
         line.error(f"--seeds must be at least 1, and 1 under torchrun, got {options.seeds}")
     recipe = RECIPES[options.recipe]()
+    published = options.out / recipe.bundle / recipe.publication.version
+    if options.architecture:
+        return tell(Outcome(retell(open_bundle(published), recipe), ""))
     if options.steps is not None:
         recipe = replace(recipe, steps=options.steps)
     dataset = recipe.data.load()
     if options.int8:
-        bundle = open_bundle(options.out / recipe.bundle / recipe.publication.version)
-        return tell(add_int8(bundle, recipe, dataset))
+        return tell(add_int8(open_bundle(published), recipe, dataset))
     with Interrupt() as interrupt:
         try:
             run = train(recipe, dataset, options.runs, interrupt)
@@ -65,7 +68,7 @@ def tell(outcome: Outcome) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; every flag but the first three has an environment variable."""
+    """The command line; --out, --runs and --machine each have an environment variable."""
     result = argparse.ArgumentParser("stepwire-train", description=about)
     result.add_argument("recipe", choices=sorted(RECIPES))
     result.add_argument("--steps", type=int, help="updates of the weights, instead of the recipe's")
@@ -79,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
         "--int8",
         action="store_true",
         help="add graphs of 8-bit integers to the bundle that is published, without training",
+    )
+    result.add_argument(
+        "--architecture",
+        action="store_true",
+        help="say anew what the bundle that is published is built of, without training",
     )
     result.add_argument(
         "--out",

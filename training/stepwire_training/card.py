@@ -21,7 +21,7 @@ TEMPLATE = """\
 | | |
 | --- | --- |
 | task | {task} |
-{metrics}
+{architecture}{metrics}
 | parameters | {parameters:,} |
 {graphs}{languages}
 | licence | {licence} |
@@ -75,6 +75,7 @@ def write(
         "summary": manifest.summary,
         "about": about.about,
         "task": manifest.task,
+        "architecture": architecture(manifest),
         "metrics": "\n".join(_metric(metric) for metric in manifest.metrics),
         "parameters": made.parameters,
         "graphs": "\n".join(_graph(proved, role, about.half) for role in proved.graphs),
@@ -108,6 +109,11 @@ def write(
         "caveats": about.caveats,
     }
     return TEMPLATE.format(**values)
+
+
+def architecture(manifest: Manifest) -> str:
+    """A line of the table, if anybody said what it is built of."""
+    return f"| architecture | {manifest.architecture} |\n" if manifest.architecture else ""
 
 
 def _metric(metric: Metric) -> str:

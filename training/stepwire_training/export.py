@@ -122,6 +122,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         version=about.version,
         task=task(finished.dataset),
         summary=about.summary,
+        architecture=finished.recipe.model.architecture,
         licence=about.licence,
         languages=about.languages,
         graphs=proved.graphs,

@@ -28,6 +28,11 @@ class Data(Protocol):
 class Model(Protocol):
     """Names an architecture and its sizes."""
 
+    @property
+    def architecture(self) -> str:
+        """What it is built of, in words: layers, cells, sizes."""
+        ...
+
     def build(self, vocabulary: int, labels: int, sources: int = 0) -> Network:
         """A model with fresh weights."""
         ...

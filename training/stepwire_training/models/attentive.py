@@ -14,6 +14,7 @@ from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.encoder import backwards_index
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.tagger import BothWays
+from stepwire_training.models.wording import both_ways
 
 
 class AttentionPool(nn.Module):
@@ -64,6 +65,11 @@ class AttentiveClassifier(Network):
         layer_dropout: float = 0.0  # between layers, one mask per row
         weight_dropout: float = 0.0  # on recurrent weights, one mask per batch
         output_dropout: float = 0.0  # on what was found
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return f"{both_ways(self.layers, 'lstm', self.hidden)}, attention over the words"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "AttentiveClassifier":
             """A model with fresh weights."""

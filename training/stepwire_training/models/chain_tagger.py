@@ -20,6 +20,11 @@ class ChainTagger(Tagger):
     class Config(Tagger.Config):
         """Shape and regularisation."""
 
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return f"{super().architecture}, a CRF over the tags"
+
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "ChainTagger":
             """A model with fresh weights; `sources` are the known characters."""
             return ChainTagger(self, vocabulary, labels, sources)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.network import Network, State
+from stepwire_training.models.wording import both_ways
 
 
 class Classifier(Network):
@@ -21,6 +22,12 @@ class Classifier(Network):
 
         encoder: Encoder.Config
         output_dropout: float = 0.0  # on the pooled features
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            read = both_ways(self.encoder.layers, self.encoder.cell, self.encoder.hidden)
+            return f"{read}, averaged and maximised over the text"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Classifier":
             """A model with fresh weights."""

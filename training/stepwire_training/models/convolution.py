@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepwire_training.models.text_classifier import TextClassifier, inside
+from stepwire_training.models.wording import listed
 
 
 class Convolution(TextClassifier):
@@ -21,6 +22,12 @@ class Convolution(TextClassifier):
 
         widths: tuple[int, ...]  # tokens that a filter looks at
         filters: int  # of each width
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            widths = listed(self.widths)
+            return f"{self.filters} filters each over {widths} tokens, maximised over the text"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Convolution":
             """A model with fresh weights."""

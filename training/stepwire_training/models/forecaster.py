@@ -14,6 +14,7 @@ from stepwire_training.models.dropout import LockedDropout
 from stepwire_training.models.level import track
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import STATES, Cell, RecurrentLayer
+from stepwire_training.models.wording import layers
 
 FARTHEST = 10.0  # in units; what lies farther off is read as if it lay there
 MOST_SPREAD = 50.0  # in units
@@ -57,6 +58,13 @@ class Forecaster(Network):
         weight_dropout: float = 0.0  # on recurrent weights, one mask per window
         least_spread: float = 1e-3  # in units
         outlier: float = 100.0  # deviations beyond which a miss teaches nothing more
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            rows = "row" if self.lags == 1 else f"{self.lags} rows"
+            read = layers(self.layers, self.cell, self.hidden)
+            return f"{read} beside a linear map of the last {rows}"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Forecaster":
             """A model with fresh weights, for so many columns and rows ahead."""

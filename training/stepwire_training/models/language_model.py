@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import Cell, RecurrentLayer
+from stepwire_training.models.wording import layers
 
 
 class LanguageModel(Network):
@@ -29,6 +30,11 @@ class LanguageModel(Network):
         output_dropout: float = 0.0  # before the scores
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
         locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return layers(self.layers, self.cell, self.hidden)
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "LanguageModel":
             """A model with fresh weights; every token of the vocabulary is also a label."""

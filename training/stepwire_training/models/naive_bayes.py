@@ -25,6 +25,11 @@ class NaiveBayes(Network):
 
         smoothing: float = 1.0  # times that every token is taken to have stood in each label
 
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return "naive Bayes: a table of how often each token stood in each label"
+
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "NaiveBayes":
             """A model that knows nothing yet."""
             del sources

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stepwire_training.models.text_classifier import TextClassifier, at_end
+from stepwire_training.models.wording import layers
 
 
 class NormalisedLstm(TextClassifier):
@@ -22,6 +23,11 @@ class NormalisedLstm(TextClassifier):
 
         hidden: int
         weight_dropout: float = 0.0  # on recurrent weights, one mask per batch
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return f"{layers(1, 'lstm', self.hidden)}, normalised, judged by its last state"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "NormalisedLstm":
             """A model with fresh weights."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from stepwire_training.models.encoder import recurrent
 from stepwire_training.models.recurrent import Cell, RecurrentLayer
 from stepwire_training.models.text_classifier import TextClassifier, at_end
+from stepwire_training.models.wording import layers
 
 
 class OneWay(TextClassifier):
@@ -22,6 +23,11 @@ class OneWay(TextClassifier):
         cell: Cell
         hidden: int
         weight_dropout: float = 0.0  # on recurrent weights, one mask per batch
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return f"{layers(1, self.cell, self.hidden)}, judged by its last state"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "OneWay":
             """A model with fresh weights."""

@@ -26,6 +26,11 @@ class StreamClassifier(LanguageModel):
         # (0, 1], to this power. 0 asks everywhere alike, infinity at the end alone.
         lean: float = 0.0
 
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return f"{super().architecture}, a verdict after each token"
+
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "StreamClassifier":
             """A model with fresh weights."""
             del sources

@@ -18,6 +18,7 @@ from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.encoder import backwards_index, reorder
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import RecurrentLayer
+from stepwire_training.models.wording import both_ways
 
 
 class Spelling(nn.Module):
@@ -109,6 +110,12 @@ class Tagger(Network):
         layer_dropout: float = 0.0  # between layers, one mask per row
         weight_dropout: float = 0.0  # on recurrent weights, one mask per batch
         output_dropout: float = 0.0
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            read = both_ways(self.layers, "lstm", self.hidden)
+            return f"{read} over words, fixed vectors and filters of characters"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Tagger":
             """A model with fresh weights; `sources` are the known characters."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from stepwire_training.models.text_classifier import TextClassifier, inside
+from stepwire_training.models.wording import counted
 
 
 class Transformer(TextClassifier):
@@ -24,6 +25,12 @@ class Transformer(TextClassifier):
         heads: int
         wide: int  # values in the middle of what each token computes by itself
         layer_dropout: float = 0.0  # on what each part adds
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            read = counted(self.layers, "transformer layer")
+            return f"{read} of {self.embedding} values, {self.heads} heads, averaged over the text"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Transformer":
             """A model with fresh weights."""

@@ -15,6 +15,7 @@ from stepwire_training.models.dropout import LockedDropout
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import STATES, Cell, RecurrentLayer
+from stepwire_training.models.wording import both_ways, layers
 
 
 class Read(NamedTuple):
@@ -48,6 +49,14 @@ class Translator(Network):
         own_choices: float = 0.0  # share of training inputs that are its own; needs feeding
         layer_dropout: float = 0.0  # between layers, one mask per row
         output_dropout: float = 0.0  # before the scores, one mask per row
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            encoder = self.encoder
+            reads = both_ways(encoder.layers, encoder.cell, encoder.hidden)
+            writes = layers(self.layers, self.cell, self.hidden)
+            return f"encoder of {reads}; decoder of {writes} with {self.attention} attention"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Translator":
             """A model with fresh weights; sources may have a vocabulary of their own."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from stepwire_training.models.network import State
 from stepwire_training.models.recurrent import RecurrentLayer
 from stepwire_training.models.tagger import Tagger
+from stepwire_training.models.wording import layers
 
 
 class StreamTagger(Tagger):
@@ -25,6 +26,11 @@ class StreamTagger(Tagger):
         def __post_init__(self) -> None:
             if self.pairs:
                 raise ValueError(f"pairs must be 0: the word behind is not known, got {self.pairs}")
+
+        @property
+        def architecture(self) -> str:
+            """What it is built of, in words."""
+            return f"{layers(self.layers, 'lstm', self.hidden)} over {self.read}"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "StreamTagger":
             """A model with fresh weights; `sources` are the known characters."""

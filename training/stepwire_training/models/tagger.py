@@ -114,8 +114,13 @@ class Tagger(Network):
         @property
         def architecture(self) -> str:
             """What it is built of, in words."""
-            read = both_ways(self.layers, "lstm", self.hidden)
-            return f"{read} over words, fixed vectors and filters of characters"
+            return f"{both_ways(self.layers, 'lstm', self.hidden)} over {self.read}"
+
+        @property
+        def read(self) -> str:
+            """What the layers read, in words."""
+            pairs = ", of pairs too," if self.pairs else ""
+            return f"embeddings, fixed vectors{pairs} and filters of characters"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Tagger":
             """A model with fresh weights; `sources` are the known characters."""

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stepwire.cli.evaluation import alarms, forecasting, predicting, translating
+from stepwire.cli.evaluation import alarms, forecasting, labelling, predicting, translating
 from stepwire.cli.evaluation.pairs import Pair
 from stepwire.cli.evaluation.series import Held, Stream
+from stepwire.cli.evaluation.splits import Labelled as Example
 from stepwire.cli.lines import InputError
 from stepwire_training import measure, measure_series
 from stepwire_training.data.observed import Labelled, Observed
@@ -25,6 +26,15 @@ def test_translations_are_counted_as_in_training(cut):
         assert (figure.metric, figure.split) == (metric.name, metric.split)
         assert figure.measure(PAIRS, TEXTS) == (pytest.approx(metric.value, abs=0.005), 2)
     assert [(it.metric, it.split) for it in greedily.figures] == [("BLEU", "test, greedy")]
+
+
+def test_rare_labels_count_like_common_ones():
+    wanted, found = "aaaabbc", "aaabbbb"
+    examples = [Example("", label) for label in wanted]
+    answers = [{"a": 0.1, "b": 0.1, "c": 0.1, "d": 0.1} | {label: 0.7} for label in found]
+    # d is neither there nor found; c is there and never found.
+    value = (2 * 3 / 7 + 2 * 2 / 6 + 0) / 3
+    assert labelling.macro_f1(examples, answers) == (pytest.approx(value), 7)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from stepwire.cli.evaluation import pairs, series, splits, texts
-from stepwire_training.data import entities, everyday, multi30k, nab, shakespeare
+from stepwire_training.data import (
+    entities,
+    everyday,
+    intents,
+    multi30k,
+    nab,
+    names,
+    shakespeare,
+)
 from stepwire_training.data import tatoeba as tatoeba_data
 from stepwire_training.recipes import RECIPES
 
@@ -67,6 +75,23 @@ def test_names_in_sentences_are_read_alike(held_out, monkeypatch):
         (splits.wnut(), wanted.others["WNUT 2017 test"]),
     ):
         assert [(tuple(it.words), tuple(it.tags)) for it in found] == [it[:2] for it in sentences]
+
+
+def test_surnames_are_drawn_alike(held_out):
+    needs("names-nationality")
+    lines = held_out(names, "names-gru", "split")
+    wanted, labels = names.shared_out(lines, RECIPES["names-gru"]().data.seed)["test"], list(lines)
+    assert [(it.text, it.label) for it in splits.surnames()] == [
+        (it.text, labels[it.label]) for it in wanted
+    ]
+
+
+def test_utterances_are_read_alike():
+    needs("3i4k")
+    wanted = intents.parse(intents.TEST.read())
+    assert [(it.text, it.label) for it in splits.intents()] == [
+        (it.text, intents.KINDS.labels[it.label]) for it in wanted
+    ]
 
 
 def test_what_is_held_out_of_the_transformer_is_the_same():

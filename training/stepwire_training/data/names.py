@@ -57,23 +57,18 @@ def lines(content: bytes) -> Lines:
 
 def split(found: Lines, config: Names) -> Dataset:
     """Makes the splits; a name is in one of them only, whatever languages it is at home in."""
-    labels = tuple(found)
     homes = languages(found)
-    parts = shared_out(sorted(homes), config.seed)
-    examples = {
-        name: [Review(each, labels.index(home)) for each in part for home in homes[each]]
-        for name, part in parts.items()
-    }
+    examples = shared_out(found, config.seed)
     tokenizer = tokens.frequent_characters(
         [example.text for example in examples["train"]], "letters", at_least=LEAST
     )
     cut = {name: encode(part, tokenizer) for name, part in examples.items()}
     total, pairs = sum(map(len, found.values())), sum(map(len, homes.values()))
     # Of a name with several homes at most one can be told.
-    most = len(parts["test"]) / len(examples["test"])
+    most = len({example.text for example in examples["test"]}) / len(examples["test"])
     return Dataset(
         tokenizer=tokenizer,
-        labels=labels,
+        labels=tuple(found),
         train=LabelledTexts(*cut["train"], config.rows, config.seed),
         dev=LabelledTexts(*cut["dev"], EVALUATION_ROWS),
         test=LabelledTexts(*cut["test"], EVALUATION_ROWS),
@@ -99,12 +94,20 @@ def languages(found: Lines) -> dict[str, list[str]]:
     return homes
 
 
-def shared_out(names: list[str], seed: int) -> dict[str, list[str]]:
-    """Names, by the split that they are in; mixed by the seed."""
+def shared_out(found: Lines, seed: int) -> dict[str, list[Review]]:
+    """Names, once for each of their languages, by the split that they are in; the seed mixes them.
+
+    A label is the number of a language's file.
+    """
+    numbers, homes = list(found), languages(found)
+    names = sorted(homes)
     random.Random(seed).shuffle(names)
     parts: dict[str, list[str]] = {}
     first = 0
     for part, share in SHARES.items():
         last = first + round(share * len(names))
         parts[part], first = names[first:last], last
-    return {"train": names[first:], **parts}
+    return {
+        part: [Review(name, numbers.index(home)) for name in chosen for home in homes[name]]
+        for part, chosen in (("train", names[first:]), *parts.items())
+    }

@@ -8,12 +8,12 @@ from functools import partial
 
 from stepwire.cli.evaluation.alarms import alarming
 from stepwire.cli.evaluation.forecasting import forecasting
-from stepwire.cli.evaluation.labelling import labelling, naming, tagging
+from stepwire.cli.evaluation.labelling import labelling, naming, rarely_labelling, tagging
 from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tatoeba, turned
 from stepwire.cli.evaluation.predicting import predicting
 from stepwire.cli.evaluation.scoring import Evaluation
 from stepwire.cli.evaluation.series import etth1, nab
-from stepwire.cli.evaluation.splits import btc, ewt, gsd, kaist, nsmc, wnut
+from stepwire.cli.evaluation.splits import btc, ewt, gsd, intents, kaist, nsmc, surnames, wnut
 from stepwire.cli.evaluation.texts import shakespeare
 from stepwire.cli.evaluation.translating import translating
 
@@ -38,12 +38,21 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
         *translating(lambda: turned(korsts()), "korsts test"),
         *translating(lambda: turned(korean_tatoeba()), "tatoeba test"),
     ),
+    "intent-ko": (rarely_labelling(intents),),
     "multi30k-en-de": _captions("de"),
     "multi30k-en-fr": _captions("fr"),
+    "names-gru": (rarely_labelling(surnames),),
     "nab-anomaly": (alarming(nab),),
     "ner-en": (naming(btc), naming(wnut, "WNUT 2017 test")),
+    "nsmc-bayes": (labelling(nsmc),),
     "nsmc-bilstm": (labelling(nsmc),),
+    "nsmc-cnn": (labelling(nsmc),),
+    "nsmc-gru": (labelling(nsmc),),
+    "nsmc-ln-lstm": (labelling(nsmc),),
+    "nsmc-lstm": (labelling(nsmc),),
     "nsmc-lstm-stream": (labelling(nsmc),),
+    "nsmc-rnn": (labelling(nsmc),),
+    "nsmc-transformer": (labelling(nsmc),),
     "pos-en": (tagging(ewt),),
     "pos-ko": (tagging(kaist), tagging(gsd, "GSD dev")),
     "shakespeare-gru": (predicting(shakespeare, "validation"),),

@@ -1,7 +1,9 @@
 """How classifiers and taggers are scored."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from stepwire.cli.evaluation.scoring import Evaluation, Figure, Measured
 from stepwire.cli.evaluation.splits import Labelled, Tagged
@@ -22,6 +24,13 @@ def labelling(read: Callable[[], Sequence[Labelled]], split: str = "test") -> Ev
             Figure(metric="loss", split=split, unit="texts", measure=nats),
         ),
     )
+
+
+def rarely_labelling(read: Callable[[], Sequence[Labelled]], split: str = "test") -> Evaluation:
+    """The same of a classifier with many labels, some of them rare."""
+    evaluation = labelling(read, split)
+    rare = Figure(metric="macro F1", split=split, unit="texts", measure=macro_f1)
+    return replace(evaluation, figures=(*evaluation.figures, rare))
 
 
 def tagging(read: Callable[[], Sequence[Tagged]], split: str = "test") -> Evaluation:
@@ -53,6 +62,19 @@ def hits(examples: Sequence[Labelled], answers: Sequence[Scores]) -> Measured:
     pairs = zip(examples, answers, strict=True)
     right = [max(scores, key=scores.__getitem__) == example.label for example, scores in pairs]
     return Measured.mean(sum(right), len(right))
+
+
+def macro_f1(examples: Sequence[Labelled], answers: Sequence[Scores]) -> Measured:
+    """The mean over the labels of the harmonic mean of precision and recall."""
+    found = Counter(max(scores, key=scores.__getitem__) for scores in answers)
+    there = Counter(example.label for example in examples)
+    right = Counter(
+        example.label
+        for example, scores in zip(examples, answers, strict=True)
+        if max(scores, key=scores.__getitem__) == example.label
+    )
+    each = [2 * right[label] / (found[label] + there[label]) for label in found | there]
+    return Measured(Measured.mean(math.fsum(each), len(each)).value, len(examples))
 
 
 def nats(examples: Sequence[Labelled], answers: Sequence[Scores]) -> Measured:

@@ -1,7 +1,10 @@
 """The test splits, read as those who trained on the others read them."""
 
 import io
+import random
 import tarfile
+import unicodedata
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from stepwire.cli.evaluation.files import File
@@ -30,6 +33,19 @@ WNUT = File(
     path="wnut17/emerging.test.annotated",
     sha256="59242c5624a463782626d55a82c2c735fb687a011c44335acbb102e6d8e9d359",
 )
+INTENTS = File(
+    path="3i4k/fci_test.txt",
+    sha256="d74c5b376c7d231bd4d5a94de855e47b6e70c96abeeaaf75cffbdb8506a87ff2",
+)
+INTENT_LABELS = (
+    *("fragment", "statement", "question", "command"),
+    *("rhetorical question", "rhetorical command", "depends on intonation"),
+)
+SURNAMES = File(
+    path="names-nationality/names.tar",
+    sha256="33aee8fcb0a6c884c876d78cae5297b5ab1c818b360959ffd4390e73bcf0d68e",
+)
+SURNAMES_SEED, SURNAMES_SHARE = 1, 0.15  # of the names, which have no split of their own
 NAMED = {  # what the two corpora call the types that they share
     **{"PER": "PER", "LOC": "LOC", "ORG": "ORG"},
     **{"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG"},
@@ -60,6 +76,30 @@ def nsmc() -> list[Labelled]:
     names = {"0": "negative", "1": "positive"}
     fields = [line.split("\t") for line in lines]
     return [Labelled(text.strip(), names[label]) for _, text, label in fields]
+
+
+def intents() -> list[Labelled]:
+    """Korean utterances: a label and a text a line, with a tab between."""
+    lines = [line for line in INTENTS.read().decode().split("\n") if line]
+    fields = [line.split("\t", 1) for line in lines]
+    return [Labelled(text.strip(), INTENT_LABELS[int(label)]) for label, text in fields]
+
+
+def surnames() -> list[Labelled]:
+    """Names, once for each of their languages; each of them is in one split alone."""
+    homes: dict[str, list[str]] = {}
+    with tarfile.open(fileobj=io.BytesIO(SURNAMES.read())) as archive:
+        members = sorted(archive.getmembers(), key=lambda member: member.name)
+        for member in members:
+            file = archive.extractfile(member)
+            lines = file.read().decode().split("\n") if file else []
+            names = {unicodedata.normalize("NFC", line.strip()).lower() for line in lines}
+            for name in names - {""}:
+                homes.setdefault(name, []).append(PurePosixPath(member.name).stem)
+    mixed = sorted(homes)
+    random.Random(SURNAMES_SEED).shuffle(mixed)
+    test = mixed[: round(SURNAMES_SHARE * len(mixed))]
+    return [Labelled(name, home) for name in test for home in homes[name]]
 
 
 def ewt() -> list[Tagged]:

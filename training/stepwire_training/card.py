@@ -42,10 +42,7 @@ TEMPLATE = """\
 
 {model}
 
-Published are the averaged weights of step {best_step:,} of {steps:,}, the best on the split \
-that chooses ({best}; the training loss there, with its dropout, was \
-{train_loss:.4f}). Trained in {minutes:.0f} minutes on {machine}, threads used: \
-{threads}{bf16}, seed {seed}.{seeds} To make it again:
+{learned} on {machine}, threads used: {threads}{bf16}, seed {seed}.{seeds} To make it again:
 
     {command}
 
@@ -69,7 +66,6 @@ def write(
     """The text of a card; signatures say how sacrebleu counted."""
     recipe, dataset, progress = finished.recipe, finished.dataset, finished.progress
     about, made = recipe.publication, manifest.provenance
-    best = next(row for row in progress.history if row["step"] == progress.best_step)
     values = {
         "name": manifest.name,
         "summary": manifest.summary,
@@ -88,12 +84,8 @@ def write(
         "tokens": about.tokens,
         "comparison": _comparison(about.comparison),
         "model": _settings(recipe),
-        "best_step": progress.best_step,
-        "steps": recipe.steps,
-        "best": _best(progress),
+        "learned": _learned(recipe, progress, made.training_seconds),
         "scoring": _scoring(manifest, signatures),
-        "train_loss": best["train_loss"],
-        "minutes": made.training_seconds / 60,
         "machine": made.machine,
         "threads": recipe.threads,
         "bf16": ", matrix products in bfloat16" if recipe.bf16 else "",
@@ -154,6 +146,19 @@ def _graph(proved: Proved, role: str, half: bool) -> str:
     size_mib = len(proved.contents[role]) / 2**20
     stored = ", weights stored as float16" if half else ""
     return f"| graph | `{proved.graphs[role].file}`, float32{stored}, {size_mib:.1f} MiB |"
+
+
+def _learned(recipe: Recipe, progress: Progress, seconds: float) -> str:
+    """Where the weights come from, and what they cost."""
+    took = f"{seconds / 60:.0f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    if recipe.learning_rate == 0:
+        return f"All it knows was counted before the first step, which moved nothing. Took {took}"
+    best = next(row for row in progress.history if row["step"] == progress.best_step)
+    return (
+        f"Published are the averaged weights of step {progress.best_step:,} of "
+        f"{recipe.steps:,}, the best on the split that chooses ({_best(progress)}; the training "
+        f"loss there, with its dropout, was {best['train_loss']:.4f}). Trained in {took}"
+    )
 
 
 def _best(progress: Progress) -> str:

@@ -72,10 +72,15 @@ def _prove_steps(model: LanguageModel, tokens: Ids) -> Proved:
     case = parity.step_case(model, tokens)
     content = step_graph(model)
     shape = (model.config.layers, model.config.hidden)
+    memory = (
+        (Tensor(name="memory", dtype="float32", shape=shape, role="hidden"),)
+        if model.config.shows_memory
+        else ()
+    )
     graph = Graph(
         file="step.onnx",
         inputs=(Tensor(name="token", dtype="int64", shape=(), role="token"),),
-        outputs=(logits_of(model.output.out_features),),
+        outputs=(logits_of(model.output.out_features), *memory),
         states=tuple(
             State(input=name, output=f"{name}_next", dtype="float32", shape=shape)
             for name in STATES[model.config.cell]

@@ -5,20 +5,30 @@ from collections import Counter
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from stepwire_training import parity
 from stepwire_training.graphs.step import step_graph
 from stepwire_training.models.language_model import LanguageModel
 
-PRODUCTS = {"lstm": 1, "gru": 2, "rnn": 1}  # a layer
-STATES = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"]}
+PRODUCTS = {"lstm": 1, "gru": 2, "rnn": 1, "ln-lstm": 2}  # a layer
+STATES = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"], "ln-lstm": ["h", "c"]}
 
 
-def model_of(cell: str, layers: int = 2) -> LanguageModel:
+def model_of(cell: str, layers: int = 2, **settings: bool) -> LanguageModel:
     config = LanguageModel.Config(
-        cell=cell, layers=layers, hidden=8, embedding=5, weight_dropout=0.5, output_dropout=0.5
+        cell=cell,
+        layers=layers,
+        hidden=8,
+        embedding=5,
+        weight_dropout=0.5,
+        output_dropout=0.5,
+        **settings,
     )
-    return config.build(vocabulary=9, labels=0).eval()
+    model = config.build(vocabulary=9, labels=0).eval()
+    for part in model.parameters():  # norms begin as if they were not there
+        part.data += 0.1 * torch.randn_like(part)
+    return model
 
 
 @pytest.mark.parametrize("cell", PRODUCTS)
@@ -52,3 +62,16 @@ def test_every_tensor_has_the_batch_in_front(cell):
     assert shapes.pop("logits") == ["N", 9]
     assert set(shapes) == {name + end for name in STATES[cell] for end in ("", "_next")}
     assert all(shape == ["N", 2, 8] for shape in shapes.values())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "ln-lstm"])
+def test_the_memory_of_each_cell_can_be_seen(cell):
+    model = model_of(cell, shows_memory=True)
+    graph = parity.session(step_graph(model))
+    tokens = np.random.default_rng(0).integers(9, size=(3, 6))
+    states = {name: np.zeros((3, 2, 8), np.float32) for name in STATES[cell]}
+    _, states = parity.step_by_step(graph, tokens[:, :5], states)
+
+    memory = parity.run(graph, {"token": tokens[:, 5], **states})["memory"]
+    _, (_, c) = model(torch.from_numpy(tokens), model.start(3))
+    np.testing.assert_allclose(memory, c.tanh().detach(), atol=1e-6)

@@ -4,7 +4,7 @@ import torch
 from stepwire_training.models.language_model import LanguageModel
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn", "ln-lstm"])
 def test_chunks_equal_the_whole(cell):
     model = LanguageModel.Config(cell=cell, layers=2, hidden=6, embedding=5).build(9, 0).eval()
     tokens = torch.randint(9, (3, 8))

@@ -4,10 +4,14 @@ N rows, I inputs of a layer, L layers, H hidden units. Weights are stored the wa
 products read them, so that nothing is transposed while serving.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from stepwire_training.graphs.builder import GraphBuilder, reordered
+from stepwire_training.graphs.texts import normalised
+from stepwire_training.models.normalised_lstm import NormalisedLayer
 from stepwire_training.models.recurrent import RecurrentLayer
 
 Names = list[str]
@@ -76,7 +80,41 @@ def _rnn(graph: GraphBuilder, name: str, layer: RecurrentLayer, inputs: Names) -
     return [graph.node("Tanh", [_joint_product(graph, name, layer, inputs, order)])]
 
 
-CELLS = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+def _normalised_lstm(
+    graph: GraphBuilder, name: str, layer: NormalisedLayer, inputs: Names
+) -> Names:
+    """One LSTM layer with normalised gates and memory: x, h, c to the next h, c."""
+    x, h, c = inputs
+    from_input = graph.op("MatMul", x, graph.weight(f"{name}_input", layer.weight_ih.T))
+    from_state = graph.op("MatMul", h, graph.weight(f"{name}_recurrent", layer.weight_hh.T))
+    gates = graph.op(
+        "Add",
+        normalised(graph, f"{name}_of_input", from_input, layer.of_input),
+        normalised(graph, f"{name}_of_state", from_state, layer.of_state),
+    )
+    return normalised_memory(graph, name, layer, [gates, c])
+
+
+def normalised_memory(
+    graph: GraphBuilder, name: str, layer: NormalisedLayer, inputs: Names
+) -> Names:
+    """The second half of that: normalised gates [N, 4H] and c to the next h, c."""
+    gates, c = inputs
+    sizes = graph.integers(f"{name}_gates", 3 * layer.hidden, layer.hidden)
+    opening, candidate = graph.nodes("Split", [gates, sizes], 2, axis=1)
+    admit, keep, show = graph.nodes(
+        "Split", [graph.op("Sigmoid", opening)], 3, axis=1, num_outputs=3
+    )
+    added = graph.op("Mul", admit, graph.op("Tanh", candidate))
+    memory = graph.op("Add", graph.op("Mul", keep, c), added)
+    calm = normalised(graph, f"{name}_of_memory", memory, layer.of_memory)
+    return [graph.op("Mul", show, graph.op("Tanh", calm)), memory]
+
+
+CELLS: dict[str, Callable[..., Names]] = {
+    **{"lstm": _lstm, "gru": _gru, "rnn": _rnn},
+    "ln-lstm": _normalised_lstm,
+}
 
 
 def _joint_product(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from stepwire_training.graphs import texts
 from stepwire_training.graphs.builder import GraphBuilder
+from stepwire_training.graphs.cells import normalised_memory
 from stepwire_training.graphs.scanned import scanned
 from stepwire_training.graphs.texts import Texts
 from stepwire_training.models.normalised_lstm import NormalisedLstm
@@ -15,7 +16,6 @@ from stepwire_training.models.normalised_lstm import NormalisedLstm
 def by_normalised_lstm(graph: GraphBuilder, model: NormalisedLstm, given: Texts) -> None:
     """The nodes of a model, and its logits as the output."""
     layer = model.layer
-    hidden = layer.hidden
     x = texts.embedded(graph, model.embedding.weight, texts.by_time(graph, given))  # [T, N, E]
     from_input = graph.op("MatMul", x, graph.weight("input", layer.weight_ih.T))  # [T, N, 4H]
     from_input = texts.normalised(graph, "of_input", from_input, layer.of_input)
@@ -27,14 +27,7 @@ def by_normalised_lstm(graph: GraphBuilder, model: NormalisedLstm, given: Texts)
         gates = inner.op(
             "Add", said, texts.normalised(inner, "of_state", from_state, layer.of_state)
         )
-        sizes = inner.integers("sizes", 3 * hidden, hidden)
-        opening, candidate = inner.nodes("Split", [gates, sizes], 2, axis=1)
-        opened = inner.op("Sigmoid", opening)
-        admit, keep, show = inner.nodes("Split", [opened], 3, axis=1, num_outputs=3)
-        added = inner.op("Mul", admit, inner.op("Tanh", candidate))
-        memory = inner.op("Add", inner.op("Mul", keep, c), added)
-        calm = texts.normalised(inner, "of_memory", memory, layer.of_memory)
-        return [inner.op("Mul", show, inner.op("Tanh", calm)), memory]
+        return normalised_memory(inner, "memory", layer, [gates, c])
 
-    end = scanned(graph, given, from_input, cell, (4 * hidden, hidden, 2))
+    end = scanned(graph, given, from_input, cell, (4 * layer.hidden, layer.hidden, 2))
     texts.score(graph, end, model.output)

@@ -27,6 +27,9 @@ def step_graph(model: LanguageModel) -> bytes:
         x = ends[-1][0]
     logits = product(graph, "output", x, model.output.weight, model.output.bias)
     graph.output("logits", logits, ["N", model.output.out_features])
+    if config.shows_memory:
+        memories = [graph.op("Tanh", memory) for _, memory in ends]
+        join_state(graph, "memory", memories, size)
     for name, parts in zip(STATES[config.cell], zip(*ends, strict=True), strict=True):
         join_state(graph, f"{name}_next", list(parts), size)
     return graph.build()

@@ -4,14 +4,18 @@ B rows, T positions, L layers, H hidden units, V tokens.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.network import Network, State
+from stepwire_training.models.normalised_lstm import NormalisedLayer
 from stepwire_training.models.recurrent import Cell, RecurrentLayer
 from stepwire_training.models.wording import layers
+
+Layer = RecurrentLayer | NormalisedLayer
 
 
 class LanguageModel(Network):
@@ -21,7 +25,7 @@ class LanguageModel(Network):
     class Config:
         """Shape and regularisation."""
 
-        cell: Cell
+        cell: Cell | Literal["ln-lstm"]
         layers: int
         hidden: int
         embedding: int
@@ -30,6 +34,7 @@ class LanguageModel(Network):
         output_dropout: float = 0.0  # before the scores
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
         locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
+        shows_memory: bool = False  # whether a step tells tanh of the memory of LSTM cells
 
         @property
         def architecture(self) -> str:
@@ -48,7 +53,9 @@ class LanguageModel(Network):
         self.embedding = nn.Embedding(vocabulary, config.embedding)
         widths = [config.embedding] + [config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(
-            RecurrentLayer(config.cell, width, config.hidden, config.weight_dropout)
+            NormalisedLayer(width, config.hidden, config.weight_dropout)
+            if config.cell == "ln-lstm"
+            else RecurrentLayer(config.cell, width, config.hidden, config.weight_dropout)
             for width in widths
         )
         self.hide: nn.Module = TokenDropout(config.token_dropout)
@@ -82,6 +89,6 @@ class LanguageModel(Network):
         logits = self.output(self.before_output(x))
         return logits, tuple(torch.stack(part, dim=1) for part in zip(*ends, strict=True))
 
-    def recurrent_layers(self) -> list[RecurrentLayer]:
+    def recurrent_layers(self) -> list[Layer]:
         """The layers, in the order they read."""
-        return [layer for layer in self.layers if isinstance(layer, RecurrentLayer)]
+        return [layer for layer in self.layers if isinstance(layer, Layer)]

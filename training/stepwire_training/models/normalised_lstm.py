@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from stepwire_training.models.network import State
 from stepwire_training.models.text_classifier import TextClassifier, at_end
 from stepwire_training.models.wording import layers
 
@@ -40,7 +41,8 @@ class NormalisedLstm(TextClassifier):
 
     def read(self, x: Tensor, lengths: Tensor) -> Tensor:
         """The state at the end of each text: x [B, T, E] to [B, H]."""
-        return at_end(self.layer(x), lengths)
+        states, _ = self.layer(x, self.layer.start(len(x)))
+        return at_end(states, lengths)
 
 
 class NormalisedLayer(nn.Module):
@@ -64,17 +66,30 @@ class NormalisedLayer(nn.Module):
         # An open forget gate lets the gradient reach far back from the first step on.
         self.of_input.bias.data[hidden : 2 * hidden] = 1.0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reads whole sequences: x [B, T, I] to the states behind each position [B, T, H]."""
+    def start(self, rows: int) -> State:
+        """The state before the first position: zeros, [B, H] each."""
+        zeros = self.weight_hh.new_zeros(rows, self.hidden)
+        return zeros, zeros
+
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Reads whole sequences.
+
+        Args:
+            x: [B, T, I].
+            state: h and c, [B, H] each.
+
+        Returns:
+            [B, T, H], and the state after the last position, [B, H] each.
+        """
         recurrent = torch.dropout(self.weight_hh, self.weight_dropout, self.training)
         from_input = self.of_input(functional.linear(x, self.weight_ih).float())  # [B, T, 4H]
-        h = c = from_input.new_zeros(len(x), self.hidden)
+        h, c = state
         states = []
         for at_position in from_input.unbind(1):
             from_state = functional.linear(h, recurrent).float()
             h, c = self.step(at_position + self.of_state(from_state), c)
             states.append(h)
-        return torch.stack(states, dim=1)
+        return torch.stack(states, dim=1), (h, c)
 
     def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """The next h and c [B, H], from normalised gates [B, 4H] and the memory before."""

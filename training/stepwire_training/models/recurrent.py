@@ -11,10 +11,13 @@ from torch import Tensor, nn
 
 from stepwire_training.models.network import State
 
-Cell = Literal["lstm", "gru", "rnn"]
+Cell = Literal["lstm", "gru", "rnn"]  # those of which whole sequences run at once
 
 GATES: dict[Cell, int] = {"lstm": 4, "gru": 3, "rnn": 1}
-STATES: dict[Cell, tuple[str, ...]] = {"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",)}
+STATES: dict[str, tuple[str, ...]] = {
+    **{"lstm": ("h", "c"), "gru": ("h",), "rnn": ("h",)},
+    "ln-lstm": ("h", "c"),  # see normalised_lstm
+}
 
 
 class RecurrentLayer(nn.Module):

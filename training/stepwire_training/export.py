@@ -26,7 +26,7 @@ from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
 from stepwire_training.prove_tagger import chain_of
 from stepwire_training.proved import GOLDEN, Proved
-from stepwire_training.recipe import Recipe
+from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.bundle import Bundle, write_bundle
 from stepwire_zoo.golden import pack
 from stepwire_zoo.manifest import (
@@ -105,7 +105,7 @@ def measured_of(
     if isinstance(model, Forecaster) and dataset.series:
         return Measured(figures(model, dataset.series, about.published), {}, {})
     score = evaluate(model, dataset.test)
-    figured = metrics(score, dataset.labels, about.published)
+    figured = metrics(score, dataset.labels, about)
     if len(dataset.labels) > 2:  # of which some may be rare
         found = confusion(model, dataset.test, len(dataset.labels))
         rare = Metric(name="macro F1", value=macro_f1(found), unit="share", split="test")
@@ -214,9 +214,10 @@ def characters(dataset: Dataset) -> Tokenizer | None:
     )
 
 
-def metrics(score: Score, labels: tuple[str, ...], published: str) -> tuple[Metric, ...]:
+def metrics(score: Score, labels: tuple[str, ...], about: Publication) -> tuple[Metric, ...]:
     """The figures of the split that is measured once."""
-    accuracy, loss = score.accuracy or 0.0, score.loss
+    accuracy, loss, published = score.accuracy or 0.0, score.loss, about.published
+    split = about.measured_on
     if labels:
         return (
             Metric(
@@ -225,10 +226,8 @@ def metrics(score: Score, labels: tuple[str, ...], published: str) -> tuple[Metr
             Metric(name="loss", value=loss, unit="nats per text", split="test"),
         )
     return (
-        Metric(
-            name="loss", value=loss, unit="nats per token", split="validation", published=published
-        ),
-        Metric(name="accuracy", value=accuracy, unit="share of next tokens", split="validation"),
+        Metric(name="loss", value=loss, unit="nats per token", split=split, published=published),
+        Metric(name="accuracy", value=accuracy, unit="share of next tokens", split=split),
     )
 
 

@@ -56,6 +56,7 @@ class Publication:
     begin: str = ""  # the token read before every prompt of a generator
     comparison: str = ""  # a CSV file beside the recipes, shown in the card
     licence: str = "Apache-2.0"  # of the bundle
+    measured_on: str = "validation"  # what a generator's figures are of; "test" if it has one
     version: str = "1"
 
 

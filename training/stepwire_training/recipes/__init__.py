@@ -18,16 +18,21 @@ from stepwire_training.recipes import (
     pos_en_stream,
     pos_ko,
     shakespeare_gru,
+    shakespeare_ln_lstm,
     shakespeare_lstm,
     shakespeare_rnn,
     tatoeba,
     tiny,
+    visible_cells,
 )
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "shakespeare-lstm": shakespeare_lstm.recipe,
     "shakespeare-gru": shakespeare_gru.recipe,
     "shakespeare-rnn": shakespeare_rnn.recipe,
+    "shakespeare-ln-lstm": shakespeare_ln_lstm.recipe,
+    "war-and-peace-lstm": visible_cells.war_and_peace,
+    "linux-kernel-lstm": visible_cells.linux_kernel,
     "nsmc-bilstm": nsmc_bilstm.recipe,
     "nsmc-lstm-stream": nsmc_lstm_stream.recipe,
     "intent-ko": intent_ko.recipe,

@@ -17,7 +17,10 @@ from stepwire_training.models.one_way import OneWay
 from stepwire_training.models.transformer import Transformer
 from stepwire_training.recipe import Model, Recipe
 from stepwire_training.recipes import nsmc_bilstm
+from stepwire_zoo.manifest import Limits
 
+# Reviews have up to 140 characters; what attention costs grows with the square of the length.
+BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 TOKENS = """\
 16,000 byte-pair tokens over NFC syllables, those of `nsmc-bilstm`; the normaliser is in the \
 tokenizer file. Characters outside the vocabulary are one unknown token."""
@@ -176,6 +179,8 @@ def _recipe(bundle: str, model: Model, words: Words) -> Recipe:
         "`docs/sentiment_compared.md`.",
         tokens=f"{TOKENS} {APART}",
         published="",
+        limits=Limits(max_input_tokens=BUCKETS[-1]),
+        buckets=BUCKETS,
         half=True,
         comparison="",
     )

@@ -15,7 +15,7 @@ FLOAT32, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT32, INT8)  # that graphs compute in
 DTYPES = ("float32", "float16", "int64", "int32", "uint8", "int8", "bool")
 TENSOR_ROLES = (
-    *("token", "tokens", "characters", "lengths", "logits", "attention", "hidden"),
+    *("token", "tokens", "characters", "lengths", "logits", "attention", "hidden", "text_logits"),
     *("context", "start", "rows", "places"),
     *("features", "values", "spread", "score"),
     "word",
@@ -275,6 +275,8 @@ class Manifest:
     tokenizer: Tokenizer = NO_TOKENIZER
     files: dict[str, File] = field(default_factory=dict)  # every file but manifest.json
     labels: tuple[str, ...] = ()  # of a classifier or a tagger, in the order of its logits
+    # Of a tagger that judges the whole text as well, in the order of its text_logits.
+    text_labels: tuple[str, ...] = ()
     decoding: dict[str, float] = field(default_factory=dict)  # default options by name
     source_tokenizer: Tokenizer | None = None  # of what a translator reads, if it is another
     series: Series | None = None  # of a forecaster, and of no other

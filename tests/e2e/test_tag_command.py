@@ -19,6 +19,7 @@ def repository(tmp_path):
     folder = tmp_path / "repository"
     write_tagger(folder)
     write_tagger(folder, "pos-en")  # what the zoo's has, this one has not
+    write_tagger(folder, "slots", judges=True)
     return folder
 
 
@@ -63,6 +64,26 @@ async def test_a_line_of_json_tells_every_word_where_it_stands_and_its_tag(comma
     for token, (tag, score) in zip(found["tokens"], tags_of("😀", "dog", "."), strict=True):
         assert token["tag"] == tag
         assert token["score"] == pytest.approx(score, abs=1e-5)
+
+
+async def test_what_a_text_is_stands_before_its_words_and_behind_them_in_json(command):
+    verdict = TinyTagger().verdict(["The", "dog"])
+    label = max(verdict, key=verdict.get)
+    code, out, _ = await command("tag", "slots", stdin="The dog\n\n")
+    first, blank = out.splitlines()
+    assert code == 0
+    assert first.startswith(f"{label}\tThe/")
+    assert blank == ""
+
+    _, out, _ = await command("tag", "slots", "--json", "The dog", "")
+    told, blank = map(json.loads, out.splitlines())
+    assert list(told) == ["tokens", "labels"]
+    scores = {each["label"]: each["score"] for each in told["labels"]}
+    assert scores == pytest.approx(verdict, abs=1e-5)
+    assert blank == {"tokens": []}
+
+    _, out, _ = await command("classify", "slots", "The dog")
+    assert out.startswith(f"{label}\t{verdict[label]:.4f}\tThe dog")
 
 
 async def test_lines_are_tagged_in_their_order_blank_ones_too(command):

@@ -19,7 +19,14 @@ from stepwire_zoo import manifest
 from support.background import background
 from support.calls import error_info
 from support.tiny import write_classification
-from support.tiny_tagger import BUCKETS, LABELS, TinyTagger, tagging_manifest, write_tagger
+from support.tiny_tagger import (
+    BUCKETS,
+    LABELS,
+    TEXT_LABELS,
+    TinyTagger,
+    tagging_manifest,
+    write_tagger,
+)
 
 CHAIN = manifest.Chain(
     starts=(0.5, -1.0, 0.0),
@@ -34,6 +41,8 @@ def repository(tmp_path):
     write_tagger(folder)
     write_classification(folder)
     write_tagger(folder, "chained", replace(tagging_manifest("chained"), chain=CHAIN))
+    judging = replace(tagging_manifest("slots", judges=True), chain=CHAIN)
+    write_tagger(folder, "slots", judging, judges=True)
     return folder
 
 
@@ -206,6 +215,84 @@ async def test_a_classifier_does_not_tag_nor_a_tagger_classify(labeling):
     await refusal(labeling.Classify(pb.ClassifyRequest(model="tagger", texts=["a"])))
 
 
+def scores_of(labels):
+    return {each.label: each.score for each in labels}
+
+
+async def test_a_tagger_may_say_what_the_text_is_as_well(labeling):
+    response = await labeling.Tag(a_request("The dog.", ["barks"], " ", model="slots"))
+    first, second, blank = response.results
+    assert scores_of(first.labels) == pytest.approx(TinyTagger().verdict(["The", "dog", "."]), 1e-5)
+    assert scores_of(second.labels) == pytest.approx(TinyTagger().verdict(["barks"]), 1e-5)
+    assert [len(token.tags) for token in first.tokens] == [1, 1, 1]
+    for result in (first, second):
+        scores = [each.score for each in result.labels]
+        assert scores == sorted(scores, reverse=True)
+    assert (len(blank.tokens), len(blank.labels)) == (0, 0)
+    plain = await labeling.Tag(a_request("The dog.", model="chained"))
+    assert not plain.results[0].labels
+    assert [token.tags for token in plain.results[0].tokens] == [t.tags for t in first.tokens]
+
+
+async def test_it_classifies_texts_as_it_judges_them_when_it_tags(labeling):
+    texts = ["The dog.", unicodedata.normalize("NFD", "서울"), "dog " * 16]
+    tagged = await labeling.Tag(a_request(*texts, model="slots"))
+    judged = await labeling.Classify(pb.ClassifyRequest(model="slots", texts=texts))
+    assert [list(r.labels) for r in judged.results] == [list(r.labels) for r in tagged.results]
+    assert [r.token_count for r in judged.results] == [3, 1, 16]
+    best = await labeling.Classify(pb.ClassifyRequest(model="slots", texts=texts, top_k=1))
+    assert [r.labels[0] for r in best.results] == [r.labels[0] for r in judged.results]
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+async def test_a_text_without_words_is_judged_as_an_unknown_word(labeling, text):
+    response = await labeling.Classify(pb.ClassifyRequest(model="slots", texts=[text]))
+    [result] = response.results
+    assert scores_of(result.labels) == pytest.approx(TinyTagger().verdict(["strange"]), 1e-5)
+    assert result.token_count == 0
+
+
+async def test_what_a_text_is_does_not_depend_on_what_shares_its_batch(labeling):
+    words = ["the", "dog", "barks", ".", "서울", "strange"]
+    texts = [" ".join(words[(i * k) % 6] for k in range(1 + i % 16)) for i in range(200)]
+    together = await labeling.Tag(a_request(*texts, model="slots"))
+    alone = await asyncio.gather(
+        *(labeling.Tag(a_request(text, model="slots")) for text in texts),
+        *(labeling.Classify(pb.ClassifyRequest(model="slots", texts=[text])) for text in texts),
+    )
+    assert list(together.results) == [response.results[0] for response in alone[:200]]
+    assert [list(r.labels) for r in together.results] == [
+        list(response.results[0].labels) for response in alone[200:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"texts": []}, "number of texts must be in [1, "),
+        ({"texts": ["dog", "a " * 17]}, "texts[1] must have at most 16 words, got 17 words"),
+        ({"texts": ["a" * 100_000]}, "texts[0] must have at most 16 words, got 100000 characters"),
+        ({"texts": ["dog"], "top_k": 3}, "top_k must be in [1, 2], got 3"),
+    ],
+)
+async def test_what_it_cannot_judge_is_named(labeling, fields, message):
+    call = labeling.Classify(pb.ClassifyRequest(model="slots", **fields))
+    assert message in await refusal(call)
+
+
+async def test_texts_to_judge_are_cut_if_the_caller_says_so(labeling):
+    texts = ["dog " * 10_000, "dog"]
+    request = pb.ClassifyRequest(model="slots", texts=texts, truncate=True)
+    response = await labeling.Classify(request)
+    assert [(r.truncated, r.token_count) for r in response.results] == [(True, 16), (False, 1)]
+
+
+async def test_both_sets_of_labels_are_listed(models):
+    response = await models.GetModel(models_pb2.GetModelRequest(model="slots"))
+    assert list(response.model.labels) == list(LABELS)
+    assert list(response.model.text_labels) == list(TEXT_LABELS)
+
+
 async def test_ten_thousand_words_are_cut_if_the_caller_says_so(labeling):
     response = await labeling.Tag(
         a_request("dog " * 10_000, ["dog"] * 10_000, "dog", truncate=True)
@@ -229,6 +316,19 @@ async def test_both_clients_tag(app):
         assert await client.tag("tagger", texts) == found
     likeliest = [LABELS[n] for n in TinyTagger().tags(["The", "dog", "."]).argmax(axis=1)]
     assert [list(result.tags) for result in found] == [likeliest, likeliest]
+    assert not found[0].labels
     first = found[0].tokens[0]
     assert (first.text, first.start, first.end) == ("The", 0, 3)
     assert first.score == pytest.approx(np.max(TinyTagger().tags(["The"])), abs=1e-5)
+
+
+async def test_both_clients_tell_what_a_text_is(app):
+    address = f"127.0.0.1:{app.grpc_port}"
+    with Client(address) as client:
+        found = await asyncio.to_thread(client.tag, "slots", "The dog.")
+        judged = await asyncio.to_thread(client.classify, "slots", "The dog.")
+        listed = await asyncio.to_thread(client.model, "slots")
+    async with AsyncClient(address) as client:
+        assert await client.tag("slots", "The dog.") == found
+    assert found[0].labels == judged[0].labels
+    assert {each.label for each in found[0].labels} == set(listed.text_labels) == set(TEXT_LABELS)

@@ -48,6 +48,7 @@ def model(response: models_pb2.GetModelResponse) -> Model:
         licence=told.licence,
         limits=_limits(told.limits),
         labels=tuple(told.labels),
+        text_labels=tuple(told.text_labels),
         graphs=tuple(_graph(graph) for graph in told.graphs),
         metrics=tuple(_metric(metric) for metric in told.metrics),
         decoding_defaults=dict(told.decoding_defaults),

@@ -144,3 +144,4 @@ class Model:
     precision: str = ""  # "float32" or "int8"; empty unless ready
     precision_reason: str = ""  # why it is not served in a faster one
     batch_independent: bool = False  # what shares a batch changes no bit of a result
+    text_labels: tuple[str, ...] = ()  # of whole texts, of a tagger that can be asked to classify

@@ -30,10 +30,12 @@ class TaggedToken:
 
 @dataclass(frozen=True, kw_only=True)
 class TaggedText:
-    """The words of one text with their tags."""
+    """The words of one text with their tags, and what the text is where the model says it."""
 
     tokens: tuple[TaggedToken, ...]  # none where the text is white space
     truncated: bool  # whether words over the model's limit were left out
+    # Of the whole text, likeliest first; none where the model has none, or it has no words.
+    labels: tuple[ScoredLabel, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -468,6 +468,7 @@ def tagged_texts(response: labeling_pb2.TagResponse) -> list[TaggedText]:
         TaggedText(
             tokens=tuple(_tagged_token(token) for token in result.tokens),
             truncated=result.truncated,
+            labels=tuple(ScoredLabel(label=it.label, score=it.score) for it in result.labels),
         )
         for result in response.results
     ]

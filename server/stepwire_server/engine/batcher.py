@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 LONGEST_GATHERING_S = 0.005  # for which a text may wait for company
 QUIET_S = 0.001  # nobody came for as long: nobody is coming
 
-Result = NDArray[np.float32]  # of one row: [T, labels] of a tagger
-
 
 class Judged(NamedTuple):
     """What a classifier gives for one row."""
@@ -49,7 +47,20 @@ class Judged(NamedTuple):
         return [self.logits] if self.attention is None else [self.logits, self.attention]
 
 
-R = TypeVar("R", Result, Judged, Source)
+class Tagged(NamedTuple):
+    """What a tagger gives for one row."""
+
+    logits: NDArray[np.float32]  # of its words, [T, labels]
+    text_logits: NDArray[np.float32] | None = None  # [text labels], of one that judges texts too
+
+    @property
+    def arrays(self) -> list[NDArray[np.float32]]:
+        """All of it."""
+        return [self.logits] if self.text_logits is None else [self.logits, self.text_logits]
+
+
+Numbers = Sequence[int] | NDArray[np.int64]  # of a text's tokens, [T]; or W a place, [T, W]
+R = TypeVar("R", Judged, Tagged, Source)
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
@@ -83,7 +94,7 @@ class Reader(Protocol[R_contra]):
 class SequenceJob(Generic[R]):
     """One sequence to run."""
 
-    tokens: Sequence[int] | NDArray[np.int64]  # at least one; or [T, W] for W numbers a place
+    tokens: Numbers  # at least one
     reader: Reader[R]
     index: int  # among its reader's sequences
     deadline: float | None  # of the monotonic clock
@@ -274,6 +285,5 @@ class Batcher(Generic[R]):
         self._outbox.flush()
 
 
-def _is_finite(result: Result | Judged | Source) -> bool:
-    arrays = [result] if isinstance(result, np.ndarray) else result.arrays
-    return all(bool(np.isfinite(array).all()) for array in arrays)
+def _is_finite(result: Judged | Tagged | Source) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in result.arrays)

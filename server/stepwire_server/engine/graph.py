@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.batch import Stepped
-from stepwire_server.engine.batcher import Judged
+from stepwire_server.engine.batcher import Judged, Tagged
 from stepwire_server.engine.holder import Holder
 from stepwire_server.engine.runtime import OnnxGraph, Port
 from stepwire_server.engine.slots import State
@@ -141,18 +141,22 @@ class SequenceGraph:
 
 
 class TaggingGraph:
-    """Whole padded sentences in, logits of every word out."""
+    """Whole padded sentences in, logits of every word out, and perhaps of the sentence."""
 
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
         self._graph = graph
         self._tokens, self._characters, self._lengths, logits = _by_role(
             spec, "tokens", "characters", "lengths", "logits"
         )
-        self._outputs = [logits]
+        judging = [tensor.name for tensor in spec.outputs if tensor.role == "text_logits"]
+        self._outputs = [logits, *judging]
 
-    def run(
-        self, words: NDArray[np.int64], lengths: NDArray[np.int64]
-    ) -> list[NDArray[np.float32]]:
+    @property
+    def judges(self) -> bool:
+        """Whether it says something of whole sentences."""
+        return len(self._outputs) > 1
+
+    def run(self, words: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[Tagged]:
         """Tags sentences.
 
         Args:
@@ -160,15 +164,16 @@ class TaggingGraph:
             lengths: [N].
 
         Returns:
-            N results of [T, labels], each as long as its sentence.
+            N results, each as long as its sentence.
         """
         feeds = {
             self._tokens: np.ascontiguousarray(words[:, :, 0]),
             self._characters: np.ascontiguousarray(words[:, :, 1:]),
             self._lengths: lengths,
         }
-        [logits] = self._graph.run(self._outputs, feeds)
-        return [row[:length] for row, length in zip(logits, lengths.tolist(), strict=True)]
+        logits, *judged = self._graph.run(self._outputs, feeds)
+        own = [row[:length] for row, length in zip(logits, lengths.tolist(), strict=True)]
+        return list(map(Tagged, own, *judged))
 
 
 class EncodeGraph:

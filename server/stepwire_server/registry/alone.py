@@ -63,8 +63,7 @@ def texts_stand_alone(
         tokens[:, :width] = given[:, :width]
 
         def run(rows: list[int], tokens: np.ndarray = tokens) -> list[list[np.ndarray]]:
-            found = graph.run(tokens[rows], lengths[rows])
-            return [[each] if isinstance(each, np.ndarray) else each.arrays for each in found]
+            return [each.arrays for each in graph.run(tokens[rows], lengths[rows])]
 
         if not _stand_alone(run, len(lengths), most_rows):
             return False

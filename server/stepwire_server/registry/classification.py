@@ -1,16 +1,15 @@
 """A model that labels whole texts."""
 
 import asyncio
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, cast
 
-from stepwire_server.engine.batcher import Judged, R, SequenceJob
+from stepwire_server.engine.batcher import Judged, Numbers, R, SequenceJob
 from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import InvalidRequest, StepwireError
-from stepwire_server.registry.text import Tokenizer, are_long
-from stepwire_zoo.manifest import Manifest
+from stepwire_server.registry.ranking import Ranked, ranked
+from stepwire_server.registry.text import are_long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +34,15 @@ class AttendedToken(NamedTuple):
 class Classification:
     """The verdict on one text."""
 
-    labels: tuple[tuple[str, float], ...]  # with probabilities, likeliest first
+    labels: Ranked
     token_count: int
     truncated: bool
     tokens: tuple[AttendedToken, ...] = ()  # if the attention was asked for
     timing: Timing = NO_TIMING
 
 
+Spans = list[tuple[int, int]]  # where tokens begin and end
+SpansOf = Callable[[str, Any], Spans]  # of a text and its tokens
 # What is called with the verdicts, and what with an error.
 Told = tuple[Callable[[list[Classification]], None], Callable[[StepwireError], None]]
 
@@ -54,25 +55,53 @@ class Reader(Protocol):
         ...
 
 
+class Texts(Protocol):
+    """Turns texts into what a graph reads."""
+
+    @property
+    def nothing(self) -> Numbers | None:
+        """What stands for a text of which nothing is left; None: such a text is refused."""
+        ...
+
+    def encode_now(
+        self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
+    ) -> Sequence[tuple[Numbers, bool]]:
+        """Each text in numbers, and whether it was cut; raises InvalidRequest by its field."""
+        ...
+
+
 class _Read(NamedTuple):
     """A text as it is read."""
 
     text: str
-    tokens: list[int]
+    tokens: Numbers
     truncated: bool
-    spans: list[tuple[int, int]] | None  # where each token stands, if somebody asks
+    spans: Spans | None  # where each token stands, if somebody asks
 
 
 class ClassificationModel:
     """Tokenises texts, hands them to the batcher, and names what comes back."""
 
-    def __init__(self, batcher: Reader, tokenizer: Tokenizer, spec: Manifest) -> None:
+    def __init__(
+        self,
+        batcher: Reader,
+        tokenizer: Texts,
+        labels: tuple[str, ...],
+        spans_of: SpansOf | None = None,
+    ) -> None:
+        """Makes a model.
+
+        Args:
+            batcher: runs texts.
+            tokenizer: says what it is given of them.
+            labels: in the order of the logits.
+            spans_of: where the tokens of a text stand in it, of a model that has attention.
+        """
         self._batcher = batcher
         self._tokenizer = tokenizer
-        self._unknown = spec.tokenizer.unknown
-        self.labels = spec.labels
-        graph = spec.graphs.get("sequence")
-        self.attends = bool(graph and any(t.role == "attention" for t in graph.outputs))
+        self._spans_of = spans_of
+        self.labels = labels
+        self.attends = spans_of is not None
 
     async def classify(
         self, texts: Sequence[str], wanted: Judging, deadline: float | None
@@ -131,13 +160,9 @@ class ClassificationModel:
     def _read(self, texts: Sequence[str], wanted: Judging) -> list[_Read]:
         fields = [f"texts[{index}]" for index in range(len(texts))]
         encoded = self._tokenizer.encode_now(fields, texts, truncate=wanted.truncate)
+        spans_of = self._spans_of if wanted.return_attention else None
         return [
-            _Read(
-                text,
-                tokens,
-                truncated,
-                self._tokenizer.spans_of(text, tokens) if wanted.return_attention else None,
-            )
+            _Read(text, tokens, truncated, spans_of(text, tokens) if spans_of else None)
             for text, (tokens, truncated) in zip(texts, encoded, strict=True)
         ]
 
@@ -150,7 +175,7 @@ class ClassificationModel:
             told[0](
                 [
                     Classification(
-                        labels=self._rank(result, top_k),
+                        labels=ranked(result.logits, self.labels, top_k),
                         token_count=len(text.tokens),
                         truncated=text.truncated,
                         tokens=_attended(text, result),
@@ -173,18 +198,14 @@ class ClassificationModel:
         self._batcher.submit(jobs)
         return answers.leave
 
-    def _spoken(self, index: int, tokens: list[int]) -> list[int]:
-        """A text of which nothing is left says nothing: one unknown token stands for it."""
-        if not tokens and self._unknown is None:
+    def _spoken(self, index: int, tokens: Numbers) -> Numbers:
+        """A text of which nothing is left says nothing: something else stands for it."""
+        if len(tokens):
+            return tokens
+        nothing = self._tokenizer.nothing
+        if nothing is None:
             raise InvalidRequest.of(f"texts[{index}]", "hold at least one token", "none")
-        return tokens or [cast(int, self._unknown)]
-
-    def _rank(self, result: Judged, top_k: int) -> tuple[tuple[str, float], ...]:
-        # For a handful of labels plain Python is quicker than arrays.
-        values = result.logits.tolist()
-        weights = [math.exp(value - max(values)) for value in values]
-        order = sorted(range(len(values)), key=values.__getitem__, reverse=True)[:top_k]
-        return tuple((self.labels[index], weights[index] / sum(weights)) for index in order)
+        return nothing
 
 
 def _attended(text: _Read, result: Judged) -> tuple[AttendedToken, ...]:

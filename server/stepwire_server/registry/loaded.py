@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.classification import ClassificationModel
@@ -22,6 +23,7 @@ from stepwire_zoo.manifest import FLOAT32
 AS_TRAINED = Precision(FLOAT32)
 TENSORS = "tensors"  # the task of a file without a manifest
 
+M = TypeVar("M")
 AnyModel = (
     GenerationModel | ClassificationModel | TaggingModel | TranslationModel | ForecastingModel
 )
@@ -34,6 +36,7 @@ class LoadedModel:
     bundle: Bundle | None = None  # none where a file without a manifest dropped in
     dropin: DropIn | None = None  # which has this instead
     model: AnyModel | None = None  # answers the native calls; none answers a file that dropped in
+    also: ClassificationModel | None = None  # answers Classify where a tagger judges texts too
     provider: str
     load_seconds: float
     precision: Precision = AS_TRAINED
@@ -71,6 +74,10 @@ class LoadedModel:
             got = f"{self.info[0]}, for {self.task}"
             raise InvalidRequest.of("model", "be one that can be stepped", got)
         return self.stepper
+
+    def answering(self, kind: type[M]) -> M | None:
+        """What answers requests of one kind, if anything does."""
+        return next((each for each in (self.model, self.also) if isinstance(each, kind)), None)
 
     def takes_over(self, other: "LoadedModel") -> bool:
         """Whether the states of another model mean the same to this one."""

@@ -11,7 +11,7 @@ import numpy as np
 from stepwire_server.config import AUTO, BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
-from stepwire_server.engine.batcher import Batcher, Judged, Result
+from stepwire_server.engine.batcher import Batcher, Judged, Tagged
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
@@ -27,6 +27,7 @@ from stepwire_server.registry.engines import engines_for
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.gathering import Gathering
 from stepwire_server.registry.generation import GenerationModel
+from stepwire_server.registry.judging import TextReader
 from stepwire_server.registry.loaded import AnyModel, LoadedModel
 from stepwire_server.registry.numerics import fingerprint
 from stepwire_server.registry.opening import Forecaster, Opened, Opener
@@ -242,7 +243,7 @@ class Loader:
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
-        model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec)
+        model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec.labels)
         loaded = _start(bundle, model, opened, [engine] * engine.count)
         size = spec.tokenizer.vocabulary_size
         loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
@@ -265,7 +266,8 @@ class Loader:
             Outbox(self.post, max_delay_s=0),
             spec.tokenizer.pad or 0,
         )
-        model = ClassificationModel(batcher, opened.tokenizer, spec)
+        spans_of = opened.tokenizer.spans_of if opened.graph.attends else None
+        model = ClassificationModel(batcher, opened.tokenizer, spec.labels, spans_of)
         workers = [batcher] * self.runtime.sequence_workers
         loaded = _start(bundle, model, opened, workers)
         rows = self.batching.max_batch
@@ -275,7 +277,7 @@ class Loader:
     def _start_tagging(self, bundle: Bundle, opener: Opener) -> LoadedModel:
         opened = opener.open_tagger(bundle)
         spec, (graph, words) = opened.spec, opened.graph
-        batcher = Batcher[Result](
+        batcher = Batcher[Tagged](
             graph,
             spec.graphs["sequence"].buckets,
             self.batching,
@@ -286,7 +288,14 @@ class Loader:
         workers = [batcher] * self.runtime.sequence_workers
         loaded = _start(bundle, model, opened, workers)
         rows = self.batching.max_batch
-        loaded.tensors = _by_name(TagTensors(batcher, spec, rows), TagTexts(model, spec, rows))
+        faces: list[TensorModel] = [
+            TagTensors(batcher, spec, rows),
+            TagTexts(model, spec, rows),
+        ]
+        if graph.judges:
+            loaded.also = ClassificationModel(TextReader(batcher), words, spec.text_labels)
+            faces.append(LabelTexts(loaded.also, spec, rows))
+        loaded.tensors = _by_name(*faces)
         return loaded
 
 

@@ -165,7 +165,7 @@ def with_characters(case: GoldenCase) -> GoldenCase:
     if len(lengths) != len(tokens) or lengths.min() < 1 or lengths.max() > tokens.shape[1]:
         raise FileMismatch(f"the golden case has lengths {lengths.tolist()}")
     words = np.concatenate([tokens[:, :, None], characters], axis=2)
-    return GoldenCase({"tokens": words, "lengths": lengths}, {"logits": wanted})
+    return GoldenCase({"tokens": words, "lengths": lengths}, case.outputs)
 
 
 def prove_tagging(
@@ -179,9 +179,12 @@ def prove_tagging(
 
     Raises:
         GoldenMismatch: a number does not come out as published.
-        FileMismatch: no bucket holds the case.
+        FileMismatch: no bucket holds the case, or it lacks what is said of whole texts.
     """
     words, lengths, wanted = _tensors(case, "tokens", "lengths", "logits")
+    judged = _tensors(case, "text_logits")[0] if graph.judges else np.zeros((len(words), 0))
+    if len(judged) != len(words):
+        raise FileMismatch(f"the golden case has text_logits of shape {judged.shape}")
     if lengths.max() > buckets[-1]:
         raise FileMismatch(f"no bucket of {buckets} holds the golden case")
     for bucket in buckets:
@@ -196,9 +199,11 @@ def prove_tagging(
             of_row = held[np.arange(rows) % len(held)]
             with _refusing():
                 tagged = graph.run(padded[of_row], lengths[of_row])
-            for row, logits in zip(of_row.tolist(), tagged, strict=True):
-                where = f"golden logits, {rows} rows of {bucket}, row {row}, "
-                check(where, logits, wanted[row, : lengths[row]], golden)
+            for row, told in zip(of_row.tolist(), tagged, strict=True):
+                where = f"{rows} rows of {bucket}, row {row}, "
+                check(f"golden logits, {where}", told.logits, wanted[row, : lengths[row]], golden)
+                if told.text_logits is not None:
+                    check(f"golden text_logits, {where}", told.text_logits, judged[row], golden)
 
 
 def _warm_up(graph: SequenceGraph | TaggingGraph, tokens: np.ndarray, most_rows: int) -> None:

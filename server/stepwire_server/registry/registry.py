@@ -164,10 +164,11 @@ class ModelRegistry:
             InvalidRequest: it does something else.
         """
         with await self.hold(name, version) as loaded:
-            if not isinstance(loaded.model, kind):
+            model = loaded.answering(kind)
+            if model is None:
                 allowed = f"be one for {_task_of(kind)}"
                 raise InvalidRequest.of("model", allowed, f"{name}, for {loaded.task}")
-            yield loaded.model
+            yield model
 
     async def wake(self, name: str, version: str = "") -> None:
         """Has a model loaded that is not, where that happens on first use.

@@ -19,6 +19,7 @@ def check_tagging(spec: Manifest) -> tuple[int, Tokenizer]:
     if longest < spec.limits.max_input_tokens:
         raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
     _check_labels(spec, graph)
+    _check_text_labels(spec, graph)
     return _characters_read(graph), _checked_tokenizer(spec)
 
 
@@ -33,6 +34,17 @@ def _check_labels(spec: Manifest, graph: Graph) -> None:
         )
     if spec.chain is not None and len(spec.chain.starts) != count:
         raise ManifestInvalid(f"chain: of {len(spec.chain.starts)} labels, not of {count}")
+
+
+def _check_text_labels(spec: Manifest, graph: Graph) -> None:
+    """Labels of whole texts and their logits are there together, one for each, or not at all."""
+    found = [list(tensor.shape) for tensor in graph.outputs if tensor.role == "text_logits"]
+    wanted = [[len(spec.text_labels)]] if spec.text_labels else []
+    if found != wanted:
+        raise ManifestInvalid(
+            f"graphs.sequence.outputs: text_logits of shape {found[0] if found else None} "
+            f"for {len(spec.text_labels)} text_labels"
+        )
 
 
 def _characters_read(graph: Graph) -> int:

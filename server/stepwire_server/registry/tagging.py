@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwire_server.decoding.chain import Chain, chosen
-from stepwire_server.engine.batcher import Batcher, Result, SequenceJob
+from stepwire_server.engine.batcher import Batcher, SequenceJob, Tagged
 from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import StepwireError
 from stepwire_server.registry.classification import Answers
+from stepwire_server.registry.ranking import Ranked, ranked
 from stepwire_server.registry.words import Cut, Input, Words
 from stepwire_zoo.manifest import Manifest
 
@@ -22,7 +24,7 @@ from stepwire_zoo.manifest import Manifest
 # take 20 microseconds a word.
 _MANY_WORDS = 200
 
-Tags = tuple[tuple[str, float], ...]  # with probabilities, likeliest first
+_Ranks = tuple[tuple[Ranked, ...], Ranked]  # of a text's words, and of the text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +32,18 @@ class TaggedText:
     """A text's words and what each was tagged as."""
 
     cut: Cut
-    tags: tuple[Tags, ...]  # of each word
+    tags: tuple[Ranked, ...]  # of each word
+    labels: Ranked = ()  # of the whole text; none if the model has none, or it has no words
     timing: Timing = NO_TIMING  # of its run; none where there was no word
 
 
 class TaggingModel:
     """Cuts texts into words, hands them to the batcher, and names what comes back."""
 
-    def __init__(self, batcher: Batcher[Result], words: Words, spec: Manifest) -> None:
+    def __init__(self, batcher: Batcher[Tagged], words: Words, spec: Manifest) -> None:
         self._batcher = batcher
         self._words = words
-        self.labels = spec.labels
+        self.labels, self.text_labels = spec.labels, spec.text_labels
         self._tags = chosen if spec.chain is None else Chain(spec.chain).chosen
 
     async def tag(
@@ -64,22 +67,22 @@ class TaggingModel:
         cuts = await self._words.cut_all(inputs, truncate=truncate)
         # A text without words has no tags: nothing is run for it.
         jobs, results = await self._run([cut for cut in cuts if cut.words], deadline)
-        if sum(map(len, results)) > _MANY_WORDS:
-            ranked = await asyncio.to_thread(self._rank_all, results, top_k)
+        if sum(len(result.logits) for result in results) > _MANY_WORDS:
+            found = await asyncio.to_thread(self._rank_all, results, top_k)
         else:
-            ranked = self._rank_all(results, top_k)
-        tagged = zip(ranked, jobs, strict=True)
+            found = self._rank_all(results, top_k)
+        tagged = zip(found, jobs, strict=True)
         return [_tagged(cut, *next(tagged)) if cut.words else _empty(cut) for cut in cuts]
 
     async def _run(
         self, cuts: Sequence[Cut], deadline: float | None
-    ) -> tuple[list[SequenceJob[Result]], Sequence[Result]]:
-        """What was run, and the logits of every text, [T, L] each."""
+    ) -> tuple[list[SequenceJob[Tagged]], Sequence[Tagged]]:
+        """What was run, and the logits of every text."""
         if not cuts:
             return [], []
         found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def done(results: Sequence[Result]) -> None:
+        def done(results: Sequence[Tagged]) -> None:
             if not found.done():
                 found.set_result(results)
 
@@ -87,9 +90,9 @@ class TaggingModel:
             if not found.done():
                 found.set_exception(error)
 
-        answers = Answers[Result](len(cuts), done, failed)
+        answers = Answers[Tagged](len(cuts), done, failed)
         jobs = [
-            SequenceJob[Result](tokens=cut.numbers, reader=answers, index=index, deadline=deadline)
+            SequenceJob[Tagged](tokens=cut.numbers, reader=answers, index=index, deadline=deadline)
             for index, cut in enumerate(cuts)
         ]
         self._batcher.submit(jobs)
@@ -98,23 +101,30 @@ class TaggingModel:
         finally:
             answers.leave()
 
-    def _rank_all(self, results: Sequence[Result], top_k: int) -> list[tuple[Tags, ...]]:
-        return [self._rank(logits, top_k) for logits in results]
+    def _rank_all(self, results: Sequence[Tagged], top_k: int) -> list[_Ranks]:
+        return [(self._rank(result.logits, top_k), self._judged(result)) for result in results]
 
-    def _rank(self, logits: Result, top_k: int) -> tuple[Tags, ...]:
+    def _judged(self, result: Tagged) -> Ranked:
+        """What the text is as a whole, if the model says so."""
+        if result.text_logits is None:
+            return ()
+        return ranked(result.text_logits, self.text_labels, len(self.text_labels))
+
+    def _rank(self, logits: NDArray[np.float32], top_k: int) -> tuple[Ranked, ...]:
         """The tag that was chosen for each word, then the likeliest others."""
         places, shares = self._tags(logits)
-        ranked = shares.copy()
-        ranked[np.arange(len(places)), places] = 2.0  # what was chosen comes first
-        orders = np.argsort(-ranked, axis=1, kind="stable")[:, :top_k].tolist()
+        first = shares.copy()
+        first[np.arange(len(places)), places] = 2.0  # what was chosen comes first
+        orders = np.argsort(-first, axis=1, kind="stable")[:, :top_k].tolist()
         return tuple(
             tuple((self.labels[place], of_word[place]) for place in order)
             for order, of_word in zip(orders, shares.tolist(), strict=True)
         )
 
 
-def _tagged(cut: Cut, tags: tuple[Tags, ...], job: SequenceJob[Result]) -> TaggedText:
-    return TaggedText(cut=cut, tags=tags, timing=job.timing)
+def _tagged(cut: Cut, ranks: _Ranks, job: SequenceJob[Tagged]) -> TaggedText:
+    tags, labels = ranks
+    return TaggedText(cut=cut, tags=tags, labels=labels, timing=job.timing)
 
 
 def _empty(cut: Cut) -> TaggedText:

@@ -70,6 +70,11 @@ class Tokenizer:
         """What each token is by itself, in their order."""
         return [self.decode([token]) for token in range(self._spec.vocabulary_size)]
 
+    @property
+    def nothing(self) -> list[int] | None:
+        """What stands for a text without tokens: the unknown one, if there is one."""
+        return None if self._spec.unknown is None else [self._spec.unknown]
+
     async def encode(self, field: str, text: str) -> list[int]:
         """Turns one text into tokens; the rest is as in `encode_all`."""
         [(tokens, _)] = await self.encode_all([field], [text])

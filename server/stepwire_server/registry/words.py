@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.composing import composed
 from stepwire_server.registry.text import Tokenizer, are_long
-from stepwire_zoo.spelling import spelled
+from stepwire_zoo.spelling import PADDING, spelled
 
 UNKNOWN_WORD = 0
 MOST_CHARACTERS = 1 << 20  # of a word; more than any text may have
@@ -90,6 +90,25 @@ class Words:
             return await asyncio.to_thread(self.cut_now, inputs, truncate)
         return self.cut_now(inputs, truncate)
 
+    @property
+    def nothing(self) -> NDArray[np.int64]:
+        """What stands for a text without words: one that is unknown and has no characters."""
+        return np.full((1, 1 + self._width), [UNKNOWN_WORD, *[PADDING] * self._width])
+
+    def encode_now(
+        self, fields: Sequence[str], texts: Sequence[str], *, truncate: bool = False
+    ) -> list[tuple[NDArray[np.int64], bool]]:
+        """The numbers of texts' words, [T, 1 + C], and of each whether it was cut.
+
+        Raises:
+            InvalidRequest: one has too many words or characters.
+        """
+        cuts = [
+            self._read(self._found(field, text, truncate))
+            for field, text in zip(fields, texts, strict=True)
+        ]
+        return [(cut.numbers, cut.truncated) for cut in cuts]
+
     def cut_now(self, inputs: Sequence[Input], truncate: bool) -> list[Cut]:
         """The same, at once."""
         return [
@@ -98,9 +117,12 @@ class Words:
 
     def _cut(self, field: str, given: Input, truncate: bool) -> Cut:
         if isinstance(given, str):
-            words, spans, whole = self._found(f"{field}.text", given, truncate)
-        else:
-            words, spans, whole = self._given(f"{field}.words.words", given, truncate)
+            return self._read(self._found(f"{field}.text", given, truncate))
+        return self._read(self._given(f"{field}.words.words", given, truncate))
+
+    def _read(self, found: Found) -> Cut:
+        """Words as the graph reads them."""
+        words, spans, whole = found
         numbers = np.array([self._numbers(word) for word in words], np.int64)
         return Cut(
             tuple(words),

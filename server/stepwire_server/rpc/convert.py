@@ -270,6 +270,7 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
             end_token=spec.tokenizer.end,
         ),
         labels=spec.labels,
+        text_labels=spec.text_labels,
         graphs=[_graph(role, graph) for role, graph in spec.graphs.items()],
         metrics=[_metric(metric) for metric in spec.metrics_in(precision.name)],
         decoding_defaults=spec.decoding,

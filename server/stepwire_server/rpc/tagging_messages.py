@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from stepwire.v1 import labeling_pb2 as pb
 from stepwire_server.errors import InvalidRequest, check_range
-from stepwire_server.registry.tagging import TaggedText, TaggingModel, Tags
+from stepwire_server.registry.ranking import Ranked
+from stepwire_server.registry.tagging import TaggedText, TaggingModel
 from stepwire_server.registry.words import Input
 
 
@@ -33,6 +34,7 @@ def response(results: Sequence[TaggedText]) -> pb.TagResponse:
                     )
                 ],
                 truncated=result.cut.truncated,
+                labels=_scored(result.labels),
             )
             for result in results
         ]
@@ -46,10 +48,9 @@ def _input(index: int, given: pb.TagInput) -> Input:
     return given.text if kind == "text" else list(given.words.words)
 
 
-def _token(word: str, span: tuple[int, int], tags: Tags) -> pb.TaggedToken:
-    return pb.TaggedToken(
-        text=word,
-        start=span[0],
-        end=span[1],
-        tags=[pb.ScoredLabel(label=label, score=score) for label, score in tags],
-    )
+def _token(word: str, span: tuple[int, int], tags: Ranked) -> pb.TaggedToken:
+    return pb.TaggedToken(text=word, start=span[0], end=span[1], tags=_scored(tags))
+
+
+def _scored(labels: Ranked) -> list[pb.ScoredLabel]:
+    return [pb.ScoredLabel(label=label, score=score) for label, score in labels]

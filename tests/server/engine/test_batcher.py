@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from stepwire_server.config import BatchingConfig
 from stepwire_server.engine import batcher
-from stepwire_server.engine.batcher import Batcher, SequenceJob
+from stepwire_server.engine.batcher import Batcher, Judged, SequenceJob
 from stepwire_server.engine.outbox import Outbox
 from stepwire_server.errors import DeadlineExceeded, InternalError, Overloaded, ShuttingDown
 from stepwire_server.metrics import Metrics, ModelMetrics
@@ -28,7 +28,7 @@ class Recorder(TinyJudge):
         self.shapes.append(tokens.shape)
         if self.broken:
             raise RuntimeError("the graph broke")
-        return super().run(tokens, lengths)
+        return [Judged(logits) for logits in super().run(tokens, lengths)]
 
 
 class Caller:
@@ -38,7 +38,7 @@ class Caller:
         self.errors = []
 
     def deliver(self, index, result):
-        self.results[index] = result
+        self.results[index] = result.logits
 
     def fail(self, error):
         self.errors.append(error)

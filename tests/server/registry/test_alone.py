@@ -21,6 +21,7 @@ from support.tiny import (
     write_classification,
     write_generation,
 )
+from support.tiny_tagger import TinyTagger, write_tagger
 
 
 class Dynamic(TinyCell):
@@ -104,6 +105,31 @@ def test_a_scale_that_the_batch_decides_is_noticed():
 def test_every_kind_of_bundle_is_asked(tmp_path):
     assert opener().open(open_bundle(write_generation(tmp_path))).stands_alone
     assert opener().open(open_bundle(write_classification(tmp_path))).stands_alone
+
+
+class Curious(TinyTagger):
+    """A tagger in whose verdict on a text a little shows of the sum of all of the batch."""
+
+    def graph(self, judges=False):
+        model = onnx.load_from_string(super().graph(judges))
+        last = model.graph.node[-1]
+        last.output[0] = "plain"
+        model.graph.node.extend(
+            [
+                helper.make_node("ReduceSum", ["plain"], ["total"], keepdims=0),
+                helper.make_node("Mul", ["total", "little"], ["trace"]),
+                helper.make_node("Add", ["plain", "trace"], ["text_logits"]),
+            ]
+        )
+        little = numpy_helper.from_array(np.array(1e-5, np.float32), "little")
+        model.graph.initializer.append(little)
+        return model.SerializeToString()
+
+
+def test_what_a_tagger_says_of_a_text_must_not_depend_on_others_either(tmp_path):
+    assert opener().open(open_bundle(write_tagger(tmp_path, judges=True))).stands_alone
+    folder = write_tagger(tmp_path, "curious", judges=True, tagger=Curious())
+    assert not opener().open(open_bundle(folder)).stands_alone
 
 
 def test_strictly_such_a_model_is_refused_and_else_it_says_so(tmp_path):

@@ -239,6 +239,48 @@ def test_a_tagger_that_promises_what_is_not_done_is_refused(opener, tmp_path, ed
         opener.open(open_bundle(folder))
 
 
+def test_a_tagger_that_judges_texts_is_proved(opener, tmp_path):
+    assert opener.open(open_bundle(write_tagger(tmp_path, judges=True))).graph.graph.judges
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda m: m["text_labels"].append("MORE"), r"shape \[2\] for 3 text_labels"),
+        (lambda m: m.pop("text_labels"), r"shape \[2\] for 0 text_labels"),
+        (lambda m: m["graphs"]["sequence"]["outputs"].pop(), "shape None for 2 text_labels"),
+    ],
+)
+def test_labels_of_texts_without_their_logits_are_refused(opener, tmp_path, edit, message):
+    folder = write_tagger(tmp_path, judges=True)
+    edit_manifest(folder, edit)
+    with pytest.raises(ManifestInvalid, match=f"text_logits of {message}"):
+        opener.open(open_bundle(folder))
+
+
+def test_what_is_said_of_texts_must_come_out_as_published(opener, tmp_path):
+    folder = write_tagger(tmp_path, judges=True)
+    cases = golden_of(folder)
+    cases["sequence"].outputs["text_logits"][2, 1] += 0.01
+    republish(folder, golden_npz=pack(cases))
+    with pytest.raises(GoldenMismatch, match=r"golden text_logits, \d rows of 16, row 2, \[1\]"):
+        opener.open(open_bundle(folder))
+    del cases["sequence"].outputs["text_logits"]
+    republish(folder, golden_npz=pack(cases))
+    with pytest.raises(FileMismatch, match="no tensor 'text_logits'"):
+        opener.open(open_bundle(folder))
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 3), (3,)])
+def test_a_golden_case_that_judges_other_texts_is_refused(opener, tmp_path, shape):
+    folder = write_tagger(tmp_path, judges=True)
+    cases = golden_of(folder)
+    cases["sequence"].outputs["text_logits"] = np.zeros(shape, np.float32)
+    republish(folder, golden_npz=pack(cases))
+    with pytest.raises((FileMismatch, GoldenMismatch), match="text_logits"):
+        opener.open(open_bundle(folder))
+
+
 def _spoil_logits(case):
     case.outputs["logits"][1, 6, 2] += 0.01
 

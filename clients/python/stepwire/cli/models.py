@@ -42,6 +42,7 @@ def _facts(model: Model) -> Iterator[tuple[str, str]]:
     yield "summary", summary.summary
     yield "languages", ", ".join(model.languages)
     yield "labels", ", ".join(model.labels)
+    yield "labels of texts", ", ".join(model.text_labels)
     yield "licence", model.licence
     for name, limit in asdict(model.limits).items():
         yield name.replace("_", " "), f"{limit:,}" if limit else ""

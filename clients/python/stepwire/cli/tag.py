@@ -14,7 +14,7 @@ CALLS_IN_FLIGHT = 4
 
 
 def run(args: argparse.Namespace, client: Client) -> None:
-    """Prints the words of every text with their tags, in order."""
+    """Prints the words of every text with their tags, in order, and what the text is."""
     shown_as = _as_json if args.json else _as_text
 
     def lines(batch: Batch) -> list[str]:
@@ -62,9 +62,13 @@ def _as_json(result: TaggedText) -> str:
         }
         for token in result.tokens
     ]
-    return as_json({"tokens": tokens})
+    if not result.labels:
+        return as_json({"tokens": tokens})
+    labels = [{"label": each.label, "score": each.score} for each in result.labels]
+    return as_json({"tokens": tokens, "labels": labels})
 
 
 def _as_text(result: TaggedText) -> str:
-    """Words that hold spaces keep to one field."""
-    return " ".join(f"{'_'.join(token.text.split())}/{token.tag}" for token in result.tokens)
+    """Words that hold spaces keep to one field; what the text is stands before them."""
+    words = " ".join(f"{'_'.join(token.text.split())}/{token.tag}" for token in result.tokens)
+    return f"{result.labels[0].label}\t{words}" if result.labels else words

@@ -95,12 +95,14 @@ class TagResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[TaggedText, _Mapping]]] = ...) -> None: ...
 
 class TaggedText(_message.Message):
-    __slots__ = ("tokens", "truncated")
+    __slots__ = ("tokens", "truncated", "labels")
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     tokens: _containers.RepeatedCompositeFieldContainer[TaggedToken]
     truncated: bool
-    def __init__(self, tokens: _Optional[_Iterable[_Union[TaggedToken, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    labels: _containers.RepeatedCompositeFieldContainer[ScoredLabel]
+    def __init__(self, tokens: _Optional[_Iterable[_Union[TaggedToken, _Mapping]]] = ..., truncated: _Optional[bool] = ..., labels: _Optional[_Iterable[_Union[ScoredLabel, _Mapping]]] = ...) -> None: ...
 
 class TaggedToken(_message.Message):
     __slots__ = ("text", "start", "end", "tags")

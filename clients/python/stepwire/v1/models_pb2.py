@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18stepwire/v1/models.proto\x12\x0bstepwire.v1\"!\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\">\n\x11LoadModelResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.ModelSummary\"#\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"\x15\n\x13UnloadModelResponse\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.ModelSummary\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.stepwire.v1.Model\"\x97\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.stepwire.v1.Task\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.stepwire.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07summary\x18\x06 \x01(\t\"\xc6\x04\n\x05Model\x12*\n\x07summary\x18\x01 \x01(\x0b\x32\x19.stepwire.v1.ModelSummary\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12(\n\x06limits\x18\x04 \x01(\x0b\x32\x18.stepwire.v1.ModelLimits\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\"\n\x06graphs\x18\x06 \x03(\x0b\x32\x12.stepwire.v1.Graph\x12$\n\x07metrics\x18\x07 \x03(\x0b\x32\x13.stepwire.v1.Metric\x12\x43\n\x11\x64\x65\x63oding_defaults\x18\x08 \x03(\x0b\x32(.stepwire.v1.Model.DecodingDefaultsEntry\x12+\n\nprovenance\x18\t \x01(\x0b\x32\x17.stepwire.v1.Provenance\x12\x10\n\x08provider\x18\n \x01(\t\x12\x12\n\nsize_bytes\x18\x0b \x01(\x04\x12\x14\n\x0cload_seconds\x18\x0c \x01(\x01\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12*\n\x06series\x18\x0e \x01(\x0b\x32\x1a.stepwire.v1.SeriesColumns\x12\x11\n\tprecision\x18\x0f \x01(\t\x12\x18\n\x10precision_reason\x18\x10 \x01(\t\x12\x19\n\x11\x62\x61tch_independent\x18\x11 \x01(\x08\x1a\x37\n\x15\x44\x65\x63odingDefaultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"B\n\rSeriesColumns\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12\x0f\n\x07horizon\x18\x03 \x01(\r\"\xdd\x01\n\x0bModelLimits\x12\x18\n\x10max_input_tokens\x18\x01 \x01(\r\x12\x16\n\x0emax_new_tokens\x18\x02 \x01(\r\x12\x17\n\x0fvocabulary_size\x18\x03 \x01(\r\x12\x1b\n\x13max_inputs_per_call\x18\x04 \x01(\r\x12\x16\n\x0emax_beam_width\x18\x05 \x01(\r\x12\x18\n\x0b\x62\x65gin_token\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tend_token\x18\x07 \x01(\rH\x01\x88\x01\x01\x42\x0e\n\x0c_begin_tokenB\x0c\n\n_end_token\"\x84\x01\n\x05Graph\x12\x0c\n\x04role\x18\x01 \x01(\t\x12#\n\x06inputs\x18\x02 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12$\n\x07outputs\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12\"\n\x06states\x18\x04 \x03(\x0b\x32\x12.stepwire.v1.State\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04role\x18\x04 \x01(\t\"S\n\x05State\x12\r\n\x05input\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\r\n\x05shape\x18\x04 \x03(\x03\x12\r\n\x05start\x18\x05 \x01(\t\"U\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x11\n\tpublished\x18\x05 \x01(\t\"s\n\nProvenance\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12\x12\n\nparameters\x18\x04 \x01(\x04\x12\"\n\x04\x64\x61ta\x18\x05 \x03(\x0b\x32\x14.stepwire.v1.Dataset\"6\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t*\x9a\x01\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x13\n\x0fTASK_GENERATION\x10\x01\x12\x17\n\x13TASK_CLASSIFICATION\x10\x02\x12\x14\n\x10TASK_TRANSLATION\x10\x03\x12\x14\n\x10TASK_FORECASTING\x10\x04\x12\x10\n\x0cTASK_TENSORS\x10\x05\x12\x10\n\x0cTASK_TAGGING\x10\x06*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x32\xc4\x02\n\x0cModelService\x12M\n\nListModels\x12\x1e.stepwire.v1.ListModelsRequest\x1a\x1f.stepwire.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.stepwire.v1.GetModelRequest\x1a\x1d.stepwire.v1.GetModelResponse\x12J\n\tLoadModel\x12\x1d.stepwire.v1.LoadModelRequest\x1a\x1e.stepwire.v1.LoadModelResponse\x12P\n\x0bUnloadModel\x12\x1f.stepwire.v1.UnloadModelRequest\x1a .stepwire.v1.UnloadModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18stepwire/v1/models.proto\x12\x0bstepwire.v1\"!\n\x10LoadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\">\n\x11LoadModelResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.ModelSummary\"#\n\x12UnloadModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\"\x15\n\x13UnloadModelResponse\"\x13\n\x11ListModelsRequest\"?\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.stepwire.v1.ModelSummary\"1\n\x0fGetModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.stepwire.v1.Model\"\x97\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x1f\n\x04task\x18\x03 \x01(\x0e\x32\x11.stepwire.v1.Task\x12&\n\x05state\x18\x04 \x01(\x0e\x32\x17.stepwire.v1.ModelState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0f\n\x07summary\x18\x06 \x01(\t\"\xdb\x04\n\x05Model\x12*\n\x07summary\x18\x01 \x01(\x0b\x32\x19.stepwire.v1.ModelSummary\x12\x11\n\tlanguages\x18\x02 \x03(\t\x12\x0f\n\x07licence\x18\x03 \x01(\t\x12(\n\x06limits\x18\x04 \x01(\x0b\x32\x18.stepwire.v1.ModelLimits\x12\x0e\n\x06labels\x18\x05 \x03(\t\x12\"\n\x06graphs\x18\x06 \x03(\x0b\x32\x12.stepwire.v1.Graph\x12$\n\x07metrics\x18\x07 \x03(\x0b\x32\x13.stepwire.v1.Metric\x12\x43\n\x11\x64\x65\x63oding_defaults\x18\x08 \x03(\x0b\x32(.stepwire.v1.Model.DecodingDefaultsEntry\x12+\n\nprovenance\x18\t \x01(\x0b\x32\x17.stepwire.v1.Provenance\x12\x10\n\x08provider\x18\n \x01(\t\x12\x12\n\nsize_bytes\x18\x0b \x01(\x04\x12\x14\n\x0cload_seconds\x18\x0c \x01(\x01\x12\x0e\n\x06\x64igest\x18\r \x01(\t\x12*\n\x06series\x18\x0e \x01(\x0b\x32\x1a.stepwire.v1.SeriesColumns\x12\x11\n\tprecision\x18\x0f \x01(\t\x12\x18\n\x10precision_reason\x18\x10 \x01(\t\x12\x19\n\x11\x62\x61tch_independent\x18\x11 \x01(\x08\x12\x13\n\x0btext_labels\x18\x12 \x03(\t\x1a\x37\n\x15\x44\x65\x63odingDefaultsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"B\n\rSeriesColumns\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12\x0f\n\x07horizon\x18\x03 \x01(\r\"\xdd\x01\n\x0bModelLimits\x12\x18\n\x10max_input_tokens\x18\x01 \x01(\r\x12\x16\n\x0emax_new_tokens\x18\x02 \x01(\r\x12\x17\n\x0fvocabulary_size\x18\x03 \x01(\r\x12\x1b\n\x13max_inputs_per_call\x18\x04 \x01(\r\x12\x16\n\x0emax_beam_width\x18\x05 \x01(\r\x12\x18\n\x0b\x62\x65gin_token\x18\x06 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tend_token\x18\x07 \x01(\rH\x01\x88\x01\x01\x42\x0e\n\x0c_begin_tokenB\x0c\n\n_end_token\"\x84\x01\n\x05Graph\x12\x0c\n\x04role\x18\x01 \x01(\t\x12#\n\x06inputs\x18\x02 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12$\n\x07outputs\x18\x03 \x03(\x0b\x32\x13.stepwire.v1.Tensor\x12\"\n\x06states\x18\x04 \x03(\x0b\x32\x12.stepwire.v1.State\"B\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04role\x18\x04 \x01(\t\"S\n\x05State\x12\r\n\x05input\x18\x01 \x01(\t\x12\x0e\n\x06output\x18\x02 \x01(\t\x12\r\n\x05\x64type\x18\x03 \x01(\t\x12\r\n\x05shape\x18\x04 \x03(\x03\x12\r\n\x05start\x18\x05 \x01(\t\"U\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x11\n\tpublished\x18\x05 \x01(\t\"s\n\nProvenance\x12\x0e\n\x06recipe\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x01(\t\x12\x0c\n\x04seed\x18\x03 \x01(\x04\x12\x12\n\nparameters\x18\x04 \x01(\x04\x12\"\n\x04\x64\x61ta\x18\x05 \x03(\x0b\x32\x14.stepwire.v1.Dataset\"6\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07licence\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t*\x9a\x01\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x13\n\x0fTASK_GENERATION\x10\x01\x12\x17\n\x13TASK_CLASSIFICATION\x10\x02\x12\x14\n\x10TASK_TRANSLATION\x10\x03\x12\x14\n\x10TASK_FORECASTING\x10\x04\x12\x10\n\x0cTASK_TENSORS\x10\x05\x12\x10\n\x0cTASK_TAGGING\x10\x06*\x8b\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13MODEL_STATE_LOADING\x10\x01\x12\x15\n\x11MODEL_STATE_READY\x10\x02\x12\x16\n\x12MODEL_STATE_FAILED\x10\x03\x12\x18\n\x14MODEL_STATE_UNLOADED\x10\x04\x32\xc4\x02\n\x0cModelService\x12M\n\nListModels\x12\x1e.stepwire.v1.ListModelsRequest\x1a\x1f.stepwire.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.stepwire.v1.GetModelRequest\x1a\x1d.stepwire.v1.GetModelResponse\x12J\n\tLoadModel\x12\x1d.stepwire.v1.LoadModelRequest\x1a\x1e.stepwire.v1.LoadModelResponse\x12P\n\x0bUnloadModel\x12\x1f.stepwire.v1.UnloadModelRequest\x1a .stepwire.v1.UnloadModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_MODEL_DECODINGDEFAULTSENTRY']._loaded_options = None
   _globals['_MODEL_DECODINGDEFAULTSENTRY']._serialized_options = b'8\001'
-  _globals['_TASK']._serialized_start=1972
-  _globals['_TASK']._serialized_end=2126
-  _globals['_MODELSTATE']._serialized_start=2129
-  _globals['_MODELSTATE']._serialized_end=2268
+  _globals['_TASK']._serialized_start=1993
+  _globals['_TASK']._serialized_end=2147
+  _globals['_MODELSTATE']._serialized_start=2150
+  _globals['_MODELSTATE']._serialized_end=2289
   _globals['_LOADMODELREQUEST']._serialized_start=41
   _globals['_LOADMODELREQUEST']._serialized_end=74
   _globals['_LOADMODELRESPONSE']._serialized_start=76
@@ -56,25 +56,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSUMMARY']._serialized_start=393
   _globals['_MODELSUMMARY']._serialized_end=544
   _globals['_MODEL']._serialized_start=547
-  _globals['_MODEL']._serialized_end=1129
-  _globals['_MODEL_DECODINGDEFAULTSENTRY']._serialized_start=1074
-  _globals['_MODEL_DECODINGDEFAULTSENTRY']._serialized_end=1129
-  _globals['_SERIESCOLUMNS']._serialized_start=1131
-  _globals['_SERIESCOLUMNS']._serialized_end=1197
-  _globals['_MODELLIMITS']._serialized_start=1200
-  _globals['_MODELLIMITS']._serialized_end=1421
-  _globals['_GRAPH']._serialized_start=1424
-  _globals['_GRAPH']._serialized_end=1556
-  _globals['_TENSOR']._serialized_start=1558
-  _globals['_TENSOR']._serialized_end=1624
-  _globals['_STATE']._serialized_start=1626
-  _globals['_STATE']._serialized_end=1709
-  _globals['_METRIC']._serialized_start=1711
-  _globals['_METRIC']._serialized_end=1796
-  _globals['_PROVENANCE']._serialized_start=1798
-  _globals['_PROVENANCE']._serialized_end=1913
-  _globals['_DATASET']._serialized_start=1915
-  _globals['_DATASET']._serialized_end=1969
-  _globals['_MODELSERVICE']._serialized_start=2271
-  _globals['_MODELSERVICE']._serialized_end=2595
+  _globals['_MODEL']._serialized_end=1150
+  _globals['_MODEL_DECODINGDEFAULTSENTRY']._serialized_start=1095
+  _globals['_MODEL_DECODINGDEFAULTSENTRY']._serialized_end=1150
+  _globals['_SERIESCOLUMNS']._serialized_start=1152
+  _globals['_SERIESCOLUMNS']._serialized_end=1218
+  _globals['_MODELLIMITS']._serialized_start=1221
+  _globals['_MODELLIMITS']._serialized_end=1442
+  _globals['_GRAPH']._serialized_start=1445
+  _globals['_GRAPH']._serialized_end=1577
+  _globals['_TENSOR']._serialized_start=1579
+  _globals['_TENSOR']._serialized_end=1645
+  _globals['_STATE']._serialized_start=1647
+  _globals['_STATE']._serialized_end=1730
+  _globals['_METRIC']._serialized_start=1732
+  _globals['_METRIC']._serialized_end=1817
+  _globals['_PROVENANCE']._serialized_start=1819
+  _globals['_PROVENANCE']._serialized_end=1934
+  _globals['_DATASET']._serialized_start=1936
+  _globals['_DATASET']._serialized_end=1990
+  _globals['_MODELSERVICE']._serialized_start=2292
+  _globals['_MODELSERVICE']._serialized_end=2616
 # @@protoc_insertion_point(module_scope)

@@ -100,7 +100,7 @@ class ModelSummary(_message.Message):
     def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., task: _Optional[_Union[Task, str]] = ..., state: _Optional[_Union[ModelState, str]] = ..., reason: _Optional[str] = ..., summary: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("summary", "languages", "licence", "limits", "labels", "graphs", "metrics", "decoding_defaults", "provenance", "provider", "size_bytes", "load_seconds", "digest", "series", "precision", "precision_reason", "batch_independent")
+    __slots__ = ("summary", "languages", "licence", "limits", "labels", "graphs", "metrics", "decoding_defaults", "provenance", "provider", "size_bytes", "load_seconds", "digest", "series", "precision", "precision_reason", "batch_independent", "text_labels")
     class DecodingDefaultsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +125,7 @@ class Model(_message.Message):
     PRECISION_FIELD_NUMBER: _ClassVar[int]
     PRECISION_REASON_FIELD_NUMBER: _ClassVar[int]
     BATCH_INDEPENDENT_FIELD_NUMBER: _ClassVar[int]
+    TEXT_LABELS_FIELD_NUMBER: _ClassVar[int]
     summary: ModelSummary
     languages: _containers.RepeatedScalarFieldContainer[str]
     licence: str
@@ -142,7 +143,8 @@ class Model(_message.Message):
     precision: str
     precision_reason: str
     batch_independent: bool
-    def __init__(self, summary: _Optional[_Union[ModelSummary, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., graphs: _Optional[_Iterable[_Union[Graph, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., decoding_defaults: _Optional[_Mapping[str, float]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., provider: _Optional[str] = ..., size_bytes: _Optional[int] = ..., load_seconds: _Optional[float] = ..., digest: _Optional[str] = ..., series: _Optional[_Union[SeriesColumns, _Mapping]] = ..., precision: _Optional[str] = ..., precision_reason: _Optional[str] = ..., batch_independent: _Optional[bool] = ...) -> None: ...
+    text_labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, summary: _Optional[_Union[ModelSummary, _Mapping]] = ..., languages: _Optional[_Iterable[str]] = ..., licence: _Optional[str] = ..., limits: _Optional[_Union[ModelLimits, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., graphs: _Optional[_Iterable[_Union[Graph, _Mapping]]] = ..., metrics: _Optional[_Iterable[_Union[Metric, _Mapping]]] = ..., decoding_defaults: _Optional[_Mapping[str, float]] = ..., provenance: _Optional[_Union[Provenance, _Mapping]] = ..., provider: _Optional[str] = ..., size_bytes: _Optional[int] = ..., load_seconds: _Optional[float] = ..., digest: _Optional[str] = ..., series: _Optional[_Union[SeriesColumns, _Mapping]] = ..., precision: _Optional[str] = ..., precision_reason: _Optional[str] = ..., batch_independent: _Optional[bool] = ..., text_labels: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SeriesColumns(_message.Message):
     __slots__ = ("columns", "targets", "horizon")

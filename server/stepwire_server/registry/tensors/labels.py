@@ -102,7 +102,7 @@ class LabelTexts:
             max_rows: of one request.
         """
         self._model = model
-        self._labels = spec.labels
+        self._labels = model.labels
         self.signature = Signature(
             name=f"{spec.name}.classify",
             version=spec.version,
@@ -113,8 +113,8 @@ class LabelTexts:
                 TensorSpec(
                     name=_PROBABILITIES,
                     dtype="float32",
-                    shape=(-1, len(spec.labels)),
-                    labels=spec.labels,
+                    shape=(-1, len(model.labels)),
+                    labels=model.labels,
                 ),
                 *([TensorSpec(name=_TOKENS, dtype=TEXT, shape=(-1, 1))] if model.attends else ()),
             ),

@@ -5,10 +5,7 @@ Shapes: N rows, T positions of the longest row.
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stepwire_server.engine.batcher import Batcher, R, SequenceJob
+from stepwire_server.engine.batcher import Batcher, Numbers, R, SequenceJob
 from stepwire_server.engine.tensors import Asked, Cancel, Failed, Timing
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.classification import Answers
@@ -59,7 +56,7 @@ def counts(asked: Asked, tokens: str, lengths: str, longest: int) -> list[int]:
 
 def run(
     batcher: Batcher[R],
-    rows: Sequence[Sequence[int] | NDArray[np.int64]],
+    rows: Sequence[Numbers],
     asked: Asked,
     told: Callable[[Sequence[R], Timing], None],
     failed: Failed,

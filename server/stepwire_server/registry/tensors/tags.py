@@ -1,15 +1,16 @@
 """Taggers as named tensors: words and their characters in, logits out; or texts in, tags out.
 
-Shapes: N rows, T words of the longest row, C characters of a word, L labels.
+Shapes: N rows, T words of the longest row, C characters of a word, L labels of words, K of texts.
 """
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwire_server.engine.batcher import Batcher, Result
+from stepwire_server.engine.batcher import Batcher, Tagged
 from stepwire_server.engine.tensors import Answer, Asked, Cancel, Done, Failed, Timing
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
@@ -24,7 +25,7 @@ _TEXT, _TOKENS = "text", "tokens"
 class TagTensors:
     """The sequence graph of a tagger: rows share batches with the texts of everybody else."""
 
-    def __init__(self, batcher: Batcher[Result], spec: Manifest, max_rows: int) -> None:
+    def __init__(self, batcher: Batcher[Tagged], spec: Manifest, max_rows: int) -> None:
         """Makes a model.
 
         Args:
@@ -38,7 +39,9 @@ class TagTensors:
             spec, "tokens", "characters", "lengths", "logits"
         )
         self._tokens, self._characters = tokens.name, characters.name
-        self._lengths = lengths.name
+        self._lengths, self._logits = lengths.name, logits.name
+        judging = [t for t in spec.graphs["sequence"].outputs if t.role == "text_logits"]
+        self._text_logits = judging[0].name if judging else ""
         self._choices = {
             tokens.name: spec.tokenizer.vocabulary_size,
             characters.name: spec.characters.vocabulary_size,
@@ -55,7 +58,10 @@ class TagTensors:
                 ),
                 rows.lengths_spec(lengths),
             ),
-            outputs=(rows.logits_spec(logits, spec.labels),),
+            outputs=(
+                rows.logits_spec(logits, spec.labels),
+                *(rows.logits_spec(tensor, spec.text_labels) for tensor in judging),
+            ),
             max_rows=max_rows,
         )
 
@@ -65,13 +71,13 @@ class TagTensors:
         The answer has zeros behind the words of a row.
         """
         found, width = self._rows(asked), asked.tensors[self._tokens].shape[1]
-        [name] = asked.wanted
 
-        def told(results: Sequence[Result], timing: Timing) -> None:
-            logits = np.zeros((len(results), width, results[0].shape[1]), np.float32)
-            for row, result in zip(logits, results, strict=True):
-                row[: len(result)] = result
-            done(Answer({name: logits}, (), timing))
+        def told(results: Sequence[Tagged], timing: Timing) -> None:
+            given = {self._logits: _padded([result.logits for result in results], width)}
+            judged = [each.text_logits for each in results if each.text_logits is not None]
+            if judged:
+                given[self._text_logits] = np.stack(judged)
+            done(Answer({name: given[name] for name in asked.wanted}, (), timing))
 
         return rows.run(self._batcher, found, asked, told, failed)
 
@@ -97,6 +103,14 @@ class TagTensors:
             place = ", ".join(map(str, wrong[0].tolist()))
             got = int(values[tuple(wrong[0])])
             raise InvalidRequest.of(f"{name}[{number}, {place}]", f"be in [0, {choices - 1}]", got)
+
+
+def _padded(logits: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
+    """Those of rows, [T, L] each, zeros behind them: [N, width, L]."""
+    found = np.zeros((len(logits), width, logits[0].shape[1]), np.float32)
+    for row, each in zip(found, logits, strict=True):
+        row[: len(each)] = each
+    return found
 
 
 class TagTexts:
@@ -141,4 +155,7 @@ def _as_json(result: TaggedText) -> bytes:
             result.cut.words, result.cut.spans, result.tags, strict=True
         )
     ]
-    return json.dumps({"tokens": tokens}, ensure_ascii=False).encode()
+    told: dict[str, Any] = {"tokens": tokens}
+    if result.labels:
+        told["labels"] = [{"label": label, "score": score} for label, score in result.labels]
+    return json.dumps(told, ensure_ascii=False).encode()

@@ -6,7 +6,15 @@ import pytest
 
 from stepwire_server.errors import InvalidRequest
 from support.asking import ask, load, texts
-from support.tiny_tagger import LABELS, LETTERS, WIDTH, WORDS, TinyTagger, write_tagger
+from support.tiny_tagger import (
+    LABELS,
+    LETTERS,
+    TEXT_LABELS,
+    WIDTH,
+    WORDS,
+    TinyTagger,
+    write_tagger,
+)
 
 
 @pytest.fixture
@@ -85,6 +93,44 @@ async def test_texts_give_words_with_their_tags_as_json(models):
 async def test_a_text_over_the_limit_fails_the_request(models):
     with pytest.raises(InvalidRequest, match=r"inputs\[0\]\.text must have at most 16 words"):
         await ask(models["tagger.tag"], {"text": texts("dog " * 17)})
+
+
+@pytest.fixture
+async def judging(tmp_path):
+    loaded = load(write_tagger(tmp_path / "judging", judges=True))
+    yield loaded.tensors
+    await asyncio.to_thread(loaded.stop)
+
+
+async def test_what_is_said_of_whole_texts_is_an_output_of_its_own(judging):
+    tensors, lengths = some(3, 9), np.array([[2], [9], [5]])
+    answer = await ask(judging["tagger"], {**tensors, "lengths": lengths})
+    wanted = TinyTagger().judge(tensors["tokens"], lengths.ravel())
+    np.testing.assert_allclose(answer.tensors["text_logits"], wanted, atol=1e-5)
+    assert answer.tensors["logits"].shape == (3, 9, len(LABELS))
+    assert judging["tagger"].signature.outputs[1].labels == TEXT_LABELS
+
+    alone = await ask(judging["tagger"], {**tensors, "lengths": lengths}, wanted=["text_logits"])
+    assert alone.tensors.keys() == {"text_logits"}
+    assert (alone.tensors["text_logits"] == answer.tensors["text_logits"]).all()
+
+
+async def test_texts_give_what_they_are_in_their_json(judging):
+    answer = await ask(judging["tagger.tag"], {"text": texts("The dog", " ")})
+    found = [json.loads(row[0]) for row in answer.tensors["tokens"]]
+    told = {each["label"]: each["score"] for each in found[0]["labels"]}
+    assert told == pytest.approx(TinyTagger().verdict(["The", "dog"]), abs=1e-5)
+    assert found[1] == {"tokens": []}
+
+
+async def test_texts_can_be_classified_by_name(judging):
+    answer = await ask(judging["tagger.classify"], {"text": texts("The dog", "")})
+    wanted = [TinyTagger().verdict(words) for words in (["The", "dog"], ["strange"])]
+    rows = [[verdict[label] for label in TEXT_LABELS] for verdict in wanted]
+    np.testing.assert_allclose(answer.tensors["probabilities"], rows, atol=1e-5)
+    best = [[max(verdict, key=verdict.get).encode()] for verdict in wanted]
+    assert answer.tensors["label"].tolist() == best
+    assert answer.timing.batch == 2
 
 
 async def test_where_the_time_went_is_told(models):

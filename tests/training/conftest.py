@@ -65,6 +65,11 @@ def tagger(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="session")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-joint", tmp_path_factory.mktemp("joint"))
+
+
+@pytest.fixture(scope="session")
 def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-translator", tmp_path_factory.mktemp("translator"))
 

@@ -320,6 +320,23 @@ def test_a_taggers_golden_case_is_what_pytorch_answers(tagged):
         check("logits", got[row, :length], wanted, tagged.manifest.golden)
 
 
+def test_a_joint_tagger_is_published_with_what_it_says_of_whole_sentences(joint, tmp_path):
+    bundle = publish(joint.finished(), tmp_path)
+    manifest = bundle.manifest
+    graph, case = manifest.graphs["sequence"], unpack(bundle.read("golden.npz"))["sequence"]
+    got = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
+
+    assert manifest.text_labels == ("animal", "thing")
+    assert len(manifest.chain.starts) == len(manifest.labels)
+    assert {tensor.role: tensor.shape for tensor in graph.outputs} == {
+        "logits": (-1, 5),
+        "text_logits": (2,),
+    }
+    check("text_logits", got["text_logits"], case.outputs["text_logits"], manifest.golden)
+    figures = {metric.name: metric.value for metric in manifest.metrics}
+    assert figures["intent accuracy"] >= figures["sentence accuracy"] >= 0.95
+
+
 def test_a_chain_of_tags_is_published_with_its_figures(tmp_path):
     toy = tiny.tagger()
     config = ChainTagger.Config(**vars(toy.model))

@@ -133,6 +133,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         metrics=with_runs(measured.metrics, finished.others),
         provenance=provenance(finished, sum(part.numel() for part in model.parameters())),
         labels=finished.dataset.labels,
+        text_labels=finished.dataset.tagging.text_labels if finished.dataset.tagging else (),
         decoding=measured.decoding,
         characters=characters(finished.dataset),
         chain=chain_of(model) if isinstance(model, ChainTagger) else None,

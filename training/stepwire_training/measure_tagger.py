@@ -9,6 +9,8 @@ from stepwire_training.data.conllu import Sentence
 from stepwire_training.data.tagged import EVALUATION_ROWS, Encoder, TaggedTexts, Vocabulary
 from stepwire_training.entity_scoring import f1, mean_f1, mean_tag_f1
 from stepwire_training.evaluate import evaluate
+from stepwire_training.measure_joint import joint_figures
+from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.tagger import Tagger
 from stepwire_zoo.manifest import Metric
 
@@ -27,7 +29,9 @@ def measure_tagger(
         published: a figure to set beside the first.
     """
     assert dataset.tokenizer is not None
-    vocabulary = Vocabulary(dataset.tokenizer, tagging.characters, dataset.labels, tagging.width)
+    vocabulary = Vocabulary(
+        dataset.tokenizer, tagging.characters, dataset.labels, tagging.width, tagging.text_labels
+    )
     metrics = [*figures(model, dataset.test, tagging, dataset.labels)]
     if tagging.finds_words:
         found = cutting(tagging.test, vocabulary)
@@ -43,6 +47,8 @@ def figures(
     model: Tagger, texts: Batches, tagging: Tagging, labels: tuple[str, ...], split: str = "test"
 ) -> list[Metric]:
     """The figures of one split; that of entities first, if the labels are of entities."""
+    if isinstance(model, JointTagger):
+        return joint_figures(model, texts, labels, split)
     score, unit = evaluate(model, texts), tagging.unit
     metrics = [
         Metric(name="accuracy", value=score.accuracy or 0.0, unit=f"share of {unit}", split=split),

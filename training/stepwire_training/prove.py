@@ -13,6 +13,7 @@ from stepwire_training.graphs.step import step_graph
 from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.forecaster import Forecaster
+from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.recurrent import STATES
@@ -47,6 +48,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         Translator: prove_translator,
         Tagger: prove_tagger,
         ChainTagger: prove_tagger,
+        JointTagger: prove_tagger,
         StreamTagger: prove_stream_tagger,
         Forecaster: prove_series,
     }

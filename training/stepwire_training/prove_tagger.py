@@ -1,6 +1,6 @@
 """Proves a tagger's graph (see parity), and makes its golden case.
 
-N rows, T positions, C characters of a word, L labels.
+N rows, T positions, C characters of a word, L labels of words, K of sentences.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,12 @@ from stepwire_training.data.batches import Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.tagging import tagging_graph
 from stepwire_training.models.chain_tagger import ChainTagger
+from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.network import Network
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_training.recipe import Recipe
-from stepwire_zoo.golden import GoldenCase
+from stepwire_zoo.golden import Arrays, GoldenCase
 from stepwire_zoo.manifest import Chain, Graph, Tensor
 
 GOLDEN_ROWS = 7
@@ -52,11 +53,7 @@ def prove_tagger(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
             Tensor(name="characters", dtype="int64", shape=(-1, width), role="characters"),
             Tensor(name="lengths", dtype="int64", shape=(), role="lengths"),
         ),
-        outputs=(
-            Tensor(
-                name="logits", dtype="float32", shape=(-1, model.output.out_features), role="logits"
-            ),
-        ),
+        outputs=outputs_of(model),
         buckets=buckets,
     )
     return Proved(
@@ -65,6 +62,16 @@ def prove_tagger(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         cases={"sequence": case_of(model, texts, positions)},
         difference=prove(content, model, texts, buckets),
     )
+
+
+def outputs_of(model: Tagger) -> tuple[Tensor, ...]:
+    """What a graph says of every word, and perhaps of the whole sentence."""
+    labels = model.output.out_features
+    words = Tensor(name="logits", dtype="float32", shape=(-1, labels), role="logits")
+    if not isinstance(model, JointTagger):
+        return (words,)
+    whole = (model.text_output.out_features,)
+    return (words, Tensor(name="text_logits", dtype="float32", shape=whole, role="text_logits"))
 
 
 def chain_of(model: ChainTagger) -> Chain:
@@ -101,12 +108,13 @@ def prove(content: bytes, model: Tagger, texts: Sequence[Text], buckets: Sequenc
         lengths = np.unique(np.linspace(1, positions, num=len(texts)).astype(int))
         fitted = [_resized(text, n) for text, n in zip(texts, lengths, strict=False)]
         case = case_of(model, fitted, positions)
-        got = parity.run(opened, case.inputs)["logits"]
+        got = parity.run(opened, case.inputs)
         inside = np.arange(positions) < case.inputs["lengths"][:, None]  # [N, T]
-        got, wanted = got * inside[:, :, None], case.outputs["logits"]
-        parity.compare(f"the graph at length {positions}", got, wanted, GOLDEN)
+        got["logits"] = got["logits"] * inside[:, :, None]
+        for name, wanted in case.outputs.items():
+            parity.compare(f"{name} of the graph at length {positions}", got[name], wanted, GOLDEN)
+            differences.append(float(np.abs(got[name] - wanted).max()))
         parity.prove_rows_stand_alone(opened, case.inputs)
-        differences.append(float(np.abs(got - wanted).max()))
     return max(differences)
 
 
@@ -117,15 +125,21 @@ def case_of(model: Tagger, texts: Sequence[Text], positions: int) -> GoldenCase:
         "characters": _padded([text.characters for text in texts], positions),
         "lengths": np.array([len(text.tokens) for text in texts]),
     }
-    return GoldenCase(inputs, {"logits": _padded([_alone(model, t) for t in texts], positions)})
+    alone = [_alone(model, text) for text in texts]
+    outputs = {"logits": _padded([each["logits"] for each in alone], positions)}
+    if isinstance(model, JointTagger):
+        outputs["text_logits"] = np.stack([each["text_logits"] for each in alone])
+    return GoldenCase(inputs, outputs)
 
 
-def _alone(model: Tagger, text: Text) -> NDArray[np.float32]:
-    """What PyTorch answers to one text: [T, L]."""
+def _alone(model: Tagger, text: Text) -> Arrays:
+    """What PyTorch answers to one text: logits [T, L], and perhaps text_logits [K]."""
     tokens, characters = (torch.from_numpy(part)[None] for part in text)
     with torch.inference_mode():
-        logits, _ = model(tokens, characters, torch.tensor([len(text.tokens)]), ())
-    return logits[0].numpy()
+        scores, _ = model(tokens, characters, torch.tensor([len(text.tokens)]), ())
+    every = scores if isinstance(scores, tuple) else (scores,)
+    names = ("logits", "text_logits")
+    return {name: each[0].numpy() for name, each in zip(names, every, strict=False)}
 
 
 def _resized(text: Text, length: int) -> Text:

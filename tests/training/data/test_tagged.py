@@ -17,8 +17,12 @@ def a_sentence(text: str, tag: str = "X") -> Sentence:
     return Sentence(words, (tag,) * len(words), (True,) * len(words))
 
 
-def some(**changes):
-    every = make_clauses(60, 1)
+def clauses():
+    return [clause._replace(label="") for clause in make_clauses(60, 1)]
+
+
+def some(every=(), **changes):
+    every = every or clauses()
     return Splits(**{"train": every[20:], "dev": every[:10], "test": every[10:20], **changes})
 
 
@@ -86,6 +90,29 @@ def test_a_tag_that_training_does_not_know_counts_for_nothing():
     _, tags, _ = dataset.test.batch(0, Shard())
 
     assert tags.tolist() == [[PADDING] * 3]
+
+
+def test_the_label_of_a_sentence_stands_before_the_tags_of_its_words():
+    dataset = split(some(make_clauses(60, 1)), READING)
+    (tokens, _, lengths), targets, _ = dataset.train.batch(0, Shard())
+    numbers = dataset.tokenizer.get_vocab()
+
+    assert dataset.tagging.text_labels == ("animal", "thing")
+    assert targets.shape[1] == 1 + tokens.shape[1]
+    plain, _, _ = split(some(make_clauses(60, 1)), replace(READING, forget=0.0)).train.batch(
+        0, Shard()
+    )
+    for words, row, length in zip(plain[0].tolist(), targets.tolist(), lengths, strict=True):
+        assert row[0] == (numbers["watch"] in words)
+        assert dataset.labels[row[length]] == "PUNCT"
+        assert row[1 + length :] == [PADDING] * (len(row) - 1 - int(length))
+
+
+def test_a_label_that_training_does_not_know_counts_for_nothing():
+    strange = a_sentence("A duck", "DET")._replace(label="plant")
+    _, targets, _ = split(some(make_clauses(60, 1), test=[strange]), READING).test.batch(0, Shard())
+
+    assert targets[0, 0] == PADDING
 
 
 def test_syllables_are_made_of_their_letters():

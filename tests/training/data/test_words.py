@@ -62,6 +62,27 @@ def test_quotes_and_apostrophes_are_looked_up_alike_however_they_are_written():
     assert tokenizer.encode("\u201cfilm's\u201d ``film\u2019s''").ids == [1, 0, 2, 1, 1, 0, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("What's the weather, really?", "What s the weather really"),
+        ("At 5 p.m. on 2/7/2021 (o\u2019clock!)", "At 5 p.m on 2/7/2021 o clock"),
+        ("R&B & k-pop \u2013 a +1 for $5", "R&B & k-pop a +1 for $5"),
+        ("\U0001f600 ?! ...", ""),
+    ],
+)
+def test_commands_are_words_alone_as_they_are_said(text, words):
+    tokenizer = word_tokenizer([], "commands")
+    found = [text[first:last] for first, last in tokenizer.encode(text).offsets]
+
+    assert " ".join(found) == words
+
+
+def test_letters_of_commands_are_read_in_lower_case():
+    assert character_tokenizer(["a", "é"], "commands").encode("AÉ").ids == [1, 2]
+    assert character_tokenizer(["a", "é"], "tweets").encode("AÉ").ids == [3, 3]
+
+
 def test_words_are_looked_up_in_lower_case_with_zeros_for_digits():
     tokenizer = word_tokenizer(["the", "00", "각"], "english")
 
@@ -70,7 +91,7 @@ def test_words_are_looked_up_in_lower_case_with_zeros_for_digits():
 
 
 def test_every_character_is_one_token_and_none_is_the_padding():
-    tokenizer = character_tokenizer(["a", "각"])
+    tokenizer = character_tokenizer(["a", "각"], "korean")
 
     assert tokenizer.encode("a각 ?").ids == [1, 2, 3, 3]
     assert tokenizer.encode(unicodedata.normalize("NFD", "각")).ids == [2]

@@ -23,7 +23,9 @@ class Batch(NamedTuple):
     """What one training step reads."""
 
     inputs: tuple[Tensor, ...]  # tokens [B, T]; for whole texts also lengths [B]
-    targets: Tensor  # int64 [B, T] or [B]; of a series float32 [B, T, H, F]
+    # int64 [B, T] or [B], or [B, 1 + T] of what a text is and its words are; of a series
+    # float32 [B, T, H, F].
+    targets: Tensor
     fresh: bool  # whether the state starts anew here
 
 
@@ -88,6 +90,7 @@ class Tagging:
     test: list[Sentence]
     others: dict[str, list[Sentence]]  # of other treebanks, by the name of the split
     unit: str = "words"  # what is tagged: "words" or "characters"
+    text_labels: tuple[str, ...] = ()  # of whole sentences, where they have some
 
     @property
     def finds_words(self) -> bool:

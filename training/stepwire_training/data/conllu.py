@@ -12,6 +12,7 @@ class Sentence(NamedTuple):
     words: tuple[str, ...]
     tags: tuple[str, ...]
     spaced: tuple[bool, ...]  # whether a space stands behind each word
+    label: str = ""  # of the sentence as a whole, where it has one
 
     @property
     def text(self) -> str:

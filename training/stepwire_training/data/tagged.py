@@ -77,6 +77,7 @@ class Vocabulary(NamedTuple):
     characters: Tokenizer
     tags: tuple[str, ...]
     width: int  # characters of a word, C
+    labels: tuple[str, ...] = ()  # of whole sentences, where they have some
 
 
 def split(splits: Splits, reading: Reading) -> Dataset:
@@ -120,6 +121,7 @@ def split(splits: Splits, reading: Reading) -> Dataset:
             test=splits.test,
             others=splits.others | _read_on(splits.test, reading.together),
             unit=unit,
+            text_labels=vocabulary.labels,
         ),
     )
 
@@ -130,7 +132,11 @@ def joined(sentences: Sequence[Sentence], count: int) -> list[Sentence]:
         return []
     parts = (sentences[first : first + count] for first in range(0, len(sentences), count))
     return [
-        Sentence(*(tuple(chain.from_iterable(field)) for field in zip(*part, strict=True)))
+        Sentence(
+            words=tuple(chain.from_iterable(sentence.words for sentence in part)),
+            tags=tuple(chain.from_iterable(sentence.tags for sentence in part)),
+            spaced=tuple(chain.from_iterable(sentence.spaced for sentence in part)),
+        )
         for part in parts
         if len(part) == count
     ]
@@ -153,13 +159,16 @@ def build(train: list[Sentence], untagged: list[list[str]], reading: Reading) ->
     first = [word for word in _commonest(tagged) if tagged[word] >= AT_LEAST]
     others = [word for word in _commonest(every) if tagged[word] < AT_LEAST <= every[word]]
     chosen = [*first, *others][: reading.vocabulary - 1]
-    spelling = Normalized(words.character_tokenizer([]))
+    spelling = Normalized(words.character_tokenizer([], reading.cutting))
     characters = Counter(char for s in train for word in s.words for char in spelling[word])
     return Vocabulary(
         words.word_tokenizer(chosen, reading.cutting),
-        words.character_tokenizer(sorted(c for c, n in characters.items() if n >= AT_LEAST)),
+        words.character_tokenizer(
+            sorted(c for c, n in characters.items() if n >= AT_LEAST), reading.cutting
+        ),
         tuple(sorted({tag for sentence in train for tag in sentence.tags})),
         reading.characters,
+        tuple(sorted({sentence.label for sentence in train} - {""})),
     )
 
 
@@ -180,7 +189,9 @@ class Encoded(NamedTuple):
 
     words: Ids  # [T]
     characters: Ids  # [T, C]
-    tags: Ids  # [T]; PADDING for a tag that training does not know
+    # Tags of every word, [T], before them the label of a sentence that has one; PADDING for
+    # what training does not know.
+    targets: Ids
 
 
 class Encoder:
@@ -191,6 +202,7 @@ class Encoder:
         self._plain = Normalized(vocabulary.words)
         self._numbers = vocabulary.words.get_vocab()
         self._tags = {tag: number for number, tag in enumerate(vocabulary.tags)}
+        self._labels = {label: number for number, label in enumerate(vocabulary.labels)}
 
     def __call__(self, sentences: Sequence[Sentence]) -> list[Encoded]:
         """All of them, in their order."""
@@ -202,10 +214,15 @@ class Encoder:
             Encoded(
                 np.array([self._numbers.get(self._plain[word], 0) for word in sentence.words]),
                 rows[[places[word] for word in sentence.words]],
-                np.array([self._tags.get(tag, PADDING) for tag in sentence.tags]),
+                np.array(self._targets(sentence)),
             )
             for sentence in sentences
         ]
+
+    def _targets(self, sentence: Sentence) -> list[int]:
+        """What the sentence is, if that is asked, then what each word is."""
+        label = [self._labels.get(sentence.label, PADDING)] if self._labels else []
+        return label + [self._tags.get(tag, PADDING) for tag in sentence.tags]
 
 
 def _commonest(counts: Counter[str]) -> list[str]:
@@ -265,7 +282,7 @@ class TaggedTexts:
         """Sentences of a step.
 
         Words int64 [B / world, T], characters [B / world, T, C], lengths [B / world] and
-        targets [B / world, T].
+        targets [B / world, T], or [B / world, 1 + T] where sentences have labels.
         """
         number, place = divmod(step, len(self))
         if self._order[0] != number:
@@ -280,7 +297,7 @@ class TaggedTexts:
             _stacked([text.characters for text in texts], 0),
             torch.tensor([len(text.words) for text in texts]),
         )
-        return Batch(inputs, _stacked([text.tags for text in texts], PADDING), fresh=True)
+        return Batch(inputs, _stacked([text.targets for text in texts], PADDING), fresh=True)
 
     def _known(self, texts: list[Ids], draw: list[int]) -> list[Ids]:
         """Words of sentences, some of them read as unknown."""

@@ -112,24 +112,31 @@ class Clauses:
     """Short clauses with a tag for every word, for a tagger."""
 
     reading: Reading
+    judged: bool = False  # whether there is a label for every clause too
 
     def load(self) -> Dataset:
         """Makes the clauses up; one of the training split is in the test split too."""
         every = make_clauses(300, self.reading.seed)
+        if not self.judged:
+            every = [clause._replace(label="") for clause in every]
         return tagged.split(
             tagged.Splits([*every[100:], every[0]], every[50:100], every[:50]), self.reading
         )
 
 
 def make_clauses(count: int, seed: int) -> list[Sentence]:
-    """Different clauses, such as "A duck ducks 17."; which of the two it is, its place says."""
+    """Different clauses, such as "A duck ducks 17."; which of the two it is, its place says.
+
+    Each is labelled by whom it is about, an animal or a thing.
+    """
     rng = random.Random(seed)
     made: dict[tuple[str, ...], Sentence] = {}
     while len(made) < count:
         who, does = rng.choice(("duck", "fish", "watch")), rng.choice(("ducks", "fishes", "sees"))
         words = (rng.choice(("A", "The")), who, does, str(rng.randrange(100)), ".")
         tags = ("DET", "NOUN", "VERB", "NUM", "PUNCT")
-        made[words] = Sentence(words, tags, (True, True, True, False, True))
+        label = "thing" if who == "watch" else "animal"
+        made[words] = Sentence(words, tags, (True, True, True, False, True), label)
     return list(made.values())
 
 

@@ -12,7 +12,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from stepwire_training.data.tokens import UNKNOWN
 
-Cutting = Literal["english", "tweets", "korean", "characters"]
+Cutting = Literal["english", "tweets", "korean", "commands", "characters"]
 
 PAD = "<pad>"  # number 0 among the characters
 
@@ -44,6 +44,8 @@ _ENGLISH = "|".join(
 _TWEETS = rf"[@#]\w+|{_ENGLISH}"
 # Korean is cut at spaces; what is neither letter nor digit stands alone.
 _KOREAN = r"[^\W_]+(?:[.,:-][^\W_]+)*|([^\w\s])\1+|_+|[^\w\s]"
+# Commands are cut at spaces and apostrophes; marks around words, which nobody says, are left out.
+_UNSAID = rf"^[^\w&#@$+-]+|[^\w&+%$-]+$|[{_MARKS}]"
 _ANY = r"[\s\S]"
 
 # Words as in English; of what is no word only these marks are read, the rest is left out.
@@ -69,9 +71,14 @@ def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
     )
     if cutting == "characters":
         return _of_characters(tokenizer)
-    pattern = {"english": _ENGLISH, "tweets": _TWEETS, "korean": _KOREAN}[cutting]
+    splits = {
+        "english": pre_tokenizers.Split(Regex(_ENGLISH), "isolated"),
+        "tweets": pre_tokenizers.Split(Regex(_TWEETS), "isolated"),
+        "korean": pre_tokenizers.Split(Regex(_KOREAN), "isolated"),
+        "commands": pre_tokenizers.Split(Regex(_UNSAID), "removed"),
+    }
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(pattern), "isolated")]
+        [pre_tokenizers.WhitespaceSplit(), splits[cutting]]
     )
     return tokenizer
 
@@ -106,10 +113,15 @@ def _of_characters(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer
 
 
-def character_tokenizer(characters: Sequence[str]) -> Tokenizer:
-    """One token a character; number 0 pads, the last is the unknown."""
+def character_tokenizer(characters: Sequence[str], cutting: Cutting) -> Tokenizer:
+    """One token a character; number 0 pads, the last is the unknown.
+
+    Letters of commands are read in lower case: who speaks has no others.
+    """
     vocabulary = {char: number for number, char in enumerate([PAD, *characters, UNKNOWN])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.NFC()
+    if cutting == "commands":
+        tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_ANY), "isolated")
     return tokenizer

@@ -23,12 +23,15 @@ def by_both_ways(graph: GraphBuilder, model: Classifier, given: Texts) -> None:
     ahead, _ = stack(graph, "forward", model.encoder.forwards, [x, ends])
     back, _ = stack(graph, "reverse", model.encoder.backwards, [x, ends])
     both = graph.node("Concat", [ahead, back], axis=2)  # [T, N, 2H]
-    pooled = _pool(graph, both, by_time, given.lengths)  # [N, 4H]
+    pooled = pool(graph, both, by_time, given.lengths)  # [N, 4H]
     texts.score(graph, pooled, model.output)
 
 
-def _pool(graph: GraphBuilder, x: str, by_time: str, lengths: str) -> str:
-    """Mean and maximum of x [T, N, 2H] over each row's own positions: [N, 4H]."""
+def pool(graph: GraphBuilder, x: str, by_time: str, lengths: str) -> str:
+    """Mean and maximum of x [T, N, 2H] over each row's own positions: [N, 4H].
+
+    Of by_time [T, N] the shape alone is read; lengths are [N].
+    """
     inside = _inside(graph, by_time, lengths)
     time = graph.integers("time_axis", 0)
     only = graph.node("Where", [inside, x, graph.weight("zero", np.array(0.0, np.float32))])

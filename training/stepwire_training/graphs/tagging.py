@@ -12,9 +12,12 @@ import onnx
 import torch
 from torch import nn
 
+from stepwire_training.graphs import texts
+from stepwire_training.graphs.bilstm import pool
 from stepwire_training.graphs.builder import GraphBuilder
 from stepwire_training.graphs.pairs import pairs
 from stepwire_training.graphs.stacks import gates_of
+from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.tagger import BothWays, Spelling, Tagger
 
 
@@ -33,8 +36,9 @@ def tagging_graph(model: Tagger, width: int) -> bytes:
         width: characters of a word, C.
 
     Returns:
-        Tokens [N, T], characters [N, T, C] and lengths [N] to logits [N, T, L]. What stands
-        behind a row's length says nothing.
+        Tokens [N, T], characters [N, T, C] and lengths [N] to logits [N, T, L], and to
+        text_logits [N, K] if the model judges sentences, by K labels. What stands behind a
+        row's length says nothing.
     """
     graph = GraphBuilder("tagging")
     tokens = graph.input("tokens", np.int64, ["N", "T"])
@@ -49,8 +53,11 @@ def tagging_graph(model: Tagger, width: int) -> bytes:
     ends = graph.node("Cast", [lengths], to=onnx.TensorProto.INT32)
     for index, layer in enumerate(model.both_ways()):
         x = both_ways(graph, f"layer{index}", layer, [x, ends])
-    product = graph.op("MatMul", x, graph.weight("output", model.output.weight.T))
-    logits = graph.op("Add", product, graph.weight("output_bias", model.output.bias))
+    logits = texts.linear(graph, "output", x, model.output)  # [T, N, L]
+    if isinstance(model, JointTagger):
+        pooled = pool(graph, x, words, lengths)  # [N, 4H]
+        judged = texts.linear(graph, "text_output", pooled, model.text_output)
+        graph.output("text_logits", judged, ["N", model.text_output.out_features])
     by_row = graph.node("Transpose", [logits], perm=[1, 0, 2])  # [N, T, L]
     graph.output("logits", by_row, ["N", "T", model.output.out_features])
     return graph.build()

@@ -4,6 +4,7 @@ B rows, T positions, L labels.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +34,7 @@ class ChainTagger(Tagger):
         super().__init__(config, vocabulary, labels, characters)
         self.chain = Chain(labels)
 
-    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    def loss(self, outputs: Any, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean nats of the words of all sentences; there is nothing to smooth.
 
         Args:
@@ -42,12 +43,12 @@ class ChainTagger(Tagger):
             smoothing: must be 0.
         """
         assert smoothing == 0.0, "the tags of a chain are not smoothed"
-        nats = self.chain.nats(outputs.float(), targets.clamp(min=0), _lengths(targets))
+        nats = self.chain.nats(outputs.float(), targets.clamp(min=0), lengths_of(targets))
         return nats.sum() / (targets != PADDING).sum()
 
-    def tally(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def tally(self, outputs: Any, targets: Tensor) -> Tensor:
         """Sums over all words: nats, hits of the likeliest sequences, and how many: float64 [3]."""
-        logits, lengths = outputs.float(), _lengths(targets)
+        logits, lengths = outputs.float(), lengths_of(targets)
         nats = self.chain.nats(logits, targets.clamp(min=0), lengths).sum().double()
         hits = sum(
             int((torch.tensor(tags) == wanted[:length]).sum())
@@ -65,6 +66,6 @@ class ChainTagger(Tagger):
         ]
 
 
-def _lengths(targets: Tensor) -> Tensor:
+def lengths_of(targets: Tensor) -> Tensor:
     """Of sentences of which every word has a target, int64 [B]."""
     return (targets != PADDING).sum(dim=1)

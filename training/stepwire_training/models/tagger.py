@@ -7,6 +7,7 @@ H hidden units of one direction, L labels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -181,7 +182,7 @@ class Tagger(Network):
 
     def forward(
         self, tokens: Tensor, characters: Tensor, lengths: Tensor, state: State
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Any, State]:
         """Scores the labels of every word.
 
         Args:
@@ -193,11 +194,15 @@ class Tagger(Network):
         Returns:
             Logits [B, T, L], and the empty state.
         """
+        return self.output(self.before_output(self.read(tokens, characters, lengths))), state
+
+    def read(self, tokens: Tensor, characters: Tensor, lengths: Tensor) -> Tensor:
+        """What the layers make of every word, inputs as those of `forward`: [B, T, 2H]."""
         turned = backwards_index(lengths, tokens.shape[1])  # [B, T]
         x = self.before_layers(self.features(tokens, characters, lengths))
         for index, layer in enumerate(self.both_ways()):
             x = layer(self.between(x) if index else x, turned)
-        return self.output(self.before_output(x)), state
+        return x
 
     def features(self, tokens: Tensor, characters: Tensor, lengths: Tensor) -> Tensor:
         """What is known of each word before any other is read, and of its neighbours: [B, T, I]."""

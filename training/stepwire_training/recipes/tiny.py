@@ -20,6 +20,7 @@ from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.forecaster import Forecaster
+from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.tagger import Tagger
@@ -162,6 +163,19 @@ def tagger() -> Recipe:
         ema_decay=0.9,
         evaluate_every=30,
         bf16=False,
+    )
+
+
+def joint() -> Recipe:
+    """The words of the same clauses, and what each clause is about."""
+    plain = tagger()
+    assert isinstance(plain.data, Clauses)
+    assert isinstance(plain.model, Tagger.Config)
+    return replace(
+        plain,
+        bundle="tiny-joint",
+        data=replace(plain.data, judged=True),
+        model=JointTagger.Config(**vars(plain.model), text_labels=2),
     )
 
 

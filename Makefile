@@ -12,7 +12,7 @@ RECIPE ?= shakespeare-lstm
 MINUTES ?= 5
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: help demo test chaos reloads serve check format bench train protos image clean
+.PHONY: help demo test chaos reloads serve check format bench table train protos image clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -57,6 +57,9 @@ format: $(VENV)/.everything  ## put the code into its form
 
 bench: $(VENV)/.everything  ## the benchmark suite; its last line is JSON
 	$(BIN)/python -m benchmarks
+
+table: $(VENV)/.serving  ## write model_zoo/README.md, the table of the zoo
+	$(BIN)/stepwire-zoo table --out model_zoo/README.md
 
 train: $(VENV)/.everything  ## train and publish: make train RECIPE=shakespeare-lstm [SEEDS=3]
 	$(BIN)/stepwire-train $(RECIPE) $(if $(SEEDS),--seeds $(SEEDS))

@@ -20,11 +20,13 @@ from stepwire_server.registry.dropin.settings import write_settings
 from stepwire_server.registry.lifecycle import find_models
 from stepwire_server.registry.loaded import TENSORS
 from stepwire_server.registry.opening import Opener
-from stepwire_zoo import schema
+from stepwire_zoo import schema, table
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.errors import BundleError, WiringUnproved
 from stepwire_zoo.index import Location
 from stepwire_zoo.manifest import FLOAT32
+
+BUNDLES = Path("model_zoo/bundles")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     verifying.add_argument("model", nargs="*", help="name, or name/version [all]")
     verifying.add_argument("--provider", default="cpu", choices=list(PROVIDERS))
     verifying.set_defaults(command=_verify)
+    telling = commands.add_parser("table", help="the zoo as one page of Markdown")
+    telling.add_argument(
+        "--speeds",
+        type=Path,
+        default=Path("benchmarks/results/zoo.json"),
+        help="what `python -m benchmarks.zoo` measured [benchmarks/results/zoo.json]",
+    )
+    telling.add_argument("--out", type=Path, help="file to write [standard output]")
+    telling.set_defaults(command=_table)
     inspecting = commands.add_parser("inspect", help="find out what an ONNX file's tensors mean")
     inspecting.add_argument("graph", type=Path, help="the file")
     inspecting.add_argument("--write", action="store_true", help="write stepwire.json beside it")
@@ -133,6 +144,18 @@ def _show(flags: argparse.Namespace) -> int:
     return 0
 
 
+def _table(flags: argparse.Namespace) -> int:
+    repository, *others = flags.model_repository or [BUNDLES]
+    if others:
+        raise StartupError(f"table takes one --model-repository, got {1 + len(others)}")
+    text = table.page(repository, flags.speeds)
+    if flags.out:
+        flags.out.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0
+
+
 def _verify(flags: argparse.Namespace) -> int:
     opener = Opener(batching=BatchingConfig(), runtime=RuntimeConfig(provider=flags.provider))
     failed = 0
@@ -158,7 +181,7 @@ def _open(place: Location, opener: Opener) -> None:
 
 
 def _places(flags: argparse.Namespace) -> list[Location]:
-    return find_models(tuple(flags.model_repository or [Path("model_zoo/bundles")]))
+    return find_models(tuple(flags.model_repository or [BUNDLES]))
 
 
 def _matching(flags: argparse.Namespace, wanted: list[str]) -> list[Location]:

@@ -46,6 +46,20 @@ def test_verify_proves_what_is_whole_and_names_what_is_not(capsys, repository):
     assert run(capsys, repository, "verify", "judge")[0] == 0
 
 
+def test_the_table_is_printed_or_written(capsys, repository, tmp_path):
+    nothing = ["--speeds", str(tmp_path / "none.json")]
+    code, out, _ = run(capsys, repository, "table", *nothing)
+    assert code == 0
+    assert "[tiny](bundles/tiny/1/CARD.md)" in out
+    assert run(capsys, repository, "table", *nothing, "--out", str(tmp_path / "page.md"))[1] == ""
+    assert (tmp_path / "page.md").read_text() == out
+
+
+def test_a_table_is_of_one_repository(capsys, repository):
+    code, _, err = run(capsys, repository, "--model-repository", "other", "table")
+    assert (code, err) == (1, "stepwire-zoo: table takes one --model-repository, got 2\n")
+
+
 def test_a_bundle_that_is_not_there_is_named(capsys, repository):
     code, _, err = run(capsys, repository, "show", "nope")
     assert code == 1

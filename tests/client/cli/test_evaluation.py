@@ -2,7 +2,9 @@
 
 import gzip
 import hashlib
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from stepwire.cli.evaluation.splits import Labelled, Tagged
 from stepwire.cli.lines import InputError
 from stepwire.messages import Classification
 
+ZOO = Path(__file__).parents[3] / "model_zoo/bundles"
 CONTENT = b"some bytes"
 FILE = File(path="some/file.txt", sha256=hashlib.sha256(CONTENT).hexdigest())
 
@@ -125,3 +128,12 @@ def test_each_figure_of_a_bundle_is_named_once():
     for evaluations in EVALUATIONS.values():
         named = [(it.metric, it.split) for one in evaluations for it in one.figures]
         assert len(set(named)) == len(named)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ZOO.iterdir()))
+def test_every_bundle_of_the_zoo_is_scored_by_its_first_figure_at_least(name):
+    manifest = json.loads((ZOO / name / "1/manifest.json").read_text())
+    told = [(metric["name"], metric["split"]) for metric in manifest["metrics"]]
+    scored = {(it.metric, it.split) for one in EVALUATIONS[name] for it in one.figures}
+    assert told[0] in scored
+    assert scored <= set(told)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, takewhile
 
 import grpc
 
@@ -39,8 +40,28 @@ async def translate_all(
     address: str, model: str, sentences: Sequence[str], *, clients: int, beam_width: int
 ) -> TranslateRun:
     """Translates every sentence once; each client sends its next when it has an answer."""
+    return await _translate(address, model, enumerate(sentences), clients, beam_width)
+
+
+async def translate_for(
+    address: str,
+    model: str,
+    sentences: Sequence[str],
+    *,
+    clients: int,
+    beam_width: int,
+    duration_s: float,
+) -> TranslateRun:
+    """Translates one sentence after the other, over and over; none begins after the time is up."""
+    ends_at = time.perf_counter() + duration_s
+    waiting = takewhile(lambda _: time.perf_counter() < ends_at, enumerate(cycle(sentences)))
+    return await _translate(address, model, waiting, clients, beam_width)
+
+
+async def _translate(
+    address: str, model: str, waiting: Iterator[tuple[int, str]], clients: int, beam_width: int
+) -> TranslateRun:
     run = TranslateRun()
-    waiting = enumerate(sentences)
     async with connections(address, clients) as channels:
         # Without a deserializer a message stays bytes: parsing would load the callers.
         calls = [

@@ -28,7 +28,7 @@ class NormalisedLstm(TextClassifier):
         @property
         def architecture(self) -> str:
             """What it is built of, in words."""
-            return f"{layers(1, 'lstm', self.hidden)}, normalised, judged by its last state"
+            return f"{layers(1, 'ln-lstm', self.hidden)}, judged by its last state"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "NormalisedLstm":
             """A model with fresh weights."""

@@ -1,17 +1,15 @@
 """Layers in words: what a bundle says of its architecture."""
 
-from stepwire_training.models.recurrent import Cell
-
-NAMES: dict[Cell, str] = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
+NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "ln-lstm": "layer-normalised LSTM"}
 COUNTS = ("no", "one", "two", "three", "four", "five", "six")
 
 
-def layers(count: int, cell: Cell, units: int) -> str:
+def layers(count: int, cell: str, units: int) -> str:
     """Recurrent layers of one direction: "two LSTM layers of 512 units"."""
     return f"{counted(count, f'{NAMES[cell]} layer')} of {units} units"
 
 
-def both_ways(count: int, cell: Cell, units: int) -> str:
+def both_ways(count: int, cell: str, units: int) -> str:
     """Recurrent layers of both directions, so many units each."""
     return f"{counted(count, f'bidirectional {NAMES[cell]} layer')} of {units} units a direction"
 

@@ -43,7 +43,7 @@ class TinyCell:
         self.start = {name: np.zeros(HIDDEN, np.float32) for name in ("h", "c")}
         self.batch_sizes = []
 
-    features = 0
+    blank = np.array(0)
 
     def step(self, tokens, states, view=None, wanted=frozenset()):
         """What the engine calls."""

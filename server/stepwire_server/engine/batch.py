@@ -47,7 +47,9 @@ class StepModel(Protocol):
     """One step of a recurrent model."""
 
     start: State  # of a row that begins from nothing, [*] for each name
-    features: int  # numbers that a row reads in a step; 0: it reads a token
+    blank: NDArray[
+        Any
+    ]  # what a row reads in a step, as zeros: a token [], features [F], a word [W]
 
     def step(
         self,
@@ -59,7 +61,7 @@ class StepModel(Protocol):
         """Runs one step.
 
         Args:
-            inputs: tokens [N], or features [N, F].
+            inputs: [N, *], of the shape and type of `blank`.
             states: [N, *] each.
             view: what the rows look at.
             wanted: roles of the outputs to give beside the logits.
@@ -125,9 +127,8 @@ class RunningBatch:
         self.layout = Layout.like(model.start)
         self._start = self.layout.pack(model.start)
         self._sources = SourceBoard(capacity)
-        # The next token, or the next features, that each row reads.
-        shape = (capacity, model.features) if model.features else capacity
-        self._inputs = np.zeros(shape, np.float32 if model.features else np.int64)
+        # The next token, or the next features or word, that each row reads.
+        self._inputs = np.repeat(model.blank[None], capacity, axis=0)
         self._by_slot: dict[int, Row] = {}
         self._rows: list[Row] = []  # the same in the order of their slots, once arranged
         self._slots = np.empty(0, np.int64)

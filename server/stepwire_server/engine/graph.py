@@ -1,6 +1,6 @@
 """The graphs of bundles, by what they are for.
 
-Shapes: N rows, * a tensor's own shape.
+Shapes: N rows, C characters of a word, * a tensor's own shape.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Arrays, Source, View, padded
 from stepwire_zoo import manifest
 from stepwire_zoo.errors import ManifestInvalid
+
+_READS = ("features", "word")  # what a step may read in place of a token
 
 
 class Graph(OnnxGraph):
@@ -49,7 +51,7 @@ class StepGraph:
     def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
         names = {tensor.role: tensor.name for tensor in spec.inputs if tensor.role != "context"}
         self._looks = {tensor.name for tensor in spec.inputs if tensor.role == "context"}
-        self.reads = "features" if "features" in names else "token"
+        self.reads = next((role for role in _READS if role in names), "token")
         wanted = (self.reads, *(("lengths", "rows", "places") if self._looks else ()))
         self._names = names
         self._graph = graph
@@ -60,7 +62,8 @@ class StepGraph:
         # What a model says first of all; it is always run for.
         self.says = "logits" if "logits" in self._extras else "values"
         _check_roles(spec, (*wanted, self.says), (*wanted, "context"))
-        self.features = sum(t.shape[0] for t in spec.inputs if t.role == "features")
+        read = next(tensor for tensor in spec.inputs if tensor.role == self.reads)
+        self.blank: NDArray[Any] = np.zeros(read.shape, np.dtype(read.dtype))
         self.start: State = {
             state.input: np.zeros(state.shape, np.dtype(state.dtype)) for state in spec.states
         }
@@ -85,7 +88,7 @@ class StepGraph:
         """Runs one step.
 
         Args:
-            inputs: tokens [N], or features [N, F].
+            inputs: tokens [N], features [N, F] or words [N, 1 + C].
             states: [N, *] each.
             view: what the rows look at, if the graph has contexts.
             wanted: roles of the outputs to give beside the logits, of those it has.

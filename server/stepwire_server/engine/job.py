@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.decoding.beam import Attention, BeamSearch, Ledger, Standing
@@ -148,8 +147,8 @@ class Row:
         return self.position < len(self.prompt)
 
     @property
-    def next_input(self) -> int | NDArray[np.float32]:
-        """The token, or the features [F], that its next step reads."""
+    def next_input(self) -> int | NDArray[Any]:
+        """The token, or the features [F] or word [W], that its next step reads."""
         if self.job.features is not None and self.reading:
             return self.job.features[self.position]
         return self.prompt[self.position] if self.reading else self.last_token
@@ -194,7 +193,7 @@ class Kind(enum.Enum):
 class Job:
     """A prompt, how to continue it, and the rows that do.
 
-    F features.
+    F features, W numbers of a word.
 
     Its first row reads the prompt; then the state is copied to one row for each sample or
     hypothesis.
@@ -213,7 +212,8 @@ class Job:
     saved: Sequence[SavedRow] = ()  # the rows that it goes on with, its prompt read already
     save_every: int = 0  # tokens after which its rows are saved; 0: never
     wanted: frozenset[str] = frozenset()  # outputs beside the logits, by role
-    features: NDArray[np.float32] | None = None  # [len(prompt), F]: read instead of the prompt
+    # Features [len(prompt), F], or words [len(prompt), W]: read instead of the prompt.
+    features: NDArray[Any] | None = None
     every_step: bool = True  # of a job that steps: its sink is told of each, or of the last
     wish: Sequence[int] = ()  # how the output should begin, see prefix_bias_beta
     scored: bool = False  # deliveries tell the log-probability of each choice

@@ -8,8 +8,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.engine.given import Given
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class Visit:
     """One step of one sequence."""
 
-    reads: int | NDArray[np.float32]  # a token, or features [F]
+    reads: int | NDArray[Any]  # a token, or features [F], or the numbers of a word [W]
     packed: bytes  # the state that it goes on from; empty: the model's start
     wanted: frozenset[str]  # outputs beside the logits, by role
     taken: Callable[[Given, int], None]  # told what the step gave, and which row is this one's

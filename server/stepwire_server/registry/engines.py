@@ -34,7 +34,7 @@ def engines_for(graph: StepGraph, runtime: RuntimeConfig, rows: int) -> int:
 def row_seconds(graph: StepGraph, rows: int) -> float:
     """What a row costs among so many; the shortest of some runs, since other work goes on."""
     states = {name: np.repeat(value[None], rows, 0) for name, value in graph.start.items()}
-    inputs = np.zeros((rows, graph.features), np.float32) if graph.features else np.zeros(rows, int)
+    inputs = np.repeat(graph.blank[None], rows, 0)
     took_s = []
     for _ in range(_RUNS):
         began = time.perf_counter()

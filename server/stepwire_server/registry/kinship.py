@@ -19,7 +19,8 @@ def _meaning(bundle: Bundle) -> tuple[object, ...]:
     parts = (step.inputs, step.outputs, step.states) if step else None
     source = _vocabulary(bundle, spec.source_tokenizer or spec.tokenizer)
     target = _vocabulary(bundle, spec.tokenizer)
-    return (spec.task, parts, target, source, spec.labels, spec.series)
+    letters = _vocabulary(bundle, spec.characters or NO_TOKENIZER)
+    return (spec.task, parts, target, source, letters, spec.labels, spec.series)
 
 
 def _vocabulary(bundle: Bundle, tokenizer: Tokenizer) -> tuple[object, ...]:

@@ -40,7 +40,7 @@ from stepwire_server.registry.stepping import Sources, Stepper
 from stepwire_server.registry.tagging import TaggingModel
 from stepwire_server.registry.tensors.attending import AttendingTensors
 from stepwire_server.registry.tensors.labels import LabelTensors, LabelTexts
-from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors
+from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors, word_choices
 from stepwire_server.registry.tensors.tags import TagTensors, TagTexts
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
@@ -130,7 +130,7 @@ class Loader:
         model = GenerationModel(engine, opened.tokenizer, spec, metrics, limits, buffer_tokens)
         loaded = _start(bundle, model, opened, [engine] * engine.count, limits.max_beam_width)
         size = spec.tokenizer.vocabulary_size
-        loaded.origin = model.origin = _origin(bundle, opened.graph, size, opened.provider)
+        loaded.origin = model.origin = _origin(bundle, opened.graph, (size,), opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
         texts = opened.tokenizer.texts()
         steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows, texts)
@@ -167,7 +167,7 @@ class Loader:
         tokens = np.arange(bucket)[None] % vocabulary
         sources = graphs.encode.run(tokens, np.array([bucket]))
         size = spec.tokenizer.vocabulary_size
-        origin = _origin(bundle, graphs.step, size, opened.provider, sources)
+        origin = _origin(bundle, graphs.step, (size,), opened.provider, sources)
         loaded.origin = model.origin = origin
         read = Sources(reader=parts.reader, tokenizer=graphs.source_tokenizer)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin, read)
@@ -231,7 +231,7 @@ class Loader:
         gathering = Gathering(engine, self.batching.max_rows)
         model = ForecastingModel(engine, spec, self.batching)
         loaded = _start(bundle, model, opened, [engine] * engine.count)
-        loaded.origin = _origin(bundle, step, 0, opened.provider)
+        loaded.origin = _origin(bundle, step, (), opened.provider)
         loaded.stepper = Stepper(gathering, spec, None, loaded.origin)
         steps = StepTensors(gathering, spec, loaded.origin.layout, self.batching.max_rows)
         loaded.tensors = _by_name(steps, ExplicitSteps(steps))
@@ -243,10 +243,11 @@ class Loader:
         metrics = ModelMetrics(self.metrics, spec.name, spec.version)
         engine = self._engine(spec, opened.graph, metrics, buckets=(0,))
         gathering = Gathering(engine, self.batching.max_rows)
-        model = ClassificationModel(AlongReader(engine), opened.tokenizer, spec.labels)
+        reader = AlongReader(engine, lambda said: Judged(said[-1]))
+        model = ClassificationModel(reader, opened.tokenizer, spec.labels)
         loaded = _start(bundle, model, opened, [engine] * engine.count)
         size = spec.tokenizer.vocabulary_size
-        loaded.origin = _origin(bundle, opened.graph, size, opened.provider)
+        loaded.origin = _origin(bundle, opened.graph, (size,), opened.provider)
         loaded.stepper = Stepper(gathering, spec, opened.tokenizer, loaded.origin)
         rows = self.batching.max_rows
         steps = StepTensors(gathering, spec, loaded.origin.layout, rows, spec.labels)
@@ -274,7 +275,24 @@ class Loader:
         loaded.tensors = _by_name(LabelTensors(batcher, spec, rows), LabelTexts(model, spec, rows))
         return loaded
 
+    def _start_word_tagging(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_word_tagger(bundle)
+        spec, (graph, words) = opened.spec, opened.graph
+        metrics = ModelMetrics(self.metrics, spec.name, spec.version)
+        engine = self._engine(spec, graph, metrics, buckets=(0,))
+        gathering, rows = Gathering(engine, self.batching.max_rows), self.batching.max_rows
+        reader = AlongReader(engine, lambda said: Tagged(np.stack(said)), every_step=True)
+        model = TaggingModel(reader, words, spec)
+        loaded = _start(bundle, model, opened, [engine] * engine.count)
+        loaded.origin = _origin(bundle, graph, word_choices(spec), opened.provider)
+        loaded.stepper = Stepper(gathering, spec, None, loaded.origin, words=words)
+        steps = StepTensors(gathering, spec, loaded.origin.layout, rows, spec.labels)
+        loaded.tensors = _by_name(steps, ExplicitSteps(steps), TagTexts(model, spec, rows))
+        return loaded
+
     def _start_tagging(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        if "sequence" not in bundle.manifest.graphs and "step" in bundle.manifest.graphs:
+            return self._start_word_tagging(bundle, opener)
         opened = opener.open_tagger(bundle)
         spec, (graph, words) = opened.spec, opened.graph
         batcher = Batcher[Tagged](
@@ -306,7 +324,7 @@ def _by_name(*models: TensorModel) -> dict[str, TensorModel]:
 def _origin(
     bundle: Bundle,
     graph: StepGraph,
-    vocabulary: int,
+    choices: Sequence[int],
     provider: str,
     sources: Sequence[Source] = (),
 ) -> Origin:
@@ -316,7 +334,7 @@ def _origin(
         model=spec.name,
         version=spec.version,
         digest=bundle.digest,
-        numerics=fingerprint(graph, vocabulary, provider, bundle.digest, sources),
+        numerics=fingerprint(graph, choices, provider, bundle.digest, sources),
         layout=Layout.like(graph.start),
     )
 

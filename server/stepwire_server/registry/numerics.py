@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.runtime import RUNTIME
@@ -14,13 +16,17 @@ _STEPS = 8
 
 
 def fingerprint(
-    graph: StepGraph, vocabulary: int, provider: str, digest: str, sources: Sequence[Source] = ()
+    graph: StepGraph,
+    choices: Sequence[int],
+    provider: str,
+    digest: str,
+    sources: Sequence[Source] = (),
 ) -> str:
     """Runs a few steps, and hashes every bit of them.
 
     Args:
         graph: of the model.
-        vocabulary: tokens that it reads; 0 where it reads features.
+        choices: below which each number stays that it reads, W of them; none for features.
         provider: that runs it.
         digest: of its bundle.
         sources: at most one, for a model that looks at some; it is hashed too.
@@ -35,13 +41,17 @@ def fingerprint(
         for array in source.contexts.values():
             found.update(np.ascontiguousarray(array).tobytes())
     for step in range(_STEPS):
-        inputs = (
-            np.array([step * 7919 % vocabulary])
-            if vocabulary
-            else np.sin(np.arange(graph.features, dtype=np.float32) + step)[None]
-        )
-        stepped = graph.step(inputs, states, view)
+        stepped = graph.step(_made_up(graph, choices, step), states, view)
         states = stepped.states
         for array in (stepped.logits, *states.values()):
             found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
+
+
+def _made_up(graph: StepGraph, choices: Sequence[int], step: int) -> NDArray[Any]:
+    """What a row may read in a step, [1, *]."""
+    places = np.arange(graph.blank.size)
+    if not choices:
+        return np.sin(places.astype(np.float32) + step)[None]
+    numbers = (step * 7919 + places) % np.array(choices)
+    return numbers.reshape(1, *graph.blank.shape)

@@ -23,7 +23,7 @@ from stepwire_server.registry.proof import (
     prove_tagging,
     with_characters,
 )
-from stepwire_server.registry.tagger_checks import check_tagging
+from stepwire_server.registry.tagger_checks import check_tagging, check_word_tagging
 from stepwire_server.registry.text import Tokenizer
 from stepwire_server.registry.words import MOST_CHARACTERS, Words
 from stepwire_zoo import golden, manifest
@@ -66,7 +66,14 @@ class Tagger(NamedTuple):
     words: Words
 
 
-G = TypeVar("G", StepGraph, SequenceGraph, Translator, Tagger)
+class WordTagger(NamedTuple):
+    """The graph of a tagger that reads word by word, and how."""
+
+    graph: StepGraph
+    words: Words
+
+
+G = TypeVar("G", StepGraph, SequenceGraph, Translator, Tagger, WordTagger)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +98,12 @@ class Opener:
     def open(
         self, bundle: Bundle
     ) -> (
-        Opened[StepGraph] | Opened[SequenceGraph] | Opened[Tagger] | Opened[Translator] | Forecaster
+        Opened[StepGraph]
+        | Opened[SequenceGraph]
+        | Opened[Tagger]
+        | Opened[WordTagger]
+        | Opened[Translator]
+        | Forecaster
     ):
         """Checks, loads and proves what a bundle holds.
 
@@ -101,7 +113,7 @@ class Opener:
         openers: dict[str, Callable[[Bundle], Any]] = {
             "generation": self.open_step,
             "classification": self.open_along if _steps(bundle) else self.open_sequence,
-            "tagging": self.open_tagger,
+            "tagging": self.open_word_tagger if _steps(bundle) else self.open_tagger,
             "translation": self.open_translator,
             "forecasting": self.open_forecaster,
         }
@@ -130,11 +142,18 @@ class Opener:
         case = with_characters(part.case)
         prove_tagging(graph, buckets, case, part.golden, rows)
         alone = texts_stand_alone(graph, buckets, case, rows)
-        longest = spec.limits.max_input_tokens
-        tokenizer = Tokenizer(part.files[spec.tokenizer.file], spec.tokenizer, longest)
-        characters = Tokenizer(part.files[read.file], read, MOST_CHARACTERS)
-        tagger = Tagger(graph, Words(tokenizer, characters, longest, width))
-        return self._opened(bundle, tagger, part, alone, tokenizer)
+        words, tokenizer = _words(spec, part, width, read)
+        return self._opened(bundle, Tagger(graph, words), part, alone, tokenizer)
+
+    def open_word_tagger(self, bundle: Bundle) -> Opened[WordTagger]:
+        """Opens the bundle of a tagger that reads word by word."""
+        spec = bundle.manifest
+        width, read = check_word_tagging(spec)
+        [part] = self._parts(bundle, "step")
+        graph = StepGraph(part.graph, part.described)
+        alone = self._prove_steps(graph, part)
+        words, tokenizer = _words(spec, part, width, read)
+        return self._opened(bundle, WordTagger(graph, words), part, alone, tokenizer)
 
     def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a classifier that judges texts while they are read."""
@@ -244,8 +263,18 @@ class Opener:
 
 
 def _steps(bundle: Bundle) -> bool:
-    """Whether a classifier reads token by token, and not whole texts."""
+    """Whether a classifier or a tagger reads step by step, and not whole texts."""
     return "step" in bundle.manifest.graphs and "sequence" not in bundle.manifest.graphs
+
+
+def _words(
+    spec: Manifest, part: _Part, width: int, read: manifest.Tokenizer
+) -> tuple[Words, Tokenizer]:
+    """How a tagger cuts texts into words, and reads `width` characters of each."""
+    longest = spec.limits.max_input_tokens
+    tokenizer = Tokenizer(part.files[spec.tokenizer.file], spec.tokenizer, longest)
+    characters = Tokenizer(part.files[read.file], read, MOST_CHARACTERS)
+    return Words(tokenizer, characters, longest, width), tokenizer
 
 
 def check_generation(spec: Manifest, limits: Limits) -> None:

@@ -1,11 +1,11 @@
 """Steps sessions of one model: inputs and a packed state in, outputs and the next one out.
 
-Shapes: n inputs, F features.
+Shapes: n inputs, F features, W numbers of a word.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.reading import Reading, SourceReader
 from stepwire_server.registry.telling import Teller, Told, Wanted
 from stepwire_server.registry.text import Prompt, Tokenizer
+from stepwire_server.registry.words import Words
 from stepwire_zoo.manifest import Manifest
 
 _READING = Options(max_tokens=1)  # nothing is chosen
@@ -36,10 +37,10 @@ class Sources:
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What some steps read: tokens, or features [n, F]."""
+    """What some steps read: tokens, or features [n, F], or words [n, W] in their place."""
 
     tokens: Sequence[int] = ()
-    features: NDArray[np.float32] | None = None
+    features: NDArray[Any] | None = None
 
     @property
     def count(self) -> int:
@@ -123,6 +124,7 @@ class Stepper:
         tokenizer: Tokenizer | None,
         origin: Origin,
         sources: Sources | None = None,
+        words: Words | None = None,
     ) -> None:
         """Makes a stepper.
 
@@ -132,6 +134,7 @@ class Stepper:
             tokenizer: of a model that reads tokens.
             origin: of the model's states.
             sources: of a model that looks at some while it is stepped.
+            words: of a model that reads them with their characters.
         """
         graph = spec.graphs["step"]
         self._gathering = gathering
@@ -142,6 +145,8 @@ class Stepper:
         self._features = read["features"].shape[0] if "features" in read else 0
         self.origin = origin
         self._sources = sources
+        self._words = words
+        self._kind = "words, as text" if words else "features"  # read by one that reads no tokens
         self.teller = Teller(spec, tokenizer)
 
     @property
@@ -195,6 +200,9 @@ class Stepper:
 
     async def read_text(self, text: str) -> Inputs:
         """Turns text into inputs; raises InvalidRequest."""
+        if self._words is not None:
+            cut = await self._words.cut_text("inputs", text)
+            return self._checked(Inputs(features=cut.numbers))
         if self._tokenizer is None:
             raise InvalidRequest.of("inputs.text", "not be set: the model reads features", "text")
         [(tokens, _)] = await self._tokenizer.encode_all(["inputs.text"], [text])
@@ -203,14 +211,16 @@ class Stepper:
     def read_tokens(self, tokens: Sequence[int]) -> Inputs:
         """Checks tokens; raises InvalidRequest."""
         if self._tokenizer is None:
-            raise InvalidRequest.of("inputs.tokens", "not be set: the model reads features", "some")
+            allowed = f"not be set: the model reads {self._kind}"
+            raise InvalidRequest.of("inputs.tokens", allowed, "some")
         return self._checked(Inputs(tokens=self._tokenizer.check("inputs.tokens.ids", tokens)))
 
     def read_features(self, values: Sequence[float]) -> Inputs:
         """Checks features, row by row; raises InvalidRequest."""
         name, width = "inputs.features.values", self._features
         if not width:
-            raise InvalidRequest.of(name, "not be set: the model reads tokens", len(values))
+            kind = self._kind if self._words else "tokens"
+            raise InvalidRequest.of(name, f"not be set: the model reads {kind}", len(values))
         if len(values) % width:
             allowed = f"have a multiple of {width} numbers, the features of a step"
             raise InvalidRequest.of(name, allowed, len(values))

@@ -6,6 +6,20 @@ from stepwire_zoo.manifest import Graph, Manifest, Tokenizer
 from stepwire_zoo.spelling import PADDING
 
 
+def check_word_tagging(spec: Manifest) -> tuple[int, Tokenizer]:
+    """The same as `check_tagging` for a tagger that reads word by word."""
+    graph = spec.graphs["step"]
+    _check_labels(spec, graph, ())
+    for name in ("chain", "text_labels"):
+        if getattr(spec, name):
+            raise ManifestInvalid(f"{name}: needs the whole text, so a step graph has none")
+    shapes = [tensor.shape for tensor in graph.inputs if tensor.role == "word"]
+    shape = shapes[0] if shapes else ()
+    if len(shape) != 1 or shape[0] < 2:
+        raise ManifestInvalid(f"graphs.step.inputs: word of shape {list(shape)}, not [1 + C]")
+    return shape[0] - 1, _checked_tokenizer(spec)
+
+
 def check_tagging(spec: Manifest) -> tuple[int, Tokenizer]:
     """Raises ManifestInvalid where a manifest promises what a tagger cannot do.
 
@@ -14,23 +28,23 @@ def check_tagging(spec: Manifest) -> tuple[int, Tokenizer]:
     """
     graph = spec.graphs.get("sequence")
     if graph is None:
-        raise ManifestInvalid("graphs: task tagging needs a sequence graph")
+        raise ManifestInvalid("graphs: task tagging needs a sequence or a step graph")
     longest = graph.buckets[-1] if graph.buckets else 0
     if longest < spec.limits.max_input_tokens:
         raise ManifestInvalid("graphs.sequence.buckets: must reach limits.max_input_tokens")
-    _check_labels(spec, graph)
+    _check_labels(spec, graph, (-1,))
     _check_text_labels(spec, graph)
     return _characters_read(graph), _checked_tokenizer(spec)
 
 
-def _check_labels(spec: Manifest, graph: Graph) -> None:
+def _check_labels(spec: Manifest, graph: Graph, words: tuple[int, ...]) -> None:
     """Every label must have a logit of each word, and a place in the chain if there is one."""
     count = len(spec.labels)
     found = [tensor.shape for tensor in graph.outputs if tensor.role == "logits"]
-    if found != [(-1, count)]:
+    if found != [(*words, count)]:
         raise ManifestInvalid(
-            f"graphs.sequence.outputs: logits of shape {list(found[0]) if found else None}, "
-            f"not [-1, {count}] for {count} labels"
+            f"{graph.file}: logits of shape {list(found[0]) if found else None}, "
+            f"not {[*words, count]} for {count} labels"
         )
     if spec.chain is not None and len(spec.chain.starts) != count:
         raise ManifestInvalid(f"chain: of {len(spec.chain.starts)} labels, not of {count}")

@@ -6,13 +6,13 @@ T words, L labels.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepwire_server.decoding.chain import Chain, chosen
-from stepwire_server.engine.batcher import Batcher, SequenceJob, Tagged
+from stepwire_server.engine.batcher import SequenceJob, Tagged
 from stepwire_server.engine.tensors import NO_TIMING, Timing
 from stepwire_server.errors import StepwireError
 from stepwire_server.registry.classification import Answers
@@ -37,10 +37,18 @@ class TaggedText:
     timing: Timing = NO_TIMING  # of its run; none where there was no word
 
 
+class Reader(Protocol):
+    """Reads whole texts."""
+
+    def submit(self, jobs: Sequence[SequenceJob[Tagged]]) -> None:
+        """Queues all texts of a request, or none; raises Overloaded or ShuttingDown."""
+        ...
+
+
 class TaggingModel:
     """Cuts texts into words, hands them to the batcher, and names what comes back."""
 
-    def __init__(self, batcher: Batcher[Tagged], words: Words, spec: Manifest) -> None:
+    def __init__(self, batcher: Reader, words: Words, spec: Manifest) -> None:
         self._batcher = batcher
         self._words = words
         self.labels, self.text_labels = spec.labels, spec.text_labels

@@ -109,6 +109,12 @@ class Words:
         ]
         return [(cut.numbers, cut.truncated) for cut in cuts]
 
+    async def cut_text(self, field: str, text: str) -> Cut:
+        """Cuts one text, the caller's `field`.text, as `cut_all` does; it must be whole."""
+        if are_long([text]):
+            return await asyncio.to_thread(self._cut, field, text, truncate=False)
+        return self._cut(field, text, truncate=False)
+
     def cut_now(self, inputs: Sequence[Input], truncate: bool) -> list[Cut]:
         """The same, at once."""
         return [

@@ -115,7 +115,7 @@ def test_leaving_a_step_frees_its_slot():
 class Sum:
     """A model of features: its state is their sum, its prediction that of the next step."""
 
-    features = 2
+    blank = np.zeros(2, np.float32)
 
     def __init__(self):
         self.start = {"sum": np.zeros(2, np.float32)}

@@ -20,7 +20,7 @@ class Clock:
 class Graph:
     """Takes a given time for a row, and at first more."""
 
-    features = 0
+    blank = np.array(0)
 
     def __init__(self, clock, row_s):
         self.start = {"h": np.zeros(3, np.float32)}

@@ -31,7 +31,7 @@ from support.tiny_series import COLUMNS, HORIZON, TinySeries, series_manifest, s
 class Cell:
     """TinySeries as the engine calls it; it can be held up and can break."""
 
-    features = len(COLUMNS)
+    blank = np.zeros(len(COLUMNS), np.float32)
 
     def __init__(self, targets):
         self.plain = TinySeries(targets)

@@ -15,6 +15,7 @@ from support.tiny import (
 )
 from support.tiny_attentive import write_attentive
 from support.tiny_tagger import write_tagger
+from support.tiny_word_tagger import write_word_tagger
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ def test_a_good_tagger_is_proved(opener, tmp_path):
         (lambda m: m["characters"].update(file="no.json"), "'no.json' is used but not listed"),
         (lambda m: m["limits"].update(max_input_tokens=17), "must reach limits.max_input_tokens"),
         (lambda m: m["labels"].append("MORE"), r"logits of shape \[-1, 3\], not \[-1, 4\]"),
-        (lambda m: m["graphs"].pop("sequence"), "task tagging needs a sequence graph"),
+        (lambda m: m["graphs"].pop("sequence"), "task tagging needs a sequence or a step graph"),
         (
             lambda m: m.update(chain={"starts": [0.0], "steps": [[0.0]], "ends": [0.0]}),
             "chain: of 1 labels, not of 3",
@@ -308,4 +309,47 @@ def test_a_taggers_golden_case_without_a_tensor_is_refused(opener, tmp_path, abs
     del cases["sequence"].inputs[absent]
     republish(folder, golden_npz=pack(cases))
     with pytest.raises(FileMismatch, match=f"no tensor '{absent}'"):
+        opener.open(open_bundle(folder))
+
+
+def test_a_good_tagger_that_reads_word_by_word_is_proved(opener, tmp_path):
+    assert opener.open(open_bundle(write_word_tagger(tmp_path))).stands_alone
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda m: m["graphs"].pop("step"), "task tagging needs a sequence or a step graph"),
+        (
+            lambda m: m.update(labels=["NOUN"]),
+            r"step\.onnx: logits of shape \[3\], not \[1\] for 1 labels",
+        ),
+        (
+            lambda m: m.update(
+                chain={"starts": [0.0] * 3, "steps": [[0.0] * 3] * 3, "ends": [0.0] * 3}
+            ),
+            "chain: needs the whole text, so a step graph has none",
+        ),
+        (lambda m: m.update(text_labels=["A", "B"]), "text_labels: needs the whole text"),
+        (lambda m: m["graphs"]["step"]["inputs"][0].update(shape=[1]), r"word of shape \[1\]"),
+        (
+            lambda m: m["graphs"]["step"]["inputs"][0].update(role="token"),
+            r"word of shape \[\], not \[1 \+ C\]",
+        ),
+        (lambda m: m.update(characters=None), "task tagging needs a tokenizer"),
+    ],
+)
+def test_a_step_tagger_that_promises_what_is_not_done_is_refused(opener, tmp_path, edit, message):
+    folder = write_word_tagger(tmp_path)
+    edit_manifest(folder, edit)
+    with pytest.raises(ManifestInvalid, match=message):
+        opener.open(open_bundle(folder))
+
+
+def test_a_step_taggers_numbers_that_are_off_are_found(opener, tmp_path):
+    folder = write_word_tagger(tmp_path)
+    cases = golden_of(folder)
+    cases["step"].outputs["logits"][1, 3, 2] += 0.01
+    republish(folder, golden_npz=pack(cases))
+    with pytest.raises(GoldenMismatch, match=r"golden logits, \d rows, step 3"):
         opener.open(open_bundle(folder))

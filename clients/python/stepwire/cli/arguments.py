@@ -242,6 +242,9 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--line-end", default="", metavar="TEXT", help="put this behind every line of text"
     )
+    parser.add_argument(
+        "--every-step", action="store_true", help="a line for every step, not for every line"
+    )
     parser.add_argument("--top-k", type=int, metavar="N", help="the N likeliest tokens or labels")
     parser.add_argument("--entropy", action="store_true", help="how unsure the model is, in nats")
     parser.add_argument(

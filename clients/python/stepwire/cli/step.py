@@ -1,7 +1,7 @@
 """`stepwire step`: a session, a line of standard input a step or several."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from stepwire.cli.lines import InputError, Source
@@ -22,7 +22,12 @@ def run(args: argparse.Namespace, client: Client) -> None:
                 stepped = session.step(
                     _inputs(args, batch.texts[0], batch.first), outputs=_wanted(args)
                 )
-                write_lines([as_json(_told(stepped)) if args.json else _as_text(stepped)])
+                write_lines(
+                    [
+                        as_json(_told(step)) if args.json else _as_text(step)
+                        for step in _each(stepped)
+                    ]
+                )
         if args.save:
             Path(args.save).write_bytes(session.export())
 
@@ -40,14 +45,27 @@ def _inputs(args: argparse.Namespace, line: str, number: int) -> Prompt | Featur
 
 def _wanted(args: argparse.Namespace) -> Outputs | None:
     """What the flags ask for; None is what the model is about."""
-    if args.top_k is None and not (args.entropy or args.attention or args.hidden):
+    asked = args.entropy or args.attention or args.hidden
+    if args.top_k is None and not asked and not args.every_step:
         return None
+    alone = args.every_step and not asked
     return Outputs(
-        top_k=args.top_k or 0,
+        every_step=args.every_step,
+        top_k=args.top_k or (1 if alone else 0),
         entropy=args.entropy,
         attention=args.attention,
         hidden_units=args.hidden,
     )
+
+
+def _each(stepped: Stepped) -> list[Stepped]:
+    """The steps that were told of, one by one; of several together it is the last."""
+    if len(stepped.outputs) < stepped.count:
+        return [stepped]
+    return [
+        replace(stepped, first_step=stepped.first_step + place, count=1, outputs=(outputs,))
+        for place, outputs in enumerate(stepped.outputs)
+    ]
 
 
 def _told(stepped: Stepped) -> dict[str, object]:

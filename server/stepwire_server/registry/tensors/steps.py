@@ -23,7 +23,7 @@ from stepwire_server.registry.signature import Signature, TensorSpec
 from stepwire_zoo.manifest import Manifest, Tensor
 
 _READING = Options(max_tokens=1)  # nothing is chosen
-_INPUTS = ("token", "features")
+_INPUTS = ("token", "features", "word")
 _ATTENTION = "attention"
 
 
@@ -54,7 +54,8 @@ class StepTensors:
         # Outputs may be named in many orders, but there are few of them.
         self._wanted: dict[tuple[str, ...], tuple[Sequence[tuple[str, str]], frozenset[str]]] = {}
         [self._input] = [t for t in spec.graphs["step"].inputs if t.role in _INPUTS]
-        self._choices = spec.tokenizer.vocabulary_size
+        self._choices = spec.tokenizer.vocabulary_size  # of a token
+        self._of_word = word_choices(spec) if self._input.role == "word" else ()
         self._most_steps = spec.limits.max_input_tokens
         self._roles = {tensor.name: tensor.role for tensor in spec.graphs["step"].outputs}
         self.signature = _signature(spec, self._input, max_rows, labels)
@@ -71,7 +72,7 @@ class StepTensors:
     def _visit(self, asked: Asked, done: Done, failed: Failed) -> Cancel:
         """Single steps, as most requests bring."""
         steps = asked.tensors[self._input.name][:, 0]
-        reads = steps if self._input.role == "features" else steps.tolist()
+        reads = steps.tolist() if self._input.role == "token" else steps
         if reads is steps or min(reads) < 0 or max(reads) >= self._choices:
             self.check(asked)
         wanted, roles = self._roles_of(tuple(asked.wanted))
@@ -106,7 +107,7 @@ class StepTensors:
 
     def jobs(self, asked: Asked, taking: "Taking") -> list[Job]:
         """The steps of a request that is checked, a job for each row."""
-        reads = self._input.role == "features"
+        reads = self._input.role != "token"
         roles = frozenset(self._roles[name] for name in asked.wanted)
         return [
             Job(
@@ -124,7 +125,7 @@ class StepTensors:
         ]
 
     def check(self, asked: Asked) -> None:
-        """Raises InvalidRequest unless the model can read all of [N, T] or [N, T, F]."""
+        """Raises InvalidRequest unless the model can read all of [N, T] or [N, T, *]."""
         name, inputs = self._input.name, asked.tensors[self._input.name]
         if not 0 < inputs.shape[1] <= self._most_steps:
             allowed = f"have between 1 and {self._most_steps} steps on axis 1"
@@ -133,9 +134,12 @@ class StepTensors:
             if not np.isfinite(inputs).all():
                 place = np.argwhere(~np.isfinite(inputs))[0].tolist()
                 raise InvalidRequest.of(f"{name}{place}", "be finite", float(inputs[tuple(place)]))
-        elif inputs.min() < 0 or inputs.max() >= self._choices:
-            place = np.argwhere((inputs < 0) | (inputs >= self._choices))[0].tolist()
-            allowed = f"be in [0, {self._choices - 1}]"
+            return
+        choices = self._of_word or (self._choices,)  # of each number of a step
+        wrong = np.argwhere((inputs < 0) | (inputs >= np.array(choices)))
+        if len(wrong):
+            place = wrong[0].tolist()
+            allowed = f"be in [0, {choices[place[-1] if self._of_word else 0] - 1}]"
             raise InvalidRequest.of(f"{name}{place}", allowed, int(inputs[tuple(place)]))
 
 
@@ -301,6 +305,14 @@ class ExplicitSteps:
                 raise InvalidRequest.of(name, "be finite", "a number that is not")
         states = {name: tensors[name] for name in self._inputs}
         return [row.tobytes() for row in self._steps.layout.pack_rows(states)]
+
+
+def word_choices(spec: Manifest) -> tuple[int, ...]:
+    """Below which each of the numbers of a word stays, of a model that reads words: [1 + C]."""
+    assert spec.characters is not None
+    [word] = [tensor for tensor in spec.graphs["step"].inputs if tensor.role == "word"]
+    count = word.shape[0] - 1
+    return (spec.tokenizer.vocabulary_size, *[spec.characters.vocabulary_size] * count)
 
 
 def _signature(spec: Manifest, reads: Tensor, max_rows: int, labels: Sequence[str]) -> Signature:

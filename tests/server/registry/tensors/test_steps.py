@@ -12,6 +12,8 @@ from support.tiny import HIDDEN, VOCABULARY, write_generation
 from support.tiny_series import some_rows
 from support.tiny_series import write_forecaster as write_tides
 from support.tiny_streams import write_watcher
+from support.tiny_tagger import LETTERS, WIDTH, WORDS
+from support.tiny_word_tagger import some_words, write_word_tagger
 
 
 @pytest.fixture
@@ -145,3 +147,33 @@ def test_chunks_of_any_lengths_come_out_as_alone(tmp_path_factory, rows):
         await asyncio.to_thread(loaded.stop)
 
     asyncio.run(check())
+
+
+async def test_words_are_stepped_with_their_characters(tmp_path):
+    folder = write_word_tagger(tmp_path)
+    loaded, words = load(folder), some_words(1, 4)
+    try:
+        model = loaded.tensors["stream"]
+        answer = await ask(model, {"word": words})
+        told, _ = Alone(folder).run(words[0])
+        assert answer.tensors["logits"][0].tolist() == [step["logits"] for step in told]
+        assert model.signature.inputs[0].shape == (-1, -1, 1 + WIDTH)
+        kept = await ask(loaded.tensors["stream.explicit"], {"word": words[:, :2]})
+        state = {"before": kept.tensors["before_next"]}
+        last = await ask(loaded.tensors["stream.explicit"], {"word": words[:, 2:], **state})
+        assert (last.tensors["logits"][0] == answer.tensors["logits"][0, 2:]).all()
+    finally:
+        await asyncio.to_thread(loaded.stop)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize(("place", "choices"), [(0, len(WORDS)), (WIDTH, len(LETTERS))])
+async def test_numbers_that_no_word_or_character_has_are_named(tmp_path, steps, place, choices):
+    loaded, words = load(write_word_tagger(tmp_path)), some_words(2, steps)
+    words[1, steps - 1, place] = choices
+    try:
+        message = rf"word\[1, {steps - 1}, {place}\] must be in \[0, {choices - 1}\], got {choices}"
+        with pytest.raises(InvalidRequest, match=message):
+            await ask(loaded.tensors["stream"], {"word": words})
+    finally:
+        await asyncio.to_thread(loaded.stop)

@@ -64,7 +64,7 @@ class TinyTagger:
         logits = self.logits(words).astype(float)
         return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
-    def graph(self, judges=False):
+    def graph(self, judges=False, width=WIDTH):
         nodes = [
             helper.make_node("Gather", ["of_word", "tokens"], ["words"]),
             helper.make_node("Gather", ["of_letter", "characters"], ["letters"]),
@@ -87,7 +87,7 @@ class TinyTagger:
         }
         inputs = {
             "tokens": (INT64, ["N", "T"]),
-            "characters": (INT64, ["N", "T", WIDTH]),
+            "characters": (INT64, ["N", "T", width]),
             "lengths": (INT64, ["N"]),
         }
         outputs = {"logits": (FLOAT, ["N", "T", len(LABELS)])}

@@ -201,8 +201,7 @@ class Stepper:
     async def read_text(self, text: str) -> Inputs:
         """Turns text into inputs; raises InvalidRequest."""
         if self._words is not None:
-            cut = await self._words.cut_text("inputs", text)
-            return self._checked(Inputs(features=cut.numbers))
+            return self._checked(Inputs(features=await self._words.encode("inputs.text", text)))
         if self._tokenizer is None:
             raise InvalidRequest.of("inputs.text", "not be set: the model reads features", "text")
         [(tokens, _)] = await self._tokenizer.encode_all(["inputs.text"], [text])

@@ -131,7 +131,17 @@ class TaggingModel:
 
 
 def _tagged(cut: Cut, ranks: _Ranks, job: SequenceJob[Tagged]) -> TaggedText:
+    """What is told of a text: all its words but those that nobody asks of."""
     tags, labels = ranks
+    if cut.unsaid:
+        said = [place for place in range(len(tags)) if place not in cut.unsaid]
+        tags = tuple(tags[place] for place in said)
+        cut = cut._replace(
+            words=tuple(cut.words[place] for place in said),
+            spans=tuple(cut.spans[place] for place in said),
+            numbers=cut.numbers[said],
+            unsaid=frozenset(),
+        )
     return TaggedText(cut=cut, tags=tags, labels=labels, timing=job.timing)
 
 

@@ -1,9 +1,11 @@
 """Between text and the words that a tagger reads.
 
+Where a graph reads one character of a word, characters are its words, white space with them.
 T words, C characters of a word. Places in texts are counted in Unicode code points.
 """
 
 import asyncio
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
@@ -20,6 +22,7 @@ from stepwire_zoo.spelling import PADDING, spelled
 UNKNOWN_WORD = 0
 MOST_CHARACTERS = 1 << 20  # of a word; more than any text may have
 _CHARACTERS_A_WORD = 1_000  # of a text within the limit of words, on average and at most
+_PARTS_A_CHARACTER = 4  # code points that may be composed to one
 _KEPT = 50_000  # words whose numbers are remembered
 _KEPT_LENGTH = 40  # characters of such a word, at most
 
@@ -33,6 +36,7 @@ class Cut(NamedTuple):
     spans: tuple[tuple[int, int], ...]  # where each begins and ends
     numbers: NDArray[np.int64]  # [T, 1 + C]: of each word, then of its characters
     truncated: bool
+    unsaid: frozenset[int] = frozenset()  # places of words that are read, and not told of
 
 
 class Found(NamedTuple):
@@ -71,7 +75,9 @@ class Words:
         """
         self._tokenizer, self._width = tokenizer, width
         self._most = most
-        self._most_characters = self._most * _CHARACTERS_A_WORD
+        self._of_characters = width == 1
+        a_word = _PARTS_A_CHARACTER if self._of_characters else _CHARACTERS_A_WORD
+        self._most_characters = self._most * a_word
         self._spelling = Spelling(tokenizer, characters, width)
         self._remembered = lru_cache(_KEPT)(self._spelling.read)
 
@@ -109,11 +115,13 @@ class Words:
         ]
         return [(cut.numbers, cut.truncated) for cut in cuts]
 
-    async def cut_text(self, field: str, text: str) -> Cut:
-        """Cuts one text, the caller's `field`.text, as `cut_all` does; it must be whole."""
+    async def encode(self, field: str, text: str) -> NDArray[np.int64]:
+        """Does what `encode_now` does for one text, beside the event loop if it takes long."""
         if are_long([text]):
-            return await asyncio.to_thread(self._cut, field, text, truncate=False)
-        return self._cut(field, text, truncate=False)
+            [(numbers, _)] = await asyncio.to_thread(self.encode_now, [field], [text])
+        else:
+            [(numbers, _)] = self.encode_now([field], [text])
+        return numbers
 
     def cut_now(self, inputs: Sequence[Input], truncate: bool) -> list[Cut]:
         """The same, at once."""
@@ -122,9 +130,11 @@ class Words:
         ]
 
     def _cut(self, field: str, given: Input, truncate: bool) -> Cut:
-        if isinstance(given, str):
-            return self._read(self._found(f"{field}.text", given, truncate))
-        return self._read(self._given(f"{field}.words.words", given, truncate))
+        if not isinstance(given, str):
+            return self._read(self._given(f"{field}.words.words", given, truncate))
+        cut = self._read(self._found(f"{field}.text", given, truncate))
+        # Nobody asks what the space between two words of a text is.
+        return cut._replace(unsaid=frozenset(n for n, w in enumerate(cut.words) if w.isspace()))
 
     def _read(self, found: Found) -> Cut:
         """Words as the graph reads them."""
@@ -142,9 +152,9 @@ class Words:
         if not truncate:
             self._check(field, len(text), self._most_characters, "characters")
         whole = composed(text[: self._most_characters])
-        spans = whole.spans(self._tokenizer.spans(whole.text))
+        spans = whole.spans(self._tokenizer.spans(whole.text)) if text.strip() else []
         if not truncate:
-            self._check(field, len(spans), self._most, "words")
+            self._check(field, len(spans), self._most, self._unit)
         complete = len(spans) <= self._most and len(text) <= self._most_characters
         spans = spans[: self._most]
         return Found([text[first:last] for first, last in spans], spans, complete)
@@ -154,18 +164,25 @@ class Words:
         if not words:
             raise InvalidRequest.of(field, "hold at least one word", "none")
         if not truncate:
-            self._check(field, len(words), self._most, "words")
+            self._check(field, len(words), self._most, self._unit)
         kept = list(words[: self._most])
         self._check(field, sum(map(len, kept)), self._most_characters, "characters")
         for index, word in enumerate(kept):
-            if not word.strip():
+            if self._of_characters and not _is_character(word):
+                raise InvalidRequest.of(f"{field}[{index}]", "be one character", repr(word))
+            if not self._of_characters and not word.strip():
                 allowed = "hold a character that is not white space"
                 raise InvalidRequest.of(f"{field}[{index}]", allowed, repr(word))
-        return Found(kept, _joined(kept), len(words) == len(kept))
+        between = 0 if self._of_characters else 1
+        return Found(kept, _joined(kept, between), len(words) == len(kept))
+
+    @property
+    def _unit(self) -> str:
+        return "characters" if self._of_characters else "words"
 
     def _check(self, field: str, length: int, most: int, unit: str) -> None:
         if length > most:
-            allowed = f"have at most {self._most} words"
+            allowed = f"have at most {self._most} {self._unit}"
             raise InvalidRequest.of(field, allowed, f"{length} {unit}")
 
     def _numbers(self, word: str) -> tuple[int, ...]:
@@ -176,7 +193,12 @@ def _parts(given: Input) -> Sequence[str]:
     return [given] if isinstance(given, str) else given
 
 
-def _joined(words: Sequence[str]) -> list[tuple[int, int]]:
-    """Where words would stand in a text with one space between them."""
-    starts = [0, *accumulate(len(word) + 1 for word in words)]
+def _is_character(word: str) -> bool:
+    """Whether it is one, however it is written."""
+    return len(word) == 1 or len(unicodedata.normalize("NFC", word)) == 1
+
+
+def _joined(words: Sequence[str], between: int) -> list[tuple[int, int]]:
+    """Where words would stand in a text with so many spaces between them."""
+    starts = [0, *accumulate(len(word) + between for word in words)]
     return [(start, start + len(word)) for start, word in zip(starts, words, strict=False)]

@@ -301,12 +301,12 @@ def _add_classify(parser: argparse.ArgumentParser) -> None:
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Score a served model on the test split of its card, read from $STEPWIRE_DATA; "
-        "fails where the card is wrong by more than 0.1 points."
+        "Score a served model on the splits of its card, read from $STEPWIRE_DATA, a line for "
+        "each figure; fails where the card is wrong by more than 0.1 points."
     )
     parser.add_argument("model", metavar="MODEL", help="one of the zoo's")
     parser.add_argument(
-        "--sample", type=_count, metavar="N", help="examples from all over the split; default: all"
+        "--sample", type=_count, metavar="N", help="examples from all over each; default: all"
     )
 
 

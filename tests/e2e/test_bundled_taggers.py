@@ -85,4 +85,5 @@ def test_a_sentence_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name
         together = graph.run(words, lengths)
         for size in (1, 2, 5, 16, 31):
             for row, alone in enumerate(graph.run(words[-size:], lengths[-size:])):
-                np.testing.assert_array_equal(alone.logits, together[32 - size + row].logits)
+                both = zip(alone.arrays, together[32 - size + row].arrays, strict=True)
+                assert all(np.array_equal(*arrays) for arrays in both)

@@ -21,7 +21,7 @@ from stepwire_server.registry.words import Cut, Input, Words
 from stepwire_zoo.manifest import Manifest
 
 # Of more together the tags are found in a thread, so that the event loop goes on: a chain's
-# take 20 microseconds a word.
+# take 16 microseconds a word with 7 labels, 50 with 72.
 _MANY_WORDS = 200
 
 _Ranks = tuple[tuple[Ranked, ...], Ranked]  # of a text's words, and of the text

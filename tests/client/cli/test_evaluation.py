@@ -13,6 +13,8 @@ from stepwire.cli.evaluation import splits
 from stepwire.cli.evaluation.bundles import EVALUATIONS
 from stepwire.cli.evaluation.files import File
 from stepwire.cli.evaluation.labelling import entities, labelling, naming, tagging
+from stepwire.cli.evaluation.requests import Part, Request
+from stepwire.cli.evaluation.slots import filling
 from stepwire.cli.evaluation.splits import Labelled, Tagged
 from stepwire.cli.lines import InputError
 from stepwire.messages import Classification
@@ -103,6 +105,49 @@ def test_texts_are_counted_and_what_their_labels_cost():
 def test_words_are_counted_and_not_sentences():
     sentences = [Tagged(["a", "b"], ["NOUN", "VERB"]), Tagged(["c"], ["NOUN"])]
     assert figures(tagging(splits.ewt), sentences) == [(pytest.approx(2 / 3), 3)]
+
+
+REQUEST = Request(
+    "Play", (Part("play Yes", ""), Part("Close to the Edge", "album"), Part(", by", ""))
+)
+
+
+def an_answer(label, *tokens):
+    return TaggedText(
+        tokens=tuple(
+            TaggedToken(text=text, start=REQUEST.text.index(text), end=0, tags=(scored(tag),))
+            for text, tag in tokens
+        ),
+        truncated=False,
+        labels=(scored(label),),
+    )
+
+
+def scored(label):
+    return ScoredLabel(label=label, score=0.9)
+
+
+@pytest.mark.parametrize(
+    ("label", "tags", "wanted"),
+    [
+        ("Play", "O O B I I I O", [(1.0, 2), (1.0, 1), (1.0, 1)]),
+        ("Rate", "O O B I I I O", [(1.0, 2), (0.0, 1), (0.0, 1)]),
+        ("Play", "O B B I I I O", [(2 / 3, 3), (1.0, 1), (0.0, 1)]),
+        ("Play", "O O B B I I O", [(0.0, 3), (1.0, 1), (0.0, 1)]),
+    ],
+)
+def test_requests_are_right_in_their_intent_their_slots_or_both(label, tags, wanted):
+    words = ["play", "Yes", "Close", "to", "the", "Edge", "by"]
+    named = [tag if tag == "O" else f"{tag}-album" for tag in tags.split()]
+    answer = an_answer(label, *zip(words, named, strict=True))
+    found = [figure.measure([REQUEST], [answer]) for figure in filling(list).figures]
+    assert found == [(pytest.approx(value), count) for value, count in wanted]
+
+
+def test_a_request_without_an_answer_is_wrong():
+    nothing = TaggedText(tokens=(), truncated=False)
+    _, intents, both = filling(list).figures
+    assert intents.measure([REQUEST], [nothing]) == both.measure([REQUEST], [nothing]) == (0.0, 1)
 
 
 def test_a_sample_with_nothing_to_count_is_refused():

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepwire.cli.evaluation import pairs, series, splits, texts
+from stepwire.cli.evaluation import pairs, requests, series, splits, texts
 from stepwire_training.data import (
     entities,
     everyday,
@@ -15,8 +15,10 @@ from stepwire_training.data import (
     nab,
     names,
     shakespeare,
+    snips,
 )
 from stepwire_training.data import tatoeba as tatoeba_data
+from stepwire_training.data.words import word_tokenizer
 from stepwire_training.recipes import RECIPES
 
 DATA = Path(os.environ.get("STEPWIRE_DATA") or Path(__file__).parents[4] / "shared/data")
@@ -92,6 +94,21 @@ def test_utterances_are_read_alike():
     assert [(it.text, it.label) for it in splits.intents()] == [
         (it.text, intents.KINDS.labels[it.label]) for it in wanted
     ]
+
+
+def test_requests_are_read_alike():
+    needs("snips")
+    _, wanted = snips.requests(snips.ARCHIVE.read())
+    cutter = word_tokenizer([], "commands")
+    for found, sentence in zip(requests.snips(), wanted, strict=True):
+        spans = cutter.encode(found.text).offsets
+        words = [found.text[first:last].lower() for first, last in spans]
+        tags = found.tags([first for first, _ in spans])
+        assert (found.intent, words, tags) == (
+            sentence.label,
+            list(sentence.words),
+            list(sentence.tags),
+        )
 
 
 def test_what_is_held_out_of_the_transformer_is_the_same():

@@ -11,8 +11,10 @@ from stepwire.cli.evaluation.forecasting import forecasting
 from stepwire.cli.evaluation.labelling import labelling, naming, rarely_labelling, tagging
 from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tatoeba, turned
 from stepwire.cli.evaluation.predicting import predicting
+from stepwire.cli.evaluation.requests import snips
 from stepwire.cli.evaluation.scoring import Evaluation
 from stepwire.cli.evaluation.series import etth1, nab
+from stepwire.cli.evaluation.slots import filling
 from stepwire.cli.evaluation.splits import btc, ewt, gsd, intents, kaist, nsmc, surnames, wnut
 from stepwire.cli.evaluation.texts import shakespeare
 from stepwire.cli.evaluation.translating import translating
@@ -58,5 +60,6 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "shakespeare-gru": (predicting(shakespeare, "validation"),),
     "shakespeare-lstm": (predicting(shakespeare, "validation"),),
     "shakespeare-rnn": (predicting(shakespeare, "validation"),),
+    "slots-en": (filling(snips),),
     "tatoeba-en-fr": translating(tatoeba, "test"),
 }

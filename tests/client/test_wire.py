@@ -260,7 +260,7 @@ def test_a_prompt_the_wire_cannot_carry_is_refused_by_its_place(prompt, field):
 
 def test_a_text_the_wire_cannot_carry_is_refused_by_its_place():
     with pytest.raises(stepwire.InvalidRequest, match=r"^texts\[2\] must be text that UTF-8"):
-        wire.classify_request("m", "", ["a", "b", "\udcff" * 999], None, False)
+        wire.classify_request("m", "", ["a", "b", "\udcff" * 999], None, truncate=False)
 
 
 def test_a_stop_text_alone_is_not_taken_for_its_characters():

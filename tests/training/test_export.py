@@ -284,7 +284,7 @@ def test_the_card_says_what_was_measured(generated, classified, streamed, transl
 def test_without_parity_nothing_is_written(generator, tmp_path, monkeypatch):
     monkeypatch.setattr(parity, "BATCH_SIZES", (4,))
     monkeypatch.setattr(
-        parity, "step_by_step", lambda graph, tokens, states: (np.zeros((4, 48, 1)), states)
+        parity, "step_by_step", lambda graph, tokens, states, *_: (np.zeros((4, 48, 1)), states)
     )
 
     with pytest.raises(ParityError):

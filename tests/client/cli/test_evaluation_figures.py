@@ -10,8 +10,9 @@ from stepwire.cli.evaluation import alarms, forecasting, labelling, predicting, 
 from stepwire.cli.evaluation.pairs import Pair
 from stepwire.cli.evaluation.series import Held, Stream
 from stepwire.cli.evaluation.splits import Labelled as Example
+from stepwire.cli.evaluation.splits import Tagged
 from stepwire.cli.lines import InputError
-from stepwire_training import measure, measure_series
+from stepwire_training import entity_scoring, measure, measure_series
 from stepwire_training.data.observed import Labelled, Observed
 
 PAIRS = [Pair("a cat", "eine Katze sitzt hier"), Pair("a dog", "ein Hund lief dort vorbei")]
@@ -35,6 +36,18 @@ def test_rare_labels_count_like_common_ones():
     # d is neither there nor found; c is there and never found.
     value = (2 * 3 / 7 + 2 * 2 / 6 + 0) / 3
     assert labelling.macro_f1(examples, answers) == (pytest.approx(value), 7)
+
+
+def test_entities_are_counted_by_types_and_tags_as_in_training():
+    wanted = [["B-PS", "I-PS", "O", "B-LC"], ["O", "B-PS", "B-DT"], ["B-QT"]]
+    found = [["B-PS", "I-PS", "O", "B-PS"], ["O", "B-PS", "I-DT"], ["O"]]
+    examples = [Tagged([*"abcd"[: len(tags)]], tags) for tags in wanted]
+    assert labelling.entity_mean_f1(examples, found).value == pytest.approx(
+        entity_scoring.mean_f1(found, wanted)
+    )
+    assert labelling.tag_mean_f1(examples, found).value == pytest.approx(
+        entity_scoring.mean_tag_f1(found, wanted)
+    )
 
 
 @pytest.mark.parametrize(

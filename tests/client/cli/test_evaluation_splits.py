@@ -8,14 +8,18 @@ import pytest
 
 from stepwire.cli.evaluation import pairs, requests, series, splits, texts
 from stepwire_training.data import (
+    conllu,
     entities,
     everyday,
+    ewt,
     intents,
+    klue,
     multi30k,
     nab,
     names,
     shakespeare,
     snips,
+    tagged,
 )
 from stepwire_training.data import tatoeba as tatoeba_data
 from stepwire_training.data.words import word_tokenizer
@@ -77,6 +81,22 @@ def test_names_in_sentences_are_read_alike(held_out, monkeypatch):
         (splits.wnut(), wanted.others["WNUT 2017 test"]),
     ):
         assert [(tuple(it.words), tuple(it.tags)) for it in found] == [it[:2] for it in sentences]
+
+
+def test_korean_characters_are_read_alike():
+    needs("klue-ner")
+    wanted = klue.by_number(klue.parse(klue.DEV_SET.read().decode())).test
+    assert [(one.words, one.tags) for one in splits.klue()] == [
+        (list(one.words), list(one.tags)) for one in wanted
+    ]
+
+
+def test_sentences_that_are_read_on_are_those_that_training_joins():
+    needs("ud-english-ewt")
+    wanted = tagged.joined(conllu.parse(ewt.SOURCES["test"].read().decode()), 3)
+    assert [(one.words, one.tags) for one in splits.read_on(splits.ewt(), 3)] == [
+        (list(one.words), list(one.tags)) for one in wanted
+    ]
 
 
 def test_surnames_are_drawn_alike(held_out):

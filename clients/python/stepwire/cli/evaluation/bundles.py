@@ -8,14 +8,31 @@ from functools import partial
 
 from stepwire.cli.evaluation.alarms import alarming
 from stepwire.cli.evaluation.forecasting import forecasting
-from stepwire.cli.evaluation.labelling import labelling, naming, rarely_labelling, tagging
+from stepwire.cli.evaluation.labelling import (
+    labelling,
+    naming,
+    naming_characters,
+    rarely_labelling,
+    tagging,
+)
 from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tatoeba, turned
 from stepwire.cli.evaluation.predicting import predicting
 from stepwire.cli.evaluation.requests import snips
 from stepwire.cli.evaluation.scoring import Evaluation
 from stepwire.cli.evaluation.series import etth1, nab
 from stepwire.cli.evaluation.slots import filling
-from stepwire.cli.evaluation.splits import btc, ewt, gsd, intents, kaist, nsmc, surnames, wnut
+from stepwire.cli.evaluation.splits import (
+    btc,
+    ewt,
+    gsd,
+    intents,
+    kaist,
+    klue,
+    nsmc,
+    read_on,
+    surnames,
+    wnut,
+)
 from stepwire.cli.evaluation.texts import shakespeare
 from stepwire.cli.evaluation.translating import translating
 
@@ -46,6 +63,7 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "names-gru": (rarely_labelling(surnames),),
     "nab-anomaly": (alarming(nab),),
     "ner-en": (naming(btc), naming(wnut, "WNUT 2017 test")),
+    "ner-ko": (naming_characters(klue),),
     "nsmc-bayes": (labelling(nsmc),),
     "nsmc-bilstm": (labelling(nsmc),),
     "nsmc-cnn": (labelling(nsmc),),
@@ -56,6 +74,10 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "nsmc-rnn": (labelling(nsmc),),
     "nsmc-transformer": (labelling(nsmc),),
     "pos-en": (tagging(ewt),),
+    "pos-en-stream": (
+        tagging(ewt),
+        tagging(lambda: read_on(ewt(), 3), "test, 3 sentences a text"),
+    ),
     "pos-ko": (tagging(kaist), tagging(gsd, "GSD dev")),
     "shakespeare-gru": (predicting(shakespeare, "validation"),),
     "shakespeare-lstm": (predicting(shakespeare, "validation"),),

@@ -46,6 +46,17 @@ def naming(read: Callable[[], Sequence[Tagged]], split: str = "test") -> Evaluat
     return Evaluation(read=read, ask=tags, figures=(figure,))
 
 
+def naming_characters(read: Callable[[], Sequence[Tagged]], split: str = "test") -> Evaluation:
+    """The same where characters are tagged, also as KLUE counts: by the mean of types, or tags."""
+    evaluation, unit = naming(read, split), "characters"
+    more = (
+        replace(evaluation.figures[0], metric="entity F1, mean of types", measure=entity_mean_f1),
+        Figure(metric="character F1, mean of tags", split=split, unit=unit, measure=tag_mean_f1),
+        Figure(metric="accuracy", split=split, unit=unit, measure=tag_hits),
+    )
+    return replace(evaluation, figures=(*evaluation.figures, *more))
+
+
 def labels(client: Client, model: str, examples: Sequence[Labelled]) -> list[Scores]:
     """What each text is found to be."""
     found = client.classify(model, [example.text for example in examples])
@@ -102,6 +113,32 @@ def entity_f1(examples: Sequence[Tagged], answers: Sequence[Sequence[str]]) -> M
     ]
     right = sum(len(a & b) for a, b in pairs)
     return Measured.mean(2 * right, sum(len(a) + len(b) for a, b in pairs))
+
+
+def entity_mean_f1(examples: Sequence[Tagged], answers: Sequence[Sequence[str]]) -> Measured:
+    """The same for each type of names, and their mean."""
+    right, total = Counter[str](), Counter[str]()
+    for example, answer in zip(examples, answers, strict=True):
+        found, wanted = entities(answer), entities(example.tags)
+        right.update(kind for kind, _, _ in found & wanted)
+        total.update(kind for kind, _, _ in [*found, *wanted])
+    return _mean_f1(right, total)
+
+
+def tag_mean_f1(examples: Sequence[Tagged], answers: Sequence[Sequence[str]]) -> Measured:
+    """The same for each tag by itself, place by place, and their mean."""
+    right, total = Counter[str](), Counter[str]()
+    for example, answer in zip(examples, answers, strict=True):
+        pairs = zip(answer, example.tags, strict=True)
+        right.update(found for found, wanted in pairs if found == wanted)
+        total.update([*answer, *example.tags])
+    return _mean_f1(right, total)
+
+
+def _mean_f1(right: Counter[str], total: Counter[str]) -> Measured:
+    """The mean of what each kind reaches, of so many that are right, found and wanted."""
+    each = [2 * right[kind] / count for kind, count in total.items()]
+    return Measured(Measured.mean(math.fsum(each), len(each)).value, total.total())
 
 
 def entities(tags: Sequence[str]) -> set[tuple[str, int, int]]:

@@ -2,8 +2,10 @@
 
 import io
 import random
+import re
 import tarfile
 import unicodedata
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -33,6 +35,12 @@ WNUT = File(
     path="wnut17/emerging.test.annotated",
     sha256="59242c5624a463782626d55a82c2c735fb687a011c44335acbb102e6d8e9d359",
 )
+KLUE = File(
+    path="klue-ner/klue-ner-v1.1_dev.tsv",
+    sha256="0f4d5e818f7b82d299c3a87856fc40a706f5943207580ddb252397e387050a54",
+)
+KLUE_NUMBER = re.compile(r"## klue-ner-v1_dev_(\d+)-")
+KLUE_TEST = 9  # last digit of the running numbers of what is measured
 INTENTS = File(
     path="3i4k/fci_test.txt",
     sha256="d74c5b376c7d231bd4d5a94de855e47b6e70c96abeeaaf75cffbdb8506a87ff2",
@@ -127,6 +135,28 @@ def btc() -> list[Tagged]:
 def wnut() -> list[Tagged]:
     """Posts with names that are new or rare."""
     return named(WNUT.read().decode())
+
+
+def klue() -> list[Tagged]:
+    """Korean sentences, character by character: those whose number ends as the test split's do."""
+    found = []
+    for block in KLUE.read().decode().split("\n\n"):
+        lines = block.split("\n")
+        numbers = [int(match[1]) for line in lines if (match := KLUE_NUMBER.match(line))]
+        if [number % 10 for number in numbers] == [KLUE_TEST]:
+            pairs = [line.split("\t") for line in lines if "\t" in line and line[:2] != "##"]
+            found.append(Tagged([one for one, _ in pairs], [tag for _, tag in pairs]))
+    return found
+
+
+def read_on(sentences: Sequence[Tagged], count: int) -> list[Tagged]:
+    """Texts of so many sentences that follow one another; what is left over is left out."""
+    parts = [sentences[first : first + count] for first in range(0, len(sentences), count)]
+    return [
+        Tagged([w for one in part for w in one.words], [t for one in part for t in one.tags])
+        for part in parts
+        if len(part) == count
+    ]
 
 
 def named(content: str) -> list[Tagged]:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 ZOO = ROOT / "model_zoo/bundles"
 SPLITS = {
     "pos-en": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
+    "pos-en-stream": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
     "pos-ko": "ud-korean-kaist/kaist.tar.gz",
     "ner-en": "btc/f.conll.gz",
     "nsmc-bilstm": "nsmc/ratings_test.txt.gz",
@@ -46,6 +47,26 @@ def test_the_figures_of_the_card_are_those_of_the_served_model(address, name):
     for figure in told:
         assert figure["value"] == pytest.approx(figure["card"], abs=1e-3)
     assert told[0]["count"] == {"pos-en": 25_094, "pos-ko": 28_366}[name]
+
+
+def test_a_sample_of_texts_read_word_by_word_scores_as_all_of_them_do(address):
+    sample = ("--sample", "400")
+    code, told = evaluate(address, "pos-en-stream", *sample, needs=SPLITS["pos-en-stream"])
+    assert (code, [figure["split"] for figure in told]) == (0, ["test", "test, 3 sentences a text"])
+    for figure in told:
+        error = np.sqrt(figure["card"] * (1 - figure["card"]) / figure["count"])
+        assert figure["value"] == pytest.approx(figure["card"], abs=4 * error)
+
+
+def test_words_are_tagged_as_they_come_and_not_taken_back(client):
+    text = "Give her the book, and tell her."
+    [whole] = client.tag("pos-en-stream", text)
+    with client.session("pos-en-stream") as session:
+        told = [session.step(token.text).last.labels[0] for token in whole.tokens]
+    assert told == [token.tags[0] for token in whole.tokens]
+    assert " ".join(label.label for label in told) == (
+        "VERB PRON DET NOUN PUNCT CCONJ VERB PRON PUNCT"
+    )
 
 
 def test_a_sample_of_the_reviews_scores_as_all_of_them_do(address):

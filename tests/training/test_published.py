@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 
 from stepwire_training import parity, prove_series
 from stepwire_training.int8.publish import MOST_LOST, worst
+from stepwire_training.prove_stream_tagger import WORD
 from stepwire_training.recipes import RECIPES
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.golden import check, unpack
@@ -18,6 +19,7 @@ GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 CLASSIFIERS = ("nsmc-bilstm",)
 STREAMS = ("nsmc-lstm-stream",)
 TAGGERS = ("pos-en", "pos-ko", "ner-en")
+STREAM_TAGGERS = ("pos-en-stream",)
 FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
 TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en")
@@ -36,7 +38,8 @@ def bundle_of(name: str):
 
 
 @pytest.mark.parametrize(
-    "name", GENERATORS + CLASSIFIERS + STREAMS + TAGGERS + TRANSLATORS + FORECASTERS
+    "name",
+    GENERATORS + CLASSIFIERS + STREAMS + TAGGERS + STREAM_TAGGERS + TRANSLATORS + FORECASTERS,
 )
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
@@ -91,6 +94,28 @@ def test_a_tagger_reproduces_what_pytorch_answered(name):
     for row, length in enumerate(case.inputs["lengths"]):
         wanted = case.outputs["logits"][row, :length]
         check("logits", logits[row, :length], wanted, bundle.manifest.golden)
+
+
+@pytest.mark.parametrize("name", STREAM_TAGGERS)
+def test_a_tagger_that_reads_one_way_reproduces_what_pytorch_answered(name):
+    bundle = bundle_of(name)
+    case = unpack(bundle.read("golden.npz"))["step"]
+    words = case.inputs[WORD]
+    states = {
+        state.input: np.zeros((len(words), *state.shape), np.float32)
+        for state in bundle.manifest.graphs["step"].states
+    }
+    graph = parity.session(bundle.read("step.onnx"))
+    logits, _ = parity.step_by_step(graph, words, states, WORD)
+
+    check("logits", logits, case.outputs["logits"], bundle.manifest.golden)
+
+
+def test_the_context_to_the_right_is_worth_some_points():
+    one_way, both = (bundle_of(name).manifest.metrics[0] for name in ("pos-en-stream", "pos-en"))
+
+    assert 0.93 < one_way.value < both.value - 0.015
+    assert f"{both.value:.2%}".replace("%", " %") in one_way.published
 
 
 @pytest.mark.parametrize(("name", "accuracy"), [("pos-en", 0.96), ("pos-ko", 0.948)])

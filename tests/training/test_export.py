@@ -335,6 +335,7 @@ def test_a_joint_tagger_is_published_with_what_it_says_of_whole_sentences(joint,
     check("text_logits", got["text_logits"], case.outputs["text_logits"], manifest.golden)
     figures = {metric.name: metric.value for metric in manifest.metrics}
     assert figures["intent accuracy"] >= figures["sentence accuracy"] >= 0.95
+    assert [metric.published for metric in manifest.metrics[:2]] == ["", "none"]
 
 
 def test_a_chain_of_tags_is_published_with_its_figures(tmp_path):

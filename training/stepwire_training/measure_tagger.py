@@ -26,7 +26,8 @@ def measure_tagger(
         model: what to measure.
         dataset: its data.
         tagging: what only taggers have of it.
-        published: a figure to set beside the first.
+        published: a figure to set beside the first; where sentences are judged, beside the
+            second, so that the first two are told together (see stepwire_zoo.table).
     """
     assert dataset.tokenizer is not None
     vocabulary = Vocabulary(
@@ -40,7 +41,9 @@ def measure_tagger(
     for name, sentences in tagging.others.items():
         texts = TaggedTexts(Encoder(vocabulary)(sentences), EVALUATION_ROWS)
         metrics += figures(model, texts, tagging, dataset.labels, name)[:1]
-    return (replace(metrics[0], published=published), *metrics[1:])
+    place = 1 if tagging.text_labels else 0
+    metrics[place] = replace(metrics[place], published=published)
+    return tuple(metrics)
 
 
 def figures(

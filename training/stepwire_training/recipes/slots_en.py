@@ -39,8 +39,8 @@ sentences of Tatoeba and in a novel, all without tags; the published models had 
 Seven intents, whatever is said: a text about something else gets one of them too, often with a \
 high probability. Names of songs, films and books that are made of common words are what it gets \
 wrong most. All requests are English and short; a text is read as one request, up to 64 words.""",
-    published="slot F1 87.8, intent 96.7, sentence 74.1 of an attention BiRNN; 88.8, 97.0, 75.5 of \
-the slot-gated model; both in Goo et al., 2018",
+    published="slot F1 87.8, intents 96.7, sentences 74.1 by an attention BiRNN; 88.8, 97.0 and \
+75.5 by the slot-gated model; both in Goo et al., 2018",
     languages=("en",),
     sources=(
         Dataset(

@@ -22,6 +22,10 @@ TOKEN = "token"  # what a step reads, unless its graph names it otherwise
 BATCH_SIZES = (1, 2, 3, 5, 8, 16, 32, 64, 128)  # of which none may change a row
 
 
+# Types of states, as ONNX Runtime names them.
+KINDS = {"tensor(float)": np.float32, "tensor(int64)": np.int64}
+
+
 class ParityError(Exception):
     """The graph does not compute what the model computes; nothing is published."""
 
@@ -89,7 +93,7 @@ def prove_step(
     compare("PyTorch in chunks", _in_chunks(model, torch.from_numpy(tokens)), wanted, golden)
     opened = session(graph)
     starts = {
-        part.name: np.zeros((len(tokens), *part.shape[1:]), np.float32)
+        part.name: np.zeros((len(tokens), *part.shape[1:]), KINDS[part.type])
         for part in opened.get_inputs()
         if part.name != reads
     }

@@ -9,25 +9,25 @@ from stepwire_training.data.batches import PADDING, Dataset, Shard
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.attentive import attentive_graph
 from stepwire_training.graphs.sequence import JUDGES, sequence_graph
-from stepwire_training.graphs.step import step_graph
 from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
-from stepwire_training.models.recurrent import STATES
+from stepwire_training.models.ngram import Ngram
 from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.stream_tagger import StreamTagger
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.prove_series import prove_series
+from stepwire_training.prove_steps import prove_steps
 from stepwire_training.prove_stream_tagger import prove_stream_tagger
 from stepwire_training.prove_tagger import prove_tagger
 from stepwire_training.prove_translator import prove_translator
 from stepwire_training.proved import GOLDEN, Proved, logits_of
 from stepwire_training.recipe import Recipe
-from stepwire_zoo.manifest import Graph, State, Tensor
+from stepwire_zoo.manifest import Graph, Tensor
 
 GOLDEN_ROWS = 4
 GOLDEN_POSITIONS = 48  # steps of a golden case, at most
@@ -41,7 +41,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         ParityError: the graph does not compute what the model computes.
     """
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
-        LanguageModel: _prove_generator,
+        **dict.fromkeys((LanguageModel, Ngram), _prove_generator),
         **dict.fromkeys(JUDGES, _prove_classifier),
         AttentiveClassifier: _prove_attentive,
         StreamClassifier: _prove_stream,
@@ -58,42 +58,13 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
 def _prove_generator(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     """A step graph, on text the model did not learn from."""
     del recipe
-    assert isinstance(model, LanguageModel)
-    return _prove_steps(model, golden_text(dataset))
+    return prove_steps(model, golden_text(dataset))
 
 
 def _prove_stream(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
     """A step graph, on the beginnings of texts the model did not learn from."""
     del recipe
-    assert isinstance(model, StreamClassifier)
-    return _prove_steps(model, golden_beginnings(dataset))
-
-
-def _prove_steps(model: LanguageModel, tokens: Ids) -> Proved:
-    """A step graph, on tokens [N, T]."""
-    case = parity.step_case(model, tokens)
-    content = step_graph(model)
-    shape = (model.config.layers, model.config.hidden)
-    memory = (
-        (Tensor(name="memory", dtype="float32", shape=shape, role="hidden"),)
-        if model.config.shows_memory
-        else ()
-    )
-    graph = Graph(
-        file="step.onnx",
-        inputs=(Tensor(name="token", dtype="int64", shape=(), role="token"),),
-        outputs=(logits_of(model.output.out_features), *memory),
-        states=tuple(
-            State(input=name, output=f"{name}_next", dtype="float32", shape=shape)
-            for name in STATES[model.config.cell]
-        ),
-    )
-    return Proved(
-        graphs={"step": graph},
-        contents={"step": content},
-        cases={"step": case},
-        difference=parity.prove_step(content, model, case, GOLDEN),
-    )
+    return prove_steps(model, golden_beginnings(dataset))
 
 
 def _prove_classifier(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:

@@ -146,7 +146,8 @@ class TextStream:
             length: positions of a chunk, T.
             seed: shifts where the rows begin, anew each pass; None keeps the text in order.
         """
-        self._ids, self._rows, self._length, self._seed = ids, rows, length, seed
+        self.ids = ids
+        self._rows, self._length, self._seed = rows, length, seed
         self._width = (len(ids) - 1) // rows  # positions of a row
         if self._width < 1:
             raise ValueError(f"{len(ids)} tokens are too few for {rows} rows")
@@ -161,13 +162,13 @@ class TextStream:
         last = min(first + self._length, self._width)
         starts = np.arange(self._rows)[shard.rank :: shard.world, None] * self._width
         positions = self._shift(number) + starts + np.arange(first, last + 1)
-        window = torch.from_numpy(self._ids[positions % len(self._ids)])
+        window = torch.from_numpy(self.ids[positions % len(self.ids)])
         return Batch((window[:, :-1],), window[:, 1:], fresh=chunk == 0)
 
     def _shift(self, number: int) -> int:
         if self._seed is None:
             return 0
-        return int(np.random.default_rng([self._seed, number]).integers(len(self._ids)))
+        return int(np.random.default_rng([self._seed, number]).integers(len(self.ids)))
 
 
 def by_length(lengths: Ids, rows: int, pool: int, rng: np.random.Generator | None) -> list[Ids]:

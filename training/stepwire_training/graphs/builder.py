@@ -42,10 +42,12 @@ class GraphBuilder:
         self._inputs.append(_declared(name, kind, shape))
         return name
 
-    def output(self, name: str, source: str, shape: Shape) -> None:
-        """Declares a float32 output, under its own name."""
+    def output(
+        self, name: str, source: str, shape: Shape, kind: type[np.generic] = np.float32
+    ) -> None:
+        """Declares an output, under its own name."""
         self._nodes.append(helper.make_node("Identity", [source], [name]))
-        self._outputs.append(_declared(name, np.float32, shape))
+        self._outputs.append(_declared(name, kind, shape))
 
     def weight(self, name: str, value: Tensor | NDArray[Any]) -> str:
         """Stores a constant; in half the bytes where not a bit is lost by it.

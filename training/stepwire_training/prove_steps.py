@@ -1,0 +1,71 @@
+"""Makes the step graph of a model that reads tokens one by one, and proves it (see parity)."""
+
+from typing import NamedTuple
+
+from stepwire_training import parity
+from stepwire_training.data.splitting import Ids
+from stepwire_training.graphs import ngram
+from stepwire_training.graphs.step import step_graph
+from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.models.network import Network
+from stepwire_training.models.ngram import Ngram
+from stepwire_training.models.recurrent import STATES
+from stepwire_training.proved import GOLDEN, Proved, logits_of
+from stepwire_zoo.manifest import Graph, State, Tensor
+
+
+class Made(NamedTuple):
+    """A step graph, and what the manifest says of it beside its token."""
+
+    content: bytes
+    outputs: tuple[Tensor, ...]
+    states: tuple[State, ...]
+
+
+def prove_steps(model: Network, tokens: Ids) -> Proved:
+    """Proves a step graph on tokens [N, T].
+
+    Raises:
+        ParityError: the graph does not compute what the model computes.
+    """
+    case = parity.step_case(model, tokens)
+    made = made_of(model)
+    graph = Graph(
+        file="step.onnx",
+        inputs=(Tensor(name="token", dtype="int64", shape=(), role="token"),),
+        outputs=made.outputs,
+        states=made.states,
+    )
+    return Proved(
+        graphs={"step": graph},
+        contents={"step": made.content},
+        cases={"step": case},
+        difference=parity.prove_step(made.content, model, case, GOLDEN),
+    )
+
+
+def made_of(model: Network) -> Made:
+    """The step graph of a model of any kind."""
+    if isinstance(model, Ngram):
+        return _of_ngram(model)
+    assert isinstance(model, LanguageModel)
+    return _of_cells(model)
+
+
+def _of_cells(model: LanguageModel) -> Made:
+    config = model.config
+    shape = (config.layers, config.hidden)
+    outputs = [logits_of(model.output.out_features)]
+    if config.shows_memory:
+        outputs.append(Tensor(name="memory", dtype="float32", shape=shape, role="hidden"))
+    states = [_state(name, "float32", shape) for name in STATES[config.cell]]
+    return Made(step_graph(model), tuple(outputs), tuple(states))
+
+
+def _of_ngram(model: Ngram) -> Made:
+    last = _state(ngram.STATE, "int64", (model.config.order - 1,))
+    return Made(ngram.ngram_graph(model), (logits_of(model.vocabulary),), (last,))
+
+
+def _state(name: str, dtype: str, shape: tuple[int, ...]) -> State:
+    return State(input=name, output=f"{name}_next", dtype=dtype, shape=shape)

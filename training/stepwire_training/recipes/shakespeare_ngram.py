@@ -1,0 +1,40 @@
+"""shakespeare-ngram: counted, not trained, to compare."""
+
+from dataclasses import replace
+
+from stepwire_training.data.counting import CountedText
+from stepwire_training.data.shakespeare import Characters
+from stepwire_training.models.ngram import Ngram
+from stepwire_training.recipe import Recipe
+from stepwire_training.recipes.shakespeare import publication
+
+ABOUT = """\
+Writes in the manner of Shakespeare's plays, one character at a time, by what came after the last \
+five characters wherever they stood in the plays: interpolated, modified Kneser-Ney smoothing \
+(Chen and Goodman, 1998), as a step graph that looks into tables. Its state is the last five \
+characters, and nothing that was before them bears on what comes next."""
+
+
+def recipe() -> Recipe:
+    """Characters of Shakespeare, counted in sixes.
+
+    The last tenth of the training text, held out, costs 1.6737 nats a character with n = 4, then
+    1.5274, 1.4925, 1.4917 and 1.4974 with n = 8; seven would be hardly better at twice the size.
+    """
+    about = publication("n-gram", units=0)
+    return Recipe(
+        bundle="shakespeare-ngram",
+        publication=replace(
+            about,
+            summary="Shakespeare, character by character: counts of six characters in a row.",
+            about=ABOUT,
+        ),
+        data=CountedText(text=Characters(rows=1, length=64, seed=1)),
+        model=Ngram.Config(order=6),
+        # Everything is known before the first step, and no step moves it.
+        steps=1,
+        learning_rate=0.0,
+        evaluate_every=1,
+        bf16=False,
+        seed=1,
+    )

@@ -20,6 +20,7 @@ from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.stream_tagger import StreamTagger
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
+from stepwire_training.models.window_transformer import WindowTransformer
 from stepwire_training.prove_series import prove_series
 from stepwire_training.prove_steps import prove_steps
 from stepwire_training.prove_stream_tagger import prove_stream_tagger
@@ -41,7 +42,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         ParityError: the graph does not compute what the model computes.
     """
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
-        **dict.fromkeys((LanguageModel, Ngram), _prove_generator),
+        **dict.fromkeys((LanguageModel, Ngram, WindowTransformer), _prove_generator),
         **dict.fromkeys(JUDGES, _prove_classifier),
         AttentiveClassifier: _prove_attentive,
         StreamClassifier: _prove_stream,

@@ -6,10 +6,12 @@ from stepwire_training import parity
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs import ngram
 from stepwire_training.graphs.step import step_graph
+from stepwire_training.graphs.window_transformer import shape_of, window_graph
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.ngram import Ngram
 from stepwire_training.models.recurrent import STATES
+from stepwire_training.models.window_transformer import WindowTransformer, state_names
 from stepwire_training.proved import GOLDEN, Proved, logits_of
 from stepwire_zoo.manifest import Graph, State, Tensor
 
@@ -48,6 +50,8 @@ def made_of(model: Network) -> Made:
     """The step graph of a model of any kind."""
     if isinstance(model, Ngram):
         return _of_ngram(model)
+    if isinstance(model, WindowTransformer):
+        return _of_window(model)
     assert isinstance(model, LanguageModel)
     return _of_cells(model)
 
@@ -65,6 +69,13 @@ def _of_cells(model: LanguageModel) -> Made:
 def _of_ngram(model: Ngram) -> Made:
     last = _state(ngram.STATE, "int64", (model.config.order - 1,))
     return Made(ngram.ngram_graph(model), (logits_of(model.vocabulary),), (last,))
+
+
+def _of_window(model: WindowTransformer) -> Made:
+    *names, counted = state_names(model.config.layers)
+    states = [_state(name, "float32", shape_of(model.config)) for name in names]
+    logits = logits_of(model.output.out_features)
+    return Made(window_graph(model), (logits,), (*states, _state(counted, "int64", (1,))))
 
 
 def _state(name: str, dtype: str, shape: tuple[int, ...]) -> State:

@@ -6,6 +6,7 @@ B rows, T positions, E values of a token, G heads. Norms stand before what they 
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -58,10 +59,34 @@ class Transformer(TextClassifier):
         return total / lengths.unsqueeze(1).to(total.dtype)
 
 
+class Sizes(Protocol):
+    """What a layer must know of itself."""
+
+    @property
+    def embedding(self) -> int:
+        """Values of a token."""
+        ...
+
+    @property
+    def heads(self) -> int:
+        """Parts of a token that look around by themselves."""
+        ...
+
+    @property
+    def wide(self) -> int:
+        """Values in the middle of what each token computes by itself."""
+        ...
+
+    @property
+    def layer_dropout(self) -> float:
+        """On what each part adds."""
+        ...
+
+
 class Layer(nn.Module):
     """Looks around, then thinks by itself; each adds to what a token was."""
 
-    def __init__(self, config: Transformer.Config) -> None:
+    def __init__(self, config: Sizes) -> None:
         super().__init__()
         size = config.embedding
         self.heads = config.heads

@@ -159,12 +159,15 @@ class Limits:
 
     max_input_tokens: int  # in a prompt or a text; rows, where a series is read
     max_new_tokens: int = 0  # generated for one sequence; 0 where nothing is generated
+    reach: int = 0  # of the last tokens, which alone bear on what comes next; 0: all do
 
     def __post_init__(self) -> None:
         if self.max_input_tokens < 1:
             raise ValueError(f"max_input_tokens must be at least 1, got {self.max_input_tokens}")
         if self.max_new_tokens < 0:
             raise ValueError(f"max_new_tokens must not be negative, got {self.max_new_tokens}")
+        if self.reach < 0:
+            raise ValueError(f"reach must not be negative, got {self.reach}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,7 @@ def _limits(limits: models_pb2.ModelLimits) -> ModelLimits:
         max_beam_width=limits.max_beam_width,
         begin_token=limits.begin_token if limits.HasField("begin_token") else None,
         end_token=limits.end_token if limits.HasField("end_token") else None,
+        reach=limits.reach,
     )
 
 

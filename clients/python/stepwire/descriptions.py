@@ -50,6 +50,7 @@ class ModelLimits:
     max_beam_width: int = 0
     begin_token: int | None = None  # stands before a sequence; who steps a session gives it
     end_token: int | None = None
+    reach: int = 0  # how many of the last tokens bear on what comes next; 0: all
 
 
 @dataclass(frozen=True, kw_only=True)

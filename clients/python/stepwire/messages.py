@@ -123,6 +123,7 @@ class GenerationSummary:
     queue_seconds: float  # from arrival to the first step
     first_token_seconds: float  # from arrival to the first generated token
     total_seconds: float  # from arrival to the last token
+    prompt_tokens_forgotten: int = 0  # at its beginning, beyond the reach of the model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -527,6 +527,7 @@ def _summary(summary: generation_pb2.GenerationSummary) -> GenerationSummary:
         queue_seconds=summary.queue_seconds,
         first_token_seconds=summary.first_token_seconds,
         total_seconds=summary.total_seconds,
+        prompt_tokens_forgotten=summary.prompt_tokens_forgotten,
     )
 
 

@@ -45,6 +45,7 @@ class Summary:
     prompt_tokens: int
     generated_tokens: int
     seed: int
+    forgotten_tokens: int = 0  # of the prompt: they are beyond the model's reach
 
 
 @dataclass(kw_only=True)
@@ -79,6 +80,7 @@ class GenerationModel(ScoringModel):
         self._engine = engine
         self._tokenizer = tokenizer
         self._begin, self._end = spec.tokenizer.begin, spec.tokenizer.end
+        self._reach = spec.limits.reach
         self._metrics = metrics
         self._buffer_tokens = buffer_tokens
         self.limits = limits
@@ -143,7 +145,7 @@ class GenerationModel(ScoringModel):
             jobs.append(resumed_job(saved, saved.tokens, stream, index, deadline, save_every))
         self._engine.submit(sorted(jobs, key=lambda job: job.index))
         self._metrics.resumed.inc(len(resumed))
-        call = _Call(self._tokenizer, self._engine, jobs, self._end, resumed)
+        call = _Call(self._tokenizer, self._engine, jobs, self._end, resumed, self._reach)
         try:
             yield self._rounds(call, stream)
         finally:
@@ -206,8 +208,10 @@ class _Call:
         jobs: list[Job],
         end: int | None,
         resumed: Mapping[int, Saved],
+        reach: int,
     ) -> None:
         self.arrived_at = jobs[0].arrived_at
+        self._reach = reach
         self._drawn: dict[tuple[Job, int], Drawn] = {}
         self._searched: dict[Job, Searched] = {}
         for job in jobs:
@@ -257,7 +261,7 @@ class _Call:
             piece.saved = Saved(tokens=tuple(job.prompt), options=job.options, drawn=(news.saved,))
         if news.ended:
             del self._drawn[job, sample]
-            piece.summary = _summary(job, news.ended, drawn.generated)
+            piece.summary = self._summary(job, news.ended, drawn.generated)
         return piece
 
     def _searched_piece(self, update: SearchUpdate) -> Piece:
@@ -274,8 +278,18 @@ class _Call:
             )
         if news.ended:
             piece.answers = self._searched.pop(job).answers()
-            piece.summary = _summary(job, news.ended, len(piece.answers[0].tokens))
+            piece.summary = self._summary(job, news.ended, len(piece.answers[0].tokens))
         return piece
+
+    def _summary(self, job: Job, ended: Ended, generated: int) -> Summary:
+        read = len(job.prompt)
+        return Summary(
+            ended=ended,
+            prompt_tokens=read,
+            generated_tokens=generated,
+            seed=job.options.seed,
+            forgotten_tokens=max(0, read - self._reach) if self._reach else 0,
+        )
 
 
 def _piece(job: Job, sample: int, news: News) -> Piece:
@@ -291,15 +305,6 @@ def _piece(job: Job, sample: int, news: News) -> Piece:
 
 def _tells(piece: Piece) -> bool:
     return bool(piece.tokens or piece.text or piece.tail or piece.summary or piece.saved)
-
-
-def _summary(job: Job, ended: Ended, generated: int) -> Summary:
-    return Summary(
-        ended=ended,
-        prompt_tokens=len(job.prompt),
-        generated_tokens=generated,
-        seed=job.options.seed,
-    )
 
 
 def _check_samples(samples: int, options: Options) -> None:

@@ -268,6 +268,7 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
             max_beam_width=loaded.max_beam_width if loaded else 0,
             begin_token=spec.tokenizer.begin,
             end_token=spec.tokenizer.end,
+            reach=spec.limits.reach,
         ),
         labels=spec.labels,
         text_labels=spec.text_labels,
@@ -419,6 +420,7 @@ def _summary(summary: Summary) -> generation_pb2.GenerationSummary:
         queue_seconds=summary.ended.queue_s,
         first_token_seconds=summary.ended.first_token_s,
         total_seconds=summary.ended.total_s,
+        prompt_tokens_forgotten=summary.forgotten_tokens,
     )
 
 

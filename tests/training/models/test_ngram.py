@@ -98,6 +98,15 @@ def test_estimated_discounts_are_those_of_the_paper():
     np.testing.assert_allclose(discounts_of(counts), wanted)
 
 
+def test_every_token_stays_possible_whatever_was_counted():
+    odd = np.repeat([1, 2, 3, 4], [1, 30, 1, 30])  # of which no discount can be estimated
+    assert (discounts_of(odd)[1:] > 0).all()
+    for text in (made_up(300), [1, 2, 3] * 20, [1]):
+        model = counted(text, 4)
+        logits, _ = model(torch.tensor([made_up(30, seed=2)]), model.start(1))
+        assert logits.isfinite().all()
+
+
 @pytest.mark.parametrize("order", [2, 4, 6])
 def test_the_graph_answers_as_the_model_in_every_batch(order):
     model = counted(made_up(400), order)

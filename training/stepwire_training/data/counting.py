@@ -23,6 +23,7 @@ IN_A_BUCKET = 4  # contexts, on the average
 LARGEST_KEY = 2**62
 # Where some counts never come, their discounts are guessed: those of half, one and one and a half.
 GUESSED = (0.5, 1.0, 1.5)
+LEAST = 0.1  # of a discount: what never came must stay possible
 
 
 Reals = NDArray[np.float32]
@@ -177,4 +178,4 @@ def discounts_of(counts: Ids) -> NDArray[np.float64]:
         return np.array([0.0, *GUESSED])
     y = ones / (ones + 2 * twos)
     found = [1 - 2 * y * twos / ones, 2 - 3 * y * threes / twos, 3 - 4 * y * fours / threes]
-    return np.array([0.0, *np.clip(found, 0.0, (1.0, 2.0, 3.0))])
+    return np.array([0.0, *np.clip(found, LEAST, (1.0, 2.0, 3.0))])

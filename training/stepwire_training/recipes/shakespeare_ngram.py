@@ -8,6 +8,7 @@ from stepwire_training.models.ngram import Ngram
 from stepwire_training.recipe import Recipe
 from stepwire_training.recipes.shakespeare import publication
 
+MODEL = Ngram.Config(order=6)
 ABOUT = """\
 Writes in the manner of Shakespeare's plays, one character at a time, by what came after the last \
 five characters wherever they stood in the plays: interpolated, modified Kneser-Ney smoothing \
@@ -28,6 +29,7 @@ def recipe() -> Recipe:
             about,
             summary="Shakespeare, character by character: counts of six characters in a row.",
             about=ABOUT,
+            limits=replace(about.limits, reach=MODEL.order - 1),
             split="""\
 The first 90 % of the characters are counted, the last 10 % measured, as nanoGPT and others split \
 the text. How far it looks back was chosen on a tenth of the first part. Measured over the whole \
@@ -37,7 +39,7 @@ It knows words and what stands beside them, and forgets everything that is more 
 characters back: who speaks, and whether a line is verse. Its 65 characters hold no digit but 3.""",
         ),
         data=CountedText(text=Characters(rows=1, length=64, seed=1)),
-        model=Ngram.Config(order=6),
+        model=MODEL,
         # Everything is known before the first step, and no step moves it.
         steps=1,
         learning_rate=0.0,

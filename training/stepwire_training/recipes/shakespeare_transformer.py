@@ -20,13 +20,15 @@ nothing; `GetModel` tells how far it reaches, and a summary how much of a prompt
 
 def recipe() -> Recipe:
     """Characters of Shakespeare, three layers over a window of 64."""
+    about = publication("transformer", units=MODEL.embedding)
     return Recipe(
         bundle="shakespeare-transformer",
         publication=replace(
-            publication("transformer", units=MODEL.embedding),
+            about,
             summary="Shakespeare, character by character: a transformer of three layers over a "
             f"window of {MODEL.window} characters.",
             about=ABOUT,
+            limits=replace(about.limits, reach=MODEL.reach),
         ),
         data=Characters(rows=64, length=64, seed=1),
         model=MODEL,

@@ -1,8 +1,9 @@
-"""Eight recipes that take seconds, for tests and for a first look at a run."""
+"""Recipes that take seconds, for tests and for a first look at a run."""
 
 from dataclasses import replace
 
 from stepwire_training.data.along import Along
+from stepwire_training.data.counting import CountedText
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.data.series import Cut
 from stepwire_training.data.sst2 import Sentences as Cutter
@@ -22,9 +23,11 @@ from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.joint_tagger import JointTagger
 from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.models.ngram import Ngram
 from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
+from stepwire_training.models.window_transformer import WindowTransformer
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
 
@@ -68,6 +71,49 @@ def generator() -> Recipe:
         ema_decay=0.9,
         evaluate_every=25,
         bf16=False,
+    )
+
+
+def ngram() -> Recipe:
+    """The same characters, counted in threes."""
+    return Recipe(
+        bundle="tiny-ngram",
+        publication=replace(PUBLICATION, limits=replace(PUBLICATION.limits, reach=2)),
+        data=CountedText(text=Sentences(rows=1, length=24, seed=1)),
+        model=Ngram.Config(order=3),
+        steps=1,
+        learning_rate=0.0,
+        evaluate_every=1,
+        bf16=False,
+    )
+
+
+def window() -> Recipe:
+    """The same characters, by a transformer that sees eight of them."""
+    model = WindowTransformer.Config(embedding=16, layers=2, heads=2, wide=32, window=8)
+    return Recipe(
+        bundle="tiny-window",
+        publication=replace(PUBLICATION, limits=replace(PUBLICATION.limits, reach=model.reach)),
+        data=Sentences(rows=8, length=24, seed=1),
+        model=model,
+        steps=60,
+        learning_rate=1e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )
+
+
+def visible() -> Recipe:
+    """The same characters once more, by normalised cells whose memory can be seen."""
+    return replace(
+        generator(),
+        bundle="tiny-visible",
+        model=LanguageModel.Config(
+            cell="ln-lstm", layers=2, hidden=8, embedding=8, shows_memory=True
+        ),
+        steps=20,
+        evaluate_every=10,
     )
 
 

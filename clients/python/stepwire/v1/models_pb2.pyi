@@ -157,7 +157,7 @@ class SeriesColumns(_message.Message):
     def __init__(self, columns: _Optional[_Iterable[str]] = ..., targets: _Optional[_Iterable[str]] = ..., horizon: _Optional[int] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
-    __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call", "max_beam_width", "begin_token", "end_token")
+    __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call", "max_beam_width", "begin_token", "end_token", "reach")
     MAX_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_NEW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -165,6 +165,7 @@ class ModelLimits(_message.Message):
     MAX_BEAM_WIDTH_FIELD_NUMBER: _ClassVar[int]
     BEGIN_TOKEN_FIELD_NUMBER: _ClassVar[int]
     END_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REACH_FIELD_NUMBER: _ClassVar[int]
     max_input_tokens: int
     max_new_tokens: int
     vocabulary_size: int
@@ -172,7 +173,8 @@ class ModelLimits(_message.Message):
     max_beam_width: int
     begin_token: int
     end_token: int
-    def __init__(self, max_input_tokens: _Optional[int] = ..., max_new_tokens: _Optional[int] = ..., vocabulary_size: _Optional[int] = ..., max_inputs_per_call: _Optional[int] = ..., max_beam_width: _Optional[int] = ..., begin_token: _Optional[int] = ..., end_token: _Optional[int] = ...) -> None: ...
+    reach: int
+    def __init__(self, max_input_tokens: _Optional[int] = ..., max_new_tokens: _Optional[int] = ..., vocabulary_size: _Optional[int] = ..., max_inputs_per_call: _Optional[int] = ..., max_beam_width: _Optional[int] = ..., begin_token: _Optional[int] = ..., end_token: _Optional[int] = ..., reach: _Optional[int] = ...) -> None: ...
 
 class Graph(_message.Message):
     __slots__ = ("role", "inputs", "outputs", "states")

@@ -16,6 +16,7 @@ from stepwire_zoo.manifest import INT8
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
+OTHER_GENERATORS = ("shakespeare-ngram",)
 CLASSIFIERS = ("nsmc-bilstm",)
 STREAMS = ("nsmc-lstm-stream",)
 TAGGERS = ("pos-en", "pos-ko", "ner-en")
@@ -39,7 +40,14 @@ def bundle_of(name: str):
 
 @pytest.mark.parametrize(
     "name",
-    GENERATORS + CLASSIFIERS + STREAMS + TAGGERS + STREAM_TAGGERS + TRANSLATORS + FORECASTERS,
+    GENERATORS
+    + OTHER_GENERATORS
+    + CLASSIFIERS
+    + STREAMS
+    + TAGGERS
+    + STREAM_TAGGERS
+    + TRANSLATORS
+    + FORECASTERS,
 )
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
@@ -62,13 +70,13 @@ def test_8_bits_lose_at_most_half_a_percent_of_any_figure(name):
     assert worst(manifest.metrics, figures) <= MOST_LOST
 
 
-@pytest.mark.parametrize("name", GENERATORS + STREAMS)
+@pytest.mark.parametrize("name", GENERATORS + OTHER_GENERATORS + STREAMS)
 def test_a_step_graph_reproduces_what_pytorch_answered(name):
     bundle = bundle_of(name)
     case = unpack(bundle.read("golden.npz"))["step"]
     tokens = case.inputs["token"]
     states = {
-        state.input: np.zeros((len(tokens), *state.shape), np.float32)
+        state.input: np.zeros((len(tokens), *state.shape), state.dtype)
         for state in bundle.manifest.graphs["step"].states
     }
     logits, _ = parity.step_by_step(parity.session(bundle.read("step.onnx")), tokens, states)

@@ -81,6 +81,7 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "pos-ko": (tagging(kaist), tagging(gsd, "GSD dev")),
     "shakespeare-gru": (predicting(shakespeare, "validation"),),
     "shakespeare-lstm": (predicting(shakespeare, "validation"),),
+    "shakespeare-ngram": (predicting(shakespeare, "validation"),),
     "shakespeare-rnn": (predicting(shakespeare, "validation"),),
     "slots-en": (filling(snips),),
     "tatoeba-en-fr": translating(tatoeba, "test"),

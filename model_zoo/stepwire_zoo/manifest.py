@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 FORMAT = 1  # of manifest.json; a reader refuses every other
 
-TASKS = ("generation", "classification", "tagging", "translation", "forecasting")
+TASKS = ("generation", "classification", "tagging", "translation", "forecasting", "embedding")
 GRAPH_ROLES = ("step", "encode", "sequence")
 FLOAT32, INT8 = "float32", "int8"
 PRECISIONS = (FLOAT32, INT8)  # that graphs compute in
@@ -19,6 +19,7 @@ TENSOR_ROLES = (
     *("context", "start", "rows", "places"),
     *("features", "values", "spread", "score"),
     "word",
+    *("vector", "cosines"),
 )
 
 MOST_STATE_ELEMENTS = 1 << 22  # of one state of one row
@@ -104,6 +105,21 @@ class Tokenizer:
     def holds(self, token: int) -> bool:
         """Whether a token is in the vocabulary."""
         return 0 <= token < self.vocabulary_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subwords:
+    """Parts of words that have vectors too; their numbers are those behind the words'."""
+
+    tokenizer: Tokenizer  # each part is a token of it, and its normaliser writes words alike
+    shortest: int  # characters of a part, the marks at the ends of a word included
+    longest: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.shortest <= self.longest:
+            raise ValueError(
+                f"shortest must be in [1, longest], got {self.shortest} and {self.longest}"
+            )
 
 
 NO_TOKENIZER = Tokenizer(file="", vocabulary_size=0)  # of a model that reads no text
@@ -267,8 +283,8 @@ class Manifest:
     licence: str  # SPDX
     languages: tuple[str, ...]  # BCP 47
     # By role, one of GRAPH_ROLES. A generator has a step graph, a translator an encode and a
-    # step graph; a classifier or a tagger has a sequence graph if it reads texts whole, a step
-    # graph if it says something of them while they are read.
+    # step graph; word vectors have a sequence graph; a classifier or a tagger has one if it reads
+    # texts whole, a step graph if it says something of them while they are read.
     graphs: dict[str, Graph]
     limits: Limits
     golden: Golden
@@ -286,6 +302,7 @@ class Manifest:
     # Of a tagger whose graph reads characters: cuts each word into them, number 0 pads.
     characters: Tokenizer | None = None
     chain: Chain | None = None  # of a tagger whose tags depend on one another
+    subwords: Subwords | None = None  # of word vectors that words unknown to it are made of
     providers: tuple[str, ...] = ()  # execution providers it may run on; empty: the server's
     variants: dict[str, Variant] = field(default_factory=dict)  # by precision
     precision: str = ""  # what is served unless a server is told; empty: int8 on a CPU
@@ -306,7 +323,8 @@ class Manifest:
         named = [*(g.file for g in self.graphs.values()), self.golden.file]
         for variant in self.variants.values():
             named += [*variant.files.values(), variant.golden.file]
-        read = (self.tokenizer, self.source_tokenizer, self.characters)
+        parts = self.subwords.tokenizer if self.subwords else None
+        read = (self.tokenizer, self.source_tokenizer, self.characters, parts)
         named += [tokenizer.file for tokenizer in read if tokenizer and tokenizer != NO_TOKENIZER]
         absent = sorted(set(named) - self.files.keys()) if self.files else []
         if absent:

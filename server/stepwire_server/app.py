@@ -23,6 +23,8 @@ from prometheus_client import (
 )
 
 from stepwire.v1 import (
+    embeddings_pb2,
+    embeddings_pb2_grpc,
     forecasting_pb2,
     forecasting_pb2_grpc,
     generation_pb2,
@@ -47,6 +49,7 @@ from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.loader import Loader
 from stepwire_server.registry.registry import ModelRegistry, ModelState
 from stepwire_server.rpc import inference
+from stepwire_server.rpc.embeddings import EmbeddingServicer
 from stepwire_server.rpc.forecasting import ForecastingServicer
 from stepwire_server.rpc.generation import GenerationServicer
 from stepwire_server.rpc.health import ModelHealth
@@ -67,6 +70,7 @@ log = logging.getLogger(__name__)
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
     for module, name in (
+        (embeddings_pb2, "EmbeddingService"),
         (forecasting_pb2, "ForecastingService"),
         (generation_pb2, "GenerationService"),
         (inference_pb2, "GRPCInferenceService"),
@@ -184,6 +188,9 @@ class App:
         )
         forecasting_pb2_grpc.add_ForecastingServiceServicer_to_server(
             ForecastingServicer(self.models, most), server
+        )
+        embeddings_pb2_grpc.add_EmbeddingServiceServicer_to_server(
+            EmbeddingServicer(self.models, most), server
         )
         sessions_pb2_grpc.add_SessionServiceServicer_to_server(SessionServicer(self.desk), server)
         streaming_pb2_grpc.add_StreamingServiceServicer_to_server(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import stepwire
 from stepwire import DecodingOptions, LengthNormalization, describing, methods, wire
 from stepwire.v1 import (
+    embeddings_pb2,
     forecasting_pb2,
     generation_pb2,
     labeling_pb2,
@@ -202,6 +203,7 @@ def test_options_are_those_of_the_contract():
     [
         (wire.FINISH_REASONS, generation_pb2.FinishReason),
         (describing.TASKS, models_pb2.Task),
+        (wire.VECTOR_ORIGINS, embeddings_pb2.VectorOrigin),
         (describing.MODEL_STATES, models_pb2.ModelState),
     ],
 )
@@ -214,6 +216,7 @@ def test_every_member_of_an_enumeration_has_a_name(known, contract):
 @pytest.mark.parametrize(
     ("file", "service"),
     [
+        (embeddings_pb2, "EmbeddingService"),
         (forecasting_pb2, "ForecastingService"),
         (generation_pb2, "GenerationService"),
         (labeling_pb2, "LabelingService"),

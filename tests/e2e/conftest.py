@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stepwire.v1 import (
+    embeddings_pb2_grpc,
     generation_pb2_grpc,
     labeling_pb2_grpc,
     models_pb2_grpc,
@@ -60,6 +61,11 @@ def generation(channel):
 @pytest.fixture
 def labeling(channel):
     return labeling_pb2_grpc.LabelingServiceStub(channel)
+
+
+@pytest.fixture
+def embeddings(channel):
+    return embeddings_pb2_grpc.EmbeddingServiceStub(channel)
 
 
 @pytest.fixture

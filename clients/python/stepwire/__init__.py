@@ -1,14 +1,23 @@
 """Talk to a stepwire server.
 
-`Client` and `AsyncClient` make calls, `messages`, `forecasts`, `tagging` and `descriptions` are
-what they give, `errors` is what they raise, `retry` says when they try again. `v1` is the
-generated contract.
+`Client` and `AsyncClient` make calls, `messages`, `forecasts`, `tagging`, `embeddings` and
+`descriptions` are what they give, `errors` is what they raise, `retry` says when they try again.
+`v1` is the generated contract.
 """
 
 from stepwire import aio
 from stepwire.aio import AsyncClient
 from stepwire.client import Client
 from stepwire.descriptions import Model, ModelLimits, ModelState, ModelSummary, Task
+from stepwire.embeddings import (
+    Analogy,
+    EmbeddedWord,
+    Embedding,
+    Neighbor,
+    Neighborhood,
+    Question,
+    VectorOrigin,
+)
 from stepwire.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -62,6 +71,7 @@ from stepwire.sessions import Session
 from stepwire.tagging import TaggedText, TaggedToken
 
 __all__ = [
+    "Analogy",
     "AsyncClient",
     "AttendedToken",
     "Cancelled",
@@ -69,6 +79,8 @@ __all__ = [
     "Client",
     "DeadlineExceeded",
     "DecodingOptions",
+    "EmbeddedWord",
+    "Embedding",
     "Features",
     "FinishReason",
     "Forecast",
@@ -85,11 +97,14 @@ __all__ = [
     "ModelNotReady",
     "ModelState",
     "ModelSummary",
+    "Neighbor",
+    "Neighborhood",
     "NotFound",
     "Outputs",
     "Overloaded",
     "Piece",
     "Prompt",
+    "Question",
     "ResourceExhausted",
     "ResumeToken",
     "Retry",
@@ -117,5 +132,6 @@ __all__ = [
     "TranslationSummary",
     "TranslationUpdate",
     "Unavailable",
+    "VectorOrigin",
     "aio",
 ]

@@ -15,6 +15,7 @@ from stepwire.connection import (
     Metadata,
 )
 from stepwire.descriptions import Model, ModelSummary
+from stepwire.embeddings import Analogy, Embedding, Neighborhood, Question
 from stepwire.errors import cancelled, from_rpc
 from stepwire.forecasts import Forecast, History
 from stepwire.messages import (
@@ -32,8 +33,10 @@ from stepwire.messages import (
     Translation,
 )
 from stepwire.methods import (
+    ANALOGY,
     CLASSIFY,
     CLOSE_SESSION,
+    EMBED,
     EXPORT_SESSION,
     FORECAST,
     GENERATE,
@@ -41,6 +44,7 @@ from stepwire.methods import (
     LIST_MODELS,
     LIST_SESSIONS,
     LOAD_MODEL,
+    NEIGHBORS,
     OPEN_SESSION,
     ROLL_BACK_SESSION,
     SCORE,
@@ -108,6 +112,9 @@ class Client:
         self._classify = _unary(self._channel, CLASSIFY)
         self._tag = _unary(self._channel, TAG)
         self._forecast = _unary(self._channel, FORECAST)
+        self._embed = _unary(self._channel, EMBED)
+        self._neighbors = _unary(self._channel, NEIGHBORS)
+        self._analogy = _unary(self._channel, ANALOGY)
         self._list_models = _unary(self._channel, LIST_MODELS)
         self._get_model = _unary(self._channel, GET_MODEL)
         self._load_model = _unary(self._channel, LOAD_MODEL)
@@ -277,6 +284,91 @@ class Client:
         """
         request = wire.tag_request(model, version, texts, top_k, truncate)
         return wire.tagged_texts(self._call(self._tag, request, timeout_s))
+
+    def embed(
+        self,
+        model: str,
+        words: str | Sequence[str],
+        *,
+        texts: bool = False,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[Embedding]:
+        """Gives words their vectors, one result each in their order.
+
+        Args:
+            model: of word vectors.
+            words: each taken as it is; one word alone is a list of one.
+            texts: whether they are texts, each to be cut into words and to get the mean of
+                their vectors.
+            version: of the model; empty is the latest.
+            timeout_s: of the whole call.
+        """
+        request = wire.embed_request(model, version, words, texts)
+        return wire.embeddings(self._call(self._embed, request, timeout_s))
+
+    def neighbors(
+        self,
+        model: str,
+        words: str | Sequence[str],
+        *,
+        k: int | None = None,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[Neighborhood]:
+        """Gives the words nearest to each word, by the cosine of their vectors.
+
+        Args:
+            model: of word vectors.
+            words: each taken as it is; one word alone is a list of one.
+            k: how many neighbours; None is 10.
+            version: of the model; empty is the latest.
+            timeout_s: of the whole call.
+        """
+        request = wire.neighbors_request(model, version, words, k)
+        return wire.neighborhoods(self._call(self._neighbors, request, timeout_s))
+
+    def analogy(  # noqa: PLR0913  # the fields of the request, each by name
+        self,
+        model: str,
+        positive: Sequence[str],
+        negative: Sequence[str] = (),
+        *,
+        k: int | None = None,
+        multiply: bool = False,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> Analogy:
+        """Gives the words that are near to some and far from others.
+
+        Args:
+            model: of word vectors.
+            positive: to be near to: king, woman.
+            negative: to be far from: man.
+            k: how many words; None is 10.
+            multiply: score by 3CosMul instead of 3CosAdd.
+            version: of the model; empty is the latest.
+            timeout_s: of the whole call.
+        """
+        questions = [Question(positive=positive, negative=negative)]
+        [found] = self.analogies(
+            model, questions, k=k, multiply=multiply, version=version, timeout_s=timeout_s
+        )
+        return found
+
+    def analogies(
+        self,
+        model: str,
+        questions: Sequence[Question],
+        *,
+        k: int | None = None,
+        multiply: bool = False,
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> list[Analogy]:
+        """The same for many questions, one result each in their order."""
+        request = wire.analogy_request(model, version, questions, k, multiply)
+        return wire.analogies(self._call(self._analogy, request, timeout_s))
 
     def forecast(  # noqa: PLR0913  # the fields of the request, each by name
         self,

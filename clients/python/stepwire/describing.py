@@ -25,6 +25,7 @@ TASKS = {
     models_pb2.TASK_FORECASTING: Task.FORECASTING,
     models_pb2.TASK_TENSORS: Task.TENSORS,
     models_pb2.TASK_TAGGING: Task.TAGGING,
+    models_pb2.TASK_EMBEDDING: Task.EMBEDDING,
 }
 MODEL_STATES = {
     models_pb2.MODEL_STATE_LOADING: ModelState.LOADING,
@@ -85,6 +86,7 @@ def _limits(limits: models_pb2.ModelLimits) -> ModelLimits:
         begin_token=limits.begin_token if limits.HasField("begin_token") else None,
         end_token=limits.end_token if limits.HasField("end_token") else None,
         reach=limits.reach,
+        subword_count=limits.subword_count,
     )
 
 

@@ -13,6 +13,7 @@ class Task(StrEnum):
     TAGGING = "tagging"  # tag
     TRANSLATION = "translation"  # translate, score
     FORECASTING = "forecasting"  # forecast, session
+    EMBEDDING = "embedding"  # embed, neighbors, analogy
     TENSORS = "tensors"  # none of them: the Open Inference Protocol alone
     UNKNOWN = "unknown"  # the server is newer than this client
 
@@ -51,6 +52,7 @@ class ModelLimits:
     begin_token: int | None = None  # stands before a sequence; who steps a session gives it
     end_token: int | None = None
     reach: int = 0  # how many of the last tokens bear on what comes next; 0: all
+    subword_count: int = 0  # parts of words that unknown words' vectors are made of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 
 from stepwire.v1 import (
+    embeddings_pb2,
     forecasting_pb2,
     generation_pb2,
     labeling_pb2,
@@ -54,6 +55,21 @@ TAG = Method(
     path="/stepwire.v1.LabelingService/Tag",
     request=labeling_pb2.TagRequest,
     response=labeling_pb2.TagResponse,
+)
+EMBED = Method(
+    path="/stepwire.v1.EmbeddingService/Embed",
+    request=embeddings_pb2.EmbedRequest,
+    response=embeddings_pb2.EmbedResponse,
+)
+NEIGHBORS = Method(
+    path="/stepwire.v1.EmbeddingService/Neighbors",
+    request=embeddings_pb2.NeighborsRequest,
+    response=embeddings_pb2.NeighborsResponse,
+)
+ANALOGY = Method(
+    path="/stepwire.v1.EmbeddingService/Analogy",
+    request=embeddings_pb2.AnalogyRequest,
+    response=embeddings_pb2.AnalogyResponse,
 )
 FORECAST = Method(
     path="/stepwire.v1.ForecastingService/Forecast",

@@ -59,8 +59,20 @@ class Tagged(NamedTuple):
         return [self.logits] if self.text_logits is None else [self.logits, self.text_logits]
 
 
+class Placed(NamedTuple):
+    """What a model of word vectors gives for one row."""
+
+    vector: NDArray[np.float32]  # [E]
+    cosines: NDArray[np.float32]  # with every word that is known, [V]
+
+    @property
+    def arrays(self) -> list[NDArray[np.float32]]:
+        """All of it."""
+        return [self.vector, self.cosines]
+
+
 Numbers = Sequence[int] | NDArray[np.int64]  # of a text's tokens, [T]; or W a place, [T, W]
-R = TypeVar("R", Judged, Tagged, Source)
+R = TypeVar("R", Judged, Tagged, Placed, Source)
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
@@ -285,5 +297,5 @@ class Batcher(Generic[R]):
         self._outbox.flush()
 
 
-def _is_finite(result: Judged | Tagged | Source) -> bool:
+def _is_finite(result: Judged | Tagged | Placed | Source) -> bool:
     return all(bool(np.isfinite(array).all()) for array in result.arrays)

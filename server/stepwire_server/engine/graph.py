@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.batch import Stepped
-from stepwire_server.engine.batcher import Judged, Tagged
+from stepwire_server.engine.batcher import Judged, Placed, Tagged
 from stepwire_server.engine.holder import Holder
 from stepwire_server.engine.runtime import OnnxGraph, Port
 from stepwire_server.engine.slots import State
@@ -177,6 +177,22 @@ class TaggingGraph:
         logits, *judged = self._graph.run(self._outputs, feeds)
         own = [row[:length] for row, length in zip(logits, lengths.tolist(), strict=True)]
         return list(map(Tagged, own, *judged))
+
+
+class EmbeddingGraph:
+    """What words are made of in; their vectors out, and their cosines with all known words."""
+
+    def __init__(self, graph: Graph, spec: manifest.Graph) -> None:
+        self._graph = graph
+        self._tokens, self._lengths, *self._outputs = _by_role(
+            spec, "tokens", "lengths", "vector", "cosines"
+        )
+
+    def run(self, tokens: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[Placed]:
+        """Takes [N, T] and [N]; returns N results."""
+        feeds = {self._tokens: tokens, self._lengths: lengths}
+        vectors, cosines = self._graph.run(self._outputs, feeds)
+        return list(map(Placed, vectors, cosines))
 
 
 class EncodeGraph:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph, TaggingGraph
+from stepwire_server.engine.graph import (
+    EmbeddingGraph,
+    EncodeGraph,
+    SequenceGraph,
+    StepGraph,
+    TaggingGraph,
+)
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Source
 from stepwire_server.registry.proof import beginning
@@ -49,7 +55,7 @@ def steps_stand_alone(
 
 
 def texts_stand_alone(
-    graph: SequenceGraph | TaggingGraph | EncodeGraph,
+    graph: SequenceGraph | TaggingGraph | EmbeddingGraph | EncodeGraph,
     buckets: Sequence[int],
     case: GoldenCase,
     most_rows: int,

@@ -8,6 +8,7 @@ from typing import TypeVar
 from stepwire_server.errors import InvalidRequest
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import DropIn
+from stepwire_server.registry.embedding import EmbeddingModel
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.generation import GenerationModel
 from stepwire_server.registry.kinship import are_kin
@@ -25,7 +26,12 @@ TENSORS = "tensors"  # the task of a file without a manifest
 
 M = TypeVar("M")
 AnyModel = (
-    GenerationModel | ClassificationModel | TaggingModel | TranslationModel | ForecastingModel
+    GenerationModel
+    | ClassificationModel
+    | TaggingModel
+    | TranslationModel
+    | ForecastingModel
+    | EmbeddingModel
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from stepwire_server.config import AUTO, BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.sampling import Sampler
 from stepwire_server.engine.batch import RunningBatch
-from stepwire_server.engine.batcher import Batcher, Judged, Tagged
+from stepwire_server.engine.batcher import Batcher, Judged, Placed, Tagged
 from stepwire_server.engine.engine import Engine
 from stepwire_server.engine.graph import StepGraph
 from stepwire_server.engine.layout import Layout
@@ -23,6 +23,7 @@ from stepwire_server.engine.sources import Source
 from stepwire_server.metrics import EncoderMetrics, Metrics, ModelMetrics
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.dropin.serving import make_dropin, open_dropin
+from stepwire_server.registry.embedding import EmbeddingModel
 from stepwire_server.registry.engines import engines_for
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.gathering import Gathering
@@ -43,6 +44,7 @@ from stepwire_server.registry.tensors.labels import LabelTensors, LabelTexts
 from stepwire_server.registry.tensors.steps import ExplicitSteps, StepTensors, word_choices
 from stepwire_server.registry.tensors.tags import TagTensors, TagTexts
 from stepwire_server.registry.tensors.texts import Generating, TextTensors, Translating
+from stepwire_server.registry.tensors.vectors import VectorTensors, VectorWords
 from stepwire_server.registry.translation import TranslationModel, TranslationParts
 from stepwire_zoo.bundle import Bundle
 from stepwire_zoo.errors import GoldenMismatch
@@ -99,6 +101,7 @@ class Loader:
             "tagging": self._start_tagging,
             "translation": self._start_translation,
             "forecasting": self._start_forecasting,
+            "embedding": self._start_embedding,
         }
         return start[bundle.manifest.task](bundle, opener)
 
@@ -313,6 +316,24 @@ class Loader:
         if graph.judges:
             loaded.also = ClassificationModel(TextReader(batcher), words, spec.text_labels)
             faces.append(LabelTexts(loaded.also, spec, rows))
+        loaded.tensors = _by_name(*faces)
+        return loaded
+
+    def _start_embedding(self, bundle: Bundle, opener: Opener) -> LoadedModel:
+        opened = opener.open_embedding(bundle)
+        spec, (graph, words) = opened.spec, opened.graph
+        batcher = Batcher[Placed](
+            graph,
+            spec.graphs["sequence"].buckets,
+            self.batching,
+            ModelMetrics(self.metrics, spec.name, spec.version),
+            Outbox(self.post, max_delay_s=0),
+        )
+        model = EmbeddingModel(batcher, words)
+        workers = [batcher] * self.runtime.sequence_workers
+        loaded = _start(bundle, model, opened, workers)
+        rows = self.batching.max_batch
+        faces = (VectorTensors(batcher, spec, rows), VectorWords(model, spec, rows))
         loaded.tensors = _by_name(*faces)
         return loaded
 

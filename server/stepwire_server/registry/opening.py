@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from stepwire_server.config import PROVIDERS, BatchingConfig, RuntimeConfig
 from stepwire_server.decoding.options import Limits, defaults
 from stepwire_server.engine.graph import (
+    EmbeddingGraph,
     EncodeGraph,
     Graph,
     SequenceGraph,
@@ -16,7 +17,10 @@ from stepwire_server.engine.graph import (
 from stepwire_server.engine.runtime import check_provider
 from stepwire_server.errors import InvalidRequest, StartupError
 from stepwire_server.registry.alone import steps_stand_alone, texts_stand_alone
+from stepwire_server.registry.embedding_checks import check_embedding
+from stepwire_server.registry.known_words import KnownWords, Parts
 from stepwire_server.registry.proof import (
+    prove_embedding,
     prove_encode,
     prove_sequence,
     prove_step,
@@ -73,7 +77,14 @@ class WordTagger(NamedTuple):
     words: Words
 
 
-G = TypeVar("G", StepGraph, SequenceGraph, Translator, Tagger, WordTagger)
+class WordVectors(NamedTuple):
+    """The graph of word vectors, and how words are looked up."""
+
+    graph: EmbeddingGraph
+    words: KnownWords
+
+
+G = TypeVar("G", StepGraph, SequenceGraph, Translator, Tagger, WordTagger, WordVectors)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +114,7 @@ class Opener:
         | Opened[Tagger]
         | Opened[WordTagger]
         | Opened[Translator]
+        | Opened[WordVectors]
         | Forecaster
     ):
         """Checks, loads and proves what a bundle holds.
@@ -116,6 +128,7 @@ class Opener:
             "tagging": self.open_word_tagger if _steps(bundle) else self.open_tagger,
             "translation": self.open_translator,
             "forecasting": self.open_forecaster,
+            "embedding": self.open_embedding,
         }
         return openers[bundle.manifest.task](bundle)
 
@@ -154,6 +167,17 @@ class Opener:
         alone = self._prove_steps(graph, part)
         words, tokenizer = _words(spec, part, width, read)
         return self._opened(bundle, WordTagger(graph, words), part, alone, tokenizer)
+
+    def open_embedding(self, bundle: Bundle) -> Opened[WordVectors]:
+        """Opens the bundle of word vectors."""
+        spec = bundle.manifest
+        check_embedding(spec)
+        [part], rows = self._parts(bundle, "sequence"), self.batching.max_batch
+        graph, buckets = EmbeddingGraph(part.graph, part.described), part.described.buckets
+        prove_embedding(graph, buckets, part.case, part.golden, rows)
+        alone = texts_stand_alone(graph, buckets, part.case, rows)
+        words, tokenizer = _known_words(spec, part)
+        return self._opened(bundle, WordVectors(graph, words), part, alone, tokenizer)
 
     def open_along(self, bundle: Bundle) -> Opened[StepGraph]:
         """Opens the bundle of a classifier that judges texts while they are read."""
@@ -275,6 +299,18 @@ def _words(
     tokenizer = Tokenizer(part.files[spec.tokenizer.file], spec.tokenizer, longest)
     characters = Tokenizer(part.files[read.file], read, MOST_CHARACTERS)
     return Words(tokenizer, characters, longest, width), tokenizer
+
+
+def _known_words(spec: Manifest, part: _Part) -> tuple[KnownWords, Tokenizer]:
+    """How word vectors are looked up."""
+    longest = spec.limits.max_input_tokens
+    tokenizer = Tokenizer(part.files[spec.tokenizer.file], spec.tokenizer, longest)
+    parts = None
+    if spec.subwords:
+        read, first = spec.subwords.tokenizer, spec.tokenizer.vocabulary_size
+        known = Tokenizer(part.files[read.file], read, MOST_CHARACTERS)
+        parts = Parts(known, spec.subwords, first, part.described.buckets[-1])
+    return KnownWords(tokenizer, parts, longest), tokenizer
 
 
 def check_generation(spec: Manifest, limits: Limits) -> None:

@@ -9,7 +9,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from stepwire_server.engine.graph import EncodeGraph, SequenceGraph, StepGraph, TaggingGraph
+from stepwire_server.engine.graph import (
+    EmbeddingGraph,
+    EncodeGraph,
+    SequenceGraph,
+    StepGraph,
+    TaggingGraph,
+)
 from stepwire_server.engine.slots import State
 from stepwire_server.engine.sources import Source, SourceBoard, View
 from stepwire_zoo.errors import FileMismatch, GoldenMismatch
@@ -206,7 +212,44 @@ def prove_tagging(
                     check(f"golden text_logits, {where}", told.text_logits, judged[row], golden)
 
 
-def _warm_up(graph: SequenceGraph | TaggingGraph, tokens: np.ndarray, most_rows: int) -> None:
+def prove_embedding(
+    graph: EmbeddingGraph,
+    buckets: tuple[int, ...],
+    case: GoldenCase,
+    golden: Golden,
+    most_rows: int,
+) -> None:
+    """The same for word vectors: vectors and cosines.
+
+    Raises:
+        GoldenMismatch: a number does not come out as published.
+        FileMismatch: the case lacks a tensor, or no bucket holds it.
+    """
+    tokens, lengths, *wanted = _tensors(case, "tokens", "lengths", "vector", "cosines")
+    if not tokens.size or tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
+        raise FileMismatch(f"the golden case has words of shape {tokens.shape}")
+    if lengths.min() < 1 or lengths.max() > min(buckets[-1], tokens.shape[1]):
+        raise FileMismatch(f"no bucket of {buckets} holds the golden case")
+    for bucket in buckets:
+        held = np.flatnonzero(lengths <= bucket)
+        padded = np.zeros((len(tokens), bucket), np.int64)
+        width = min(bucket, tokens.shape[1])
+        padded[:, :width] = tokens[:, :width]
+        if not len(held):
+            _warm_up(graph, np.resize(tokens[0, : lengths[0]], bucket), most_rows)
+            continue
+        for rows in _sizes(most_rows):
+            of_row = held[np.arange(rows) % len(held)]
+            with _refusing():
+                placed = graph.run(padded[of_row], lengths[of_row])
+            for name, published, *told in zip(("vector", "cosines"), wanted, *placed, strict=True):
+                where = f"golden {name}, {rows} rows of {bucket}, "
+                check(where, np.stack(told), published[of_row], golden)
+
+
+def _warm_up(
+    graph: SequenceGraph | TaggingGraph | EmbeddingGraph, tokens: np.ndarray, most_rows: int
+) -> None:
     """Runs a length for which there is no published answer; tokens [T] or [T, W]."""
     for rows in _sizes(most_rows):
         with _refusing():

@@ -70,6 +70,11 @@ class Tokenizer:
         """What each token is by itself, in their order."""
         return [self.decode([token]) for token in range(self._spec.vocabulary_size)]
 
+    def vocabulary(self) -> list[str]:
+        """Every token as the file writes it, by its number."""
+        vocabulary = self._tokenizer.get_vocab()
+        return sorted(vocabulary, key=vocabulary.__getitem__)
+
     @property
     def nothing(self) -> list[int] | None:
         """What stands for a text without tokens: the unknown one, if there is one."""
@@ -171,9 +176,15 @@ class Tokenizer:
 
     def look_up(self, word: str) -> int | None:
         """The token that a whole word is, if there is one."""
-        if self._normalizer is not None:
-            word = self._normalizer.normalize_str(word)
-        return self._tokenizer.token_to_id(word)
+        return self.number(self.normalized(word))
+
+    def normalized(self, text: str) -> str:
+        """A text as the tokens write it."""
+        return self._normalizer.normalize_str(text) if self._normalizer is not None else text
+
+    def number(self, token: str) -> int | None:
+        """The number of a token, if there is one that is written so."""
+        return self._tokenizer.token_to_id(token)
 
     @property
     def vocabulary_size(self) -> int:

@@ -54,6 +54,7 @@ TASKS = {
     "tagging": models_pb2.TASK_TAGGING,
     "translation": models_pb2.TASK_TRANSLATION,
     "forecasting": models_pb2.TASK_FORECASTING,
+    "embedding": models_pb2.TASK_EMBEDDING,
     TENSORS: models_pb2.TASK_TENSORS,
 }
 NORMALIZATIONS = {
@@ -269,6 +270,7 @@ def model(entry: Entry, max_inputs: int) -> models_pb2.Model:
             begin_token=spec.tokenizer.begin,
             end_token=spec.tokenizer.end,
             reach=spec.limits.reach,
+            subword_count=spec.subwords.tokenizer.vocabulary_size if spec.subwords else 0,
         ),
         labels=spec.labels,
         text_labels=spec.text_labels,

@@ -16,6 +16,7 @@ class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TASK_FORECASTING: _ClassVar[Task]
     TASK_TENSORS: _ClassVar[Task]
     TASK_TAGGING: _ClassVar[Task]
+    TASK_EMBEDDING: _ClassVar[Task]
 
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,6 +32,7 @@ TASK_TRANSLATION: Task
 TASK_FORECASTING: Task
 TASK_TENSORS: Task
 TASK_TAGGING: Task
+TASK_EMBEDDING: Task
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_LOADING: ModelState
 MODEL_STATE_READY: ModelState
@@ -157,7 +159,7 @@ class SeriesColumns(_message.Message):
     def __init__(self, columns: _Optional[_Iterable[str]] = ..., targets: _Optional[_Iterable[str]] = ..., horizon: _Optional[int] = ...) -> None: ...
 
 class ModelLimits(_message.Message):
-    __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call", "max_beam_width", "begin_token", "end_token", "reach")
+    __slots__ = ("max_input_tokens", "max_new_tokens", "vocabulary_size", "max_inputs_per_call", "max_beam_width", "begin_token", "end_token", "reach", "subword_count")
     MAX_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     MAX_NEW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     VOCABULARY_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -166,6 +168,7 @@ class ModelLimits(_message.Message):
     BEGIN_TOKEN_FIELD_NUMBER: _ClassVar[int]
     END_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REACH_FIELD_NUMBER: _ClassVar[int]
+    SUBWORD_COUNT_FIELD_NUMBER: _ClassVar[int]
     max_input_tokens: int
     max_new_tokens: int
     vocabulary_size: int
@@ -174,7 +177,8 @@ class ModelLimits(_message.Message):
     begin_token: int
     end_token: int
     reach: int
-    def __init__(self, max_input_tokens: _Optional[int] = ..., max_new_tokens: _Optional[int] = ..., vocabulary_size: _Optional[int] = ..., max_inputs_per_call: _Optional[int] = ..., max_beam_width: _Optional[int] = ..., begin_token: _Optional[int] = ..., end_token: _Optional[int] = ..., reach: _Optional[int] = ...) -> None: ...
+    subword_count: int
+    def __init__(self, max_input_tokens: _Optional[int] = ..., max_new_tokens: _Optional[int] = ..., vocabulary_size: _Optional[int] = ..., max_inputs_per_call: _Optional[int] = ..., max_beam_width: _Optional[int] = ..., begin_token: _Optional[int] = ..., end_token: _Optional[int] = ..., reach: _Optional[int] = ..., subword_count: _Optional[int] = ...) -> None: ...
 
 class Graph(_message.Message):
     __slots__ = ("role", "inputs", "outputs", "states")

@@ -20,6 +20,7 @@ from stepwire.cli import (
     step,
     tag,
     translate,
+    vectors,
 )
 from stepwire.cli.arguments import parse
 from stepwire.cli.lines import InputError
@@ -35,6 +36,9 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Client], None]] = {
     "translate": translate.run,
     "score": score.run,
     "forecast": forecast.run,
+    "embed": vectors.run_embed,
+    "neighbors": vectors.run_neighbors,
+    "analogy": vectors.run_analogy,
     "step": step.run,
     "session": session.run,
     "evaluate": evaluate.run,

@@ -13,7 +13,7 @@ from stepwire.retry import check_timeout
 
 # The others are spelt as their flags.
 _FIELD_OF = {"stop-token-id": "stop_token_ids", "suppress-token": "suppress_tokens"}
-_WITH_TEXTS = ("classify", "tag", "translate", "score")
+_WITH_TEXTS = ("classify", "tag", "translate", "score", "embed", "neighbors", "analogy")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,6 +71,9 @@ def _parser(address: str) -> argparse.ArgumentParser:
     _add_translate(commands.add_parser("translate", help="translate texts"))
     _add_score(commands.add_parser("score", help="say how likely texts are"))
     _add_forecast(commands.add_parser("forecast", help="say how a series goes on"))
+    _add_embed(commands.add_parser("embed", help="print the vectors of words or texts"))
+    _add_neighbors(commands.add_parser("neighbors", help="say which words are nearest"))
+    _add_analogy(commands.add_parser("analogy", help="say what king - man + woman is"))
     _add_step(commands.add_parser("step", help="step a session line by line"))
     _add_session(commands.add_parser("session", help="list, copy, export or close sessions"))
     _add_evaluate(commands.add_parser("evaluate", help="score a model as its card does"))
@@ -320,6 +323,38 @@ def _add_tag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--truncate", action="store_true", help="tag the first words of texts over the limit"
     )
+
+
+def _add_embed(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print the vectors of words, one a line in their order."
+    _add_model(parser)
+    _add_texts(parser)
+    parser.add_argument(
+        "--text", action="store_true", help="lines are texts, each the mean of its words"
+    )
+
+
+def _add_neighbors(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print the words nearest to each word, and the cosines with them."
+    _add_model(parser)
+    _add_texts(parser)
+    _add_k(parser)
+
+
+def _add_analogy(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Print the words that fit an analogy, written like king - man + woman, a question a line."
+    )
+    _add_model(parser)
+    _add_texts(parser)
+    _add_k(parser)
+    parser.add_argument(
+        "--multiply", action="store_true", help="score by 3CosMul instead of 3CosAdd"
+    )
+
+
+def _add_k(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--k", type=_count, metavar="N", help="how many words; default: 10")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

@@ -33,7 +33,9 @@ def located(
         source: where lines come from; None if they do not come from lines.
         places: lines of the call's texts, counted from its first, if some were left out.
     """
-    found = re.match(r"(?:texts|prompts|sources|inputs)\[(\d+)\]", error.details.get("field", ""))
+    found = re.match(
+        r"(?:texts|prompts|sources|inputs|words|questions)\[(\d+)\]", error.details.get("field", "")
+    )
     if found is None or source is None:
         return error
     place = int(found[1]) if places is None else places[int(found[1])]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepwire.cli.evaluation import pairs, requests, series, splits, texts
+from stepwire.cli.evaluation import pairs, requests, series, splits, texts, word_sets
 from stepwire_training.data import (
     conllu,
     entities,
@@ -14,6 +14,7 @@ from stepwire_training.data import (
     ewt,
     intents,
     klue,
+    likeness,
     multi30k,
     nab,
     names,
@@ -146,6 +147,21 @@ def test_streams_and_their_windows_are_those_that_training_knows(held_out):
     for place, (found, wanted) in enumerate(zip(series.nab(), streams, strict=True)):
         assert (found.windows, found.learned) == (wanted.windows, place % 2 == 0)
         np.testing.assert_array_equal(np.array(found.values, np.float32), wanted.rows[:, 0])
+
+
+def test_words_and_analogies_are_those_that_training_measures():
+    needs("word-similarity")
+    english, korean = likeness.english(), likeness.korean()
+    for read, wanted in (
+        (word_sets.wordsim, english.pairs["WordSim-353"]),
+        (word_sets.simlex, english.pairs["SimLex-999"]),
+        (word_sets.questions, english.questions["questions-words"]),
+        (word_sets.korean_wordsim, korean.pairs["kor_ws353"]),
+        (word_sets.korean_semantic, korean.questions["kor_analogy_semantic"]),
+        (word_sets.korean_syntactic, korean.questions["kor_analogy_syntactic"]),
+    ):
+        assert read() == wanted
+        assert len(wanted) > 300
 
 
 def test_passages_say_each_character_of_the_validation_text_once(held_out):

@@ -15,6 +15,7 @@ from stepwire.cli.evaluation.labelling import (
     rarely_labelling,
     tagging,
 )
+from stepwire.cli.evaluation.likening import fitting, likening
 from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tatoeba, turned
 from stepwire.cli.evaluation.predicting import predicting
 from stepwire.cli.evaluation.requests import snips
@@ -35,6 +36,14 @@ from stepwire.cli.evaluation.splits import (
 )
 from stepwire.cli.evaluation.texts import shakespeare
 from stepwire.cli.evaluation.translating import translating
+from stepwire.cli.evaluation.word_sets import (
+    korean_semantic,
+    korean_syntactic,
+    korean_wordsim,
+    questions,
+    simlex,
+    wordsim,
+)
 
 _OIL = "OT"
 _LOADS = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL")
@@ -44,6 +53,15 @@ def _captions(into: str) -> tuple[Evaluation, ...]:
     """Both official test splits of Multi30k."""
     splits = ("test_2016", "test_2017")
     return tuple(e for name in splits for e in translating(partial(multi30k, into, name), name))
+
+
+def _english_words(*, parts: bool = False) -> tuple[Evaluation, ...]:
+    """What vectors of English words are compared on."""
+    return (
+        likening(wordsim, "WordSim-353", parts=parts),
+        likening(simlex, "SimLex-999", parts=parts),
+        fitting(questions, "questions-words"),
+    )
 
 
 EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
@@ -72,6 +90,11 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "nsmc-lstm": (labelling(nsmc),),
     "nsmc-lstm-stream": (labelling(nsmc),),
     "nsmc-rnn": (labelling(nsmc),),
+    "nsmc-skipgram": (
+        likening(korean_wordsim, "kor_ws353", parts=True),
+        fitting(korean_semantic, "kor_analogy_semantic"),
+        fitting(korean_syntactic, "kor_analogy_syntactic"),
+    ),
     "nsmc-transformer": (labelling(nsmc),),
     "pos-en": (tagging(ewt),),
     "pos-en-stream": (
@@ -85,4 +108,7 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "shakespeare-rnn": (predicting(shakespeare, "validation"),),
     "slots-en": (filling(snips),),
     "tatoeba-en-fr": translating(tatoeba, "test"),
+    "wikitext2-cbow": _english_words(),
+    "wikitext2-glove": _english_words(),
+    "wikitext2-skipgram": _english_words(parts=True),
 }

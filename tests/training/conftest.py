@@ -70,6 +70,11 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="session")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-vectors", tmp_path_factory.mktemp("vectors"))
+
+
+@pytest.fixture(scope="session")
 def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-translator", tmp_path_factory.mktemp("translator"))
 

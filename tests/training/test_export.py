@@ -15,7 +15,7 @@ from stepwire_training.finished import Finished
 from stepwire_training.interrupt import Interrupt
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.parity import ParityError
-from stepwire_training.recipes import tiny
+from stepwire_training.recipes import RECIPES, tiny
 from stepwire_training.train import train
 from stepwire_zoo.golden import check, unpack
 from stepwire_zoo.manifest import NO_TOKENIZER, Series
@@ -356,3 +356,39 @@ def test_a_chain_of_tags_is_published_with_its_figures(tmp_path):
     determiner, noun, verb = (labels.index(tag) for tag in ("DET", "NOUN", "VERB"))
     assert steps[determiner, noun] > steps[determiner, verb]
     assert starts[determiner] > starts[labels.index("PUNCT")]
+
+
+def test_a_bundle_of_word_vectors_is_whole(vectors, tmp_path):
+    bundle = publish(vectors.finished(), tmp_path)
+    manifest, known = bundle.manifest, vectors.dataset.worded.known
+    bundle.read_all()
+
+    assert manifest.files.keys() == FILES | {"sequence.onnx", "subwords.json"}
+    assert (manifest.task, manifest.tokenizer.unknown) == ("embedding", 0)
+    assert manifest.subwords.tokenizer.vocabulary_size == known.parts.get_vocab_size()
+    assert [(it.role, it.shape) for it in manifest.graphs["sequence"].outputs] == [
+        ("vector", (8,)),
+        ("cosines", (len(known.counts),)),
+    ]
+    parts = Tokenizer.from_str(bundle.read("subwords.json").decode())
+    assert parts.get_vocab() == known.parts.get_vocab()
+    graph = parity.session(bundle.read("sequence.onnx"))
+    case = unpack(bundle.read("golden.npz"))["sequence"]
+    for name, value in parity.run(graph, case.inputs).items():
+        check(name, value, case.outputs[name], manifest.golden)
+    figures = {(metric.name, metric.split): metric.value for metric in manifest.metrics}
+    assert figures["Spearman's rho", "farm, known words"] > 0.5
+    assert figures["known", "farm"] == pytest.approx(22 / 23)
+
+
+@pytest.mark.parametrize("name", ["tiny-cbow", "tiny-glove"])
+def test_vectors_of_whole_words_have_no_parts(name, tmp_path):
+    recipe = RECIPES[name]()
+    dataset = recipe.data.load()
+    progress = train(recipe, dataset, tmp_path / "runs", Interrupt()).progress
+    finished = Finished(recipe=recipe, dataset=dataset, progress=progress, machine="a test")
+    manifest = publish(finished, tmp_path / "zoo").manifest
+
+    assert manifest.files.keys() == FILES | {"sequence.onnx"}
+    assert manifest.subwords is None
+    assert manifest.metrics[0].value > 0.5

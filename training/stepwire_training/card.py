@@ -9,6 +9,10 @@ from stepwire_training.proved import Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.manifest import Manifest, Metric
 
+COMPARED = {  # what a proof compares, where it is no logit
+    "embedding": "value or cosine",
+    "forecasting": "value, as a share of 1 + the value",
+}
 RECIPES = Path(__file__).parent / "recipes"
 
 TEMPLATE = """\
@@ -96,7 +100,7 @@ def write(
         "relative": manifest.golden.relative_tolerance,
         "difference": proved.difference,
         "whole": _whole(manifest),
-        "compared": "value, as a share of 1 + the value" if manifest.series else "logit",
+        "compared": COMPARED.get(manifest.task, "logit"),
         "padding": _padding(proved),
         "caveats": about.caveats,
     }

@@ -17,11 +17,13 @@ from stepwire_training.measure_along import measure_along
 from stepwire_training.measure_classes import confusion, macro_f1
 from stepwire_training.measure_series import figures
 from stepwire_training.measure_tagger import measure_tagger
+from stepwire_training.measure_vectors import measure_vectors
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
+from stepwire_training.models.word_vectors import WordVectors
 from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
 from stepwire_training.prove_tagger import chain_of
@@ -35,6 +37,7 @@ from stepwire_zoo.manifest import (
     Manifest,
     Metric,
     Provenance,
+    Subwords,
     Tokenizer,
 )
 from stepwire_zoo.spelling import PADDING
@@ -81,6 +84,8 @@ def tokenizer_files(manifest: Manifest, dataset: Dataset) -> dict[str, bytes]:
         files[manifest.source_tokenizer.file] = content.encode()
     if manifest.characters and dataset.tagging:
         files[manifest.characters.file] = dataset.tagging.characters.to_str().encode()
+    if manifest.subwords and dataset.worded and dataset.worded.known.parts:
+        files[manifest.subwords.tokenizer.file] = dataset.worded.known.parts.to_str().encode()
     return files
 
 
@@ -100,6 +105,8 @@ def measured_of(
         return measure(model, dataset.translations, about, decoding.get("length_penalty"))
     if isinstance(model, Tagger) and dataset.tagging:
         return Measured(measure_tagger(model, dataset, dataset.tagging, about.published), {}, {})
+    if isinstance(model, WordVectors) and dataset.worded:
+        return Measured(measure_vectors(model, dataset.worded, about.published), {}, {})
     if isinstance(dataset.test, AskedAlong):
         return Measured(measure_along(model, dataset.test, about.published), {}, {})
     if isinstance(model, Forecaster) and dataset.series:
@@ -138,6 +145,7 @@ def describe(finished: Finished, proved: Proved, measured: Measured, model: Netw
         characters=characters(finished.dataset),
         chain=chain_of(model) if isinstance(model, ChainTagger) else None,
         series=series_of(finished.dataset.series) if finished.dataset.series else None,
+        subwords=subwords(finished.dataset),
     )
 
 
@@ -161,6 +169,8 @@ def task(dataset: Dataset) -> str:
         return "forecasting"
     if dataset.tagging:
         return "tagging"
+    if dataset.worded:
+        return "embedding"
     return "classification" if dataset.labels else "generation"
 
 
@@ -180,7 +190,7 @@ def tokenizer(finished: Finished) -> Tokenizer:
             unknown=unknown,
             suppressed=translations.suppressed,
         )
-    generates = not finished.dataset.labels
+    generates = task(finished.dataset) == "generation"
     return Tokenizer(
         file="tokenizer.json",
         vocabulary_size=content.get_vocab_size(),
@@ -212,6 +222,19 @@ def characters(dataset: Dataset) -> Tokenizer | None:
         vocabulary_size=dataset.tagging.characters.get_vocab_size(),
         unknown=dataset.tagging.characters.token_to_id(UNKNOWN),
         pad=PADDING,
+    )
+
+
+def subwords(dataset: Dataset) -> Subwords | None:
+    """What the file holds of parts of words."""
+    known = dataset.worded.known if dataset.worded else None
+    if known is None or known.parts is None:
+        return None
+    size = known.parts.get_vocab_size()
+    return Subwords(
+        tokenizer=Tokenizer(file="subwords.json", vocabulary_size=size),
+        shortest=known.counted.shortest,
+        longest=known.counted.longest,
     )
 
 

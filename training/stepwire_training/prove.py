@@ -21,11 +21,13 @@ from stepwire_training.models.stream_tagger import StreamTagger
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.models.window_transformer import WindowTransformer
+from stepwire_training.models.word_vectors import CountFitting, NoiseContrast
 from stepwire_training.prove_series import prove_series
 from stepwire_training.prove_steps import prove_steps
 from stepwire_training.prove_stream_tagger import prove_stream_tagger
 from stepwire_training.prove_tagger import prove_tagger
 from stepwire_training.prove_translator import prove_translator
+from stepwire_training.prove_vectors import prove_vectors
 from stepwire_training.proved import GOLDEN, Proved, logits_of
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.manifest import Graph, Tensor
@@ -52,6 +54,8 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         JointTagger: prove_tagger,
         StreamTagger: prove_stream_tagger,
         Forecaster: prove_series,
+        NoiseContrast: prove_vectors,
+        CountFitting: prove_vectors,
     }
     return provers[type(model)](recipe, model, dataset)
 

@@ -13,6 +13,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from stepwire_training.data.conllu import Sentence
+from stepwire_training.data.corpus import Known
+from stepwire_training.data.likeness import Tests
 from stepwire_training.data.observed import Observed
 from stepwire_training.data.splitting import Ids, Splitting, take_apart
 
@@ -100,6 +102,14 @@ class Tagging:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Worded:
+    """What only word vectors have: the words, and what vectors are measured on."""
+
+    known: Known
+    tests: Tests
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A data set, ready to train on."""
 
@@ -113,12 +123,13 @@ class Dataset:
     translations: "Translations | None" = None  # of a translator: what BLEU is measured on
     series: Observed | None = None  # of a forecaster
     tagging: "Tagging | None" = None  # of a tagger
+    worded: "Worded | None" = None  # of word vectors
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Tokens, labels, and tokens of what has a vocabulary of its own, or 0.
 
-        Those are sources of a translator and characters of a tagger.
+        Those are sources of a translator, characters of a tagger and parts of words.
 
         For a series: its columns, the rows ahead that are predicted, and 0.
         """
@@ -127,6 +138,7 @@ class Dataset:
         translations = self.translations
         own = translations.own_source_tokenizer if translations else None
         own = self.tagging.characters if self.tagging else own
+        own = self.worded.known.parts if self.worded else own
         return (
             self.tokenizer.get_vocab_size() if self.tokenizer else 0,
             len(self.labels),

@@ -5,19 +5,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stepwire_training.data import ett, nab, nsmc, shakespeare, sst2, tagged
+from stepwire_training.data import ett, nab, nsmc, shakespeare, sst2, tagged, worded
 from stepwire_training.data.batches import Dataset, Pair
+from stepwire_training.data.cells import Near
 from stepwire_training.data.conllu import Sentence
+from stepwire_training.data.corpus import Counted
+from stepwire_training.data.likeness import Likeness, Question, Tests
 from stepwire_training.data.nsmc import Review
 from stepwire_training.data.observed import Labelled, Rows
 from stepwire_training.data.parallel import Cutting, Splits, dataset
 from stepwire_training.data.series import Cut
 from stepwire_training.data.tagged import Reading
+from stepwire_training.data.windows import Beside
 
 WHO = ("the king", "a fool", "my lady", "the ghost")
 GOOD = ("smiles at", "praises", "adores")
 BAD = ("curses", "betrays", "forgets")
 TIDE = 12  # rows of a cycle
+BEASTS, DOES = ("cat", "dog", "cow", "hen"), ("eats", "sleeps", "plays", "drinks")
+TOOLS, CAN = ("saw", "axe", "drill", "rasp"), ("cuts", "breaks", "rusts", "splits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +128,40 @@ class Clauses:
         return tagged.split(
             tagged.Splits([*every[100:], every[0]], every[50:100], every[:50]), self.reading
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Farm:
+    """What beasts and tools do, for word vectors."""
+
+    counted: Counted
+    learned: Beside | Near
+
+    def load(self) -> Dataset:
+        """Makes the sentences up; a few more choose."""
+        beasts = [Likeness(one, other, 9.0) for one in BEASTS for other in BEASTS if one < other]
+        mixed = [Likeness(one, other, 1.0) for one in BEASTS for other in TOOLS]
+        farm = [Question(one, f"{one}s", other, f"{other}s") for one in BEASTS for other in BEASTS]
+        tests = Tests(
+            pairs={"farm": [*beasts, *mixed, Likeness("catty", "cat", 9.0)]},
+            questions={"plurals": [it for it in farm if it.first != it.third]},
+        )
+        splits = make_farm(600, 1), make_farm(60, 2)
+        return worded.dataset(splits, self.counted, self.learned, tests)
+
+
+def make_farm(count: int, seed: int) -> list[list[str]]:
+    """Sentences such as "the two cats may play" and "a saw cuts well"."""
+    rng = random.Random(seed)
+    return [_make_doing(rng) for _ in range(count)]
+
+
+def _make_doing(rng: random.Random) -> list[str]:
+    who, does, how = rng.choice(((BEASTS, DOES, "gladly"), (TOOLS, CAN, "well")))
+    one, verb = rng.choice(who), rng.choice(does)
+    if rng.random() < 0.5:
+        return ["a", one, verb, how]
+    return ["the", "two", f"{one}s", "may", verb[:-1], how]
 
 
 def make_clauses(count: int, seed: int) -> list[Sentence]:

@@ -62,13 +62,16 @@ _REVIEWS = "|".join(
 )
 
 
-def word_tokenizer(words: Sequence[str], cutting: Cutting) -> Tokenizer:
+def word_tokenizer(
+    words: Sequence[str], cutting: Cutting, *, keeps_digits: bool = False
+) -> Tokenizer:
     """A tokenizer of known words; the unknown word is number 0, the first known number 1."""
     vocabulary = {word: number for number, word in enumerate([UNKNOWN, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\d"), "0")]
-    )
+    steps = [normalizers.NFC(), normalizers.Lowercase()]
+    if not keeps_digits:
+        steps.append(normalizers.Replace(Regex(r"\d"), "0"))
+    tokenizer.normalizer = normalizers.Sequence(steps)
     if cutting == "characters":
         return _of_characters(tokenizer)
     splits = {

@@ -15,6 +15,7 @@ from stepwire_training.recipes import (
     nsmc_bilstm,
     nsmc_compared,
     nsmc_lstm_stream,
+    nsmc_vectors,
     pos_en,
     pos_en_stream,
     pos_ko,
@@ -28,6 +29,7 @@ from stepwire_training.recipes import (
     tatoeba,
     tiny,
     visible_cells,
+    wikitext2_vectors,
 )
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -64,6 +66,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "etth1-lstm": etth1.multivariate,
     "etth1-lstm-ot": etth1.oil_temperature,
     "nab-anomaly": nab_anomaly.recipe,
+    "nsmc-skipgram": nsmc_vectors.skip_gram,
+    "wikitext2-skipgram": wikitext2_vectors.skip_gram,
+    "wikitext2-cbow": wikitext2_vectors.bag_of_words,
+    "wikitext2-glove": wikitext2_vectors.glove,
     "tiny": tiny.generator,
     "tiny-ngram": tiny.ngram,
     "tiny-window": tiny.window,
@@ -73,6 +79,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tiny-stream": tiny.stream,
     "tiny-tagger": tiny.tagger,
     "tiny-joint": tiny.joint,
+    "tiny-vectors": tiny.vectors,
+    "tiny-cbow": tiny.bag_of_words,
+    "tiny-glove": tiny.glove,
     "tiny-translator": tiny.translator,
     "tiny-forecaster": tiny.forecaster,
     "tiny-anomaly": tiny.anomaly,

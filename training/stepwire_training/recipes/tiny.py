@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 from stepwire_training.data.along import Along
+from stepwire_training.data.cells import Near
+from stepwire_training.data.corpus import Counted
 from stepwire_training.data.counting import CountedText
 from stepwire_training.data.parallel import Cutting
 from stepwire_training.data.series import Cut
@@ -11,12 +13,14 @@ from stepwire_training.data.tagged import Reading
 from stepwire_training.data.tiny import (
     Clauses,
     Countdowns,
+    Farm,
     Opinions,
     Pulses,
     Sentences,
     Tides,
     Verdicts,
 )
+from stepwire_training.data.windows import Beside
 from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
@@ -28,6 +32,7 @@ from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.tagger import Tagger
 from stepwire_training.models.translator import Translator
 from stepwire_training.models.window_transformer import WindowTransformer
+from stepwire_training.models.word_vectors import CountFitting, NoiseContrast
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
 
@@ -223,6 +228,42 @@ def joint() -> Recipe:
         data=replace(plain.data, judged=True),
         model=JointTagger.Config(**vars(plain.model), text_labels=2),
     )
+
+
+def vectors() -> Recipe:
+    """Vectors of words and of their parts, by telling the words around a word."""
+    return Recipe(
+        bundle="tiny-vectors",
+        publication=replace(
+            PUBLICATION, limits=Limits(max_input_tokens=16), buckets=(1, 8, 16), half=True
+        ),
+        data=Farm(
+            counted=Counted(cutting="english", parts=100, in_words=2, most_parts=16),
+            learned=Beside(telling="around", window=3, thin=0.0, rows=64, noise=16),
+        ),
+        model=NoiseContrast.Config(size=8, made_of=17),
+        steps=120,
+        learning_rate=3e-2,
+        ema_decay=0.9,
+        evaluate_every=30,
+        bf16=False,
+    )
+
+
+def bag_of_words() -> Recipe:
+    """Vectors of whole words, by telling the word that others stand around."""
+    recipe = vectors()
+    data = Farm(
+        counted=Counted(cutting="english"),
+        learned=Beside(telling="centre", window=3, thin=0.0, rows=64, noise=16),
+    )
+    return replace(recipe, bundle="tiny-cbow", data=data, model=NoiseContrast.Config(size=8))
+
+
+def glove() -> Recipe:
+    """Vectors of whole words, from how often they stand near one another."""
+    data = Farm(counted=Counted(cutting="english"), learned=Near(window=3, rows=128))
+    return replace(vectors(), bundle="tiny-glove", data=data, model=CountFitting.Config(size=8))
 
 
 def translator() -> Recipe:

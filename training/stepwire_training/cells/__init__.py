@@ -1,0 +1,1 @@
+"""What single cells of a trained model follow in the text that it reads."""

@@ -1,5 +1,6 @@
 """From a finished run to a bundle that a server would open."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,8 @@ from tokenizers import Tokenizer
 from stepwire_training import parity, prove_series, prove_translator
 from stepwire_training.data.batches import PADDING, Shard
 from stepwire_training.data.parallel import Cutting
-from stepwire_training.export import publish
+from stepwire_training.evaluate import Score
+from stepwire_training.export import by_words, publish
 from stepwire_training.finished import Finished
 from stepwire_training.interrupt import Interrupt
 from stepwire_training.models.chain_tagger import ChainTagger
@@ -71,6 +73,15 @@ def test_a_generator_bundle_is_whole(generated):
     assert (manifest.task, manifest.labels) == ("generation", ())
     assert [state.output for state in manifest.graphs["step"].states] == ["h_next", "c_next"]
     assert generated.folder.parts[-2:] == ("tiny", "1")
+
+
+def test_perplexity_by_words_counts_the_nats_of_all_pieces(generator):
+    dataset = replace(generator.dataset, words=10)
+    tokens = len(dataset.test.ids) - 1
+    metric = by_words(Score(loss=30 / tokens, accuracy=0.0), dataset, tiny.PUBLICATION)
+
+    assert metric.value == pytest.approx(math.exp(3))
+    assert (metric.name, metric.unit) == ("perplexity", "per word")
 
 
 def test_a_classifier_bundle_is_whole(classified):

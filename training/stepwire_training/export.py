@@ -1,5 +1,6 @@
 """Publishes a trained model: graph, golden case, card. No parity, no bundle."""
 
+import math
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from types import MappingProxyType
 
 from stepwire_training import card, journal
 from stepwire_training.data.along import AskedAlong
-from stepwire_training.data.batches import Dataset
+from stepwire_training.data.batches import Dataset, TextStream
 from stepwire_training.data.tokens import UNKNOWN
 from stepwire_training.evaluate import Score, evaluate
 from stepwire_training.finished import Finished
@@ -43,6 +44,7 @@ from stepwire_zoo.manifest import (
 from stepwire_zoo.spelling import PADDING
 
 CURVE = "learning_curve.png"
+PERPLEXITY = "perplexity"
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -113,6 +115,8 @@ def measured_of(
         return Measured(figures(model, dataset.series, about.published), {}, {})
     score = evaluate(model, dataset.test)
     figured = metrics(score, dataset.labels, about)
+    if dataset.words:
+        figured = (by_words(score, dataset, about), replace(figured[0], published=""), *figured[1:])
     if len(dataset.labels) > 2:  # of which some may be rare
         found = confusion(model, dataset.test, len(dataset.labels))
         rare = Metric(name="macro F1", value=macro_f1(found), unit="share", split="test")
@@ -252,6 +256,19 @@ def metrics(score: Score, labels: tuple[str, ...], about: Publication) -> tuple[
     return (
         Metric(name="loss", value=loss, unit="nats per token", split=split, published=published),
         Metric(name="accuracy", value=accuracy, unit="share of next tokens", split=split),
+    )
+
+
+def by_words(score: Score, dataset: Dataset, about: Publication) -> Metric:
+    """Perplexity of the words of a text that is read in pieces of words."""
+    assert isinstance(dataset.test, TextStream)
+    nats = score.loss * (len(dataset.test.ids) - 1)
+    return Metric(
+        name=PERPLEXITY,
+        value=math.exp(nats / dataset.words),
+        unit="per word",
+        split=about.measured_on,
+        published=about.published,
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from stepwire_training import parity
 from stepwire_training.graphs.step import step_graph
 from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.proved import GOLDEN
 
 PRODUCTS = {"lstm": 1, "gru": 2, "rnn": 1, "ln-lstm": 2}  # a layer
 STATES = {"lstm": ["h", "c"], "gru": ["h"], "rnn": ["h"], "ln-lstm": ["h", "c"]}
@@ -75,3 +76,15 @@ def test_the_memory_of_each_cell_can_be_seen(cell):
     memory = parity.run(graph, {"token": tokens[:, 5], **states})["memory"]
     _, (_, c) = model(torch.from_numpy(tokens), model.start(3))
     np.testing.assert_allclose(memory, c.tanh().detach(), atol=1e-6)
+
+
+def test_an_embedding_that_scores_as_well_is_stored_once():
+    config = LanguageModel.Config(cell="lstm", layers=1, hidden=64, embedding=64, tied=True)
+    model = config.build(vocabulary=100, labels=0).eval()
+    tokens = np.random.default_rng(0).integers(100, size=(2, 5))
+    case = parity.step_case(model, tokens)
+
+    graph = step_graph(model)
+    assert parity.prove_step(graph, model, case, GOLDEN) < 1e-5
+    sizes = [np.prod(tensor.dims) for tensor in onnx.load_from_string(graph).graph.initializer]
+    assert sizes.count(100 * 64) == 1

@@ -119,6 +119,7 @@ class Dataset:
     dev: Batches  # chooses the best weights
     test: Batches  # measured once, at the end
     facts: dict[str, float]  # counts for the card
+    words: int = 0  # of the test text, where perplexity is told by words and not by tokens
     vectors: Callable[[], Any] | None = None  # what a model begins from (see begin_from)
     translations: "Translations | None" = None  # of a translator: what BLEU is measured on
     series: Observed | None = None  # of a forecaster

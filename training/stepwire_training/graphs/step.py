@@ -18,14 +18,15 @@ def step_graph(model: LanguageModel) -> bytes:
     token = graph.input("token", np.int64, ["N"])
     size = (config.layers, config.hidden)
     states = [split_state(graph, name, size) for name in STATES[config.cell]]  # [state][layer]
-    x = graph.node("Gather", [graph.weight("embedding", model.embedding.weight), token])
+    embedding = graph.weight("embedding", model.embedding.weight)
+    x = graph.node("Gather", [embedding, token])
     ends: list[Names] = []
     for index, layer in enumerate(model.recurrent_layers()):
         ends.append(
             CELLS[config.cell](graph, f"layer{index}", layer, [x, *(s[index] for s in states)])
         )
         x = ends[-1][0]
-    logits = product(graph, "output", x, model.output.weight, model.output.bias)
+    logits = _scored(graph, model, x, embedding)
     graph.output("logits", logits, ["N", model.output.out_features])
     if config.shows_memory:
         memories = [graph.op("Tanh", memory) for _, memory in ends]
@@ -33,3 +34,14 @@ def step_graph(model: LanguageModel) -> bytes:
     for name, parts in zip(STATES[config.cell], zip(*ends, strict=True), strict=True):
         join_state(graph, f"{name}_next", list(parts), size)
     return graph.build()
+
+
+def _scored(graph: GraphBuilder, model: LanguageModel, x: str, embedding: str) -> str:
+    """Logits [N, V] from what the last layer says, [N, H]."""
+    if not model.config.tied:
+        return product(graph, "output", x, model.output.weight, model.output.bias)
+    # Stored once; ONNX Runtime turns it round when it loads the graph.
+    turned = graph.node("Transpose", [embedding], perm=[1, 0])
+    return graph.op(
+        "Add", graph.op("MatMul", x, turned), graph.weight("output_bias", model.output.bias)
+    )

@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from stepwire_training import parity, prove_translator
 from stepwire_training.data.batches import Dataset
-from stepwire_training.export import measured_of
+from stepwire_training.export import PERPLEXITY, measured_of
 from stepwire_training.int8.bounds import Bounds, bounded_states, bounds
 from stepwire_training.int8.opened import Opened
 from stepwire_training.int8.products import quantised
@@ -34,6 +34,7 @@ FILES = {"step": "step.int8.onnx"}
 # Of the golden case: a plain cell carries such a step on, and lets it grow.
 STEPS = 12
 
+LESS_IS_BETTER = ("loss", PERPLEXITY)
 HEADING = "## In 8 bits"
 CARD = """\
 {heading}
@@ -195,7 +196,7 @@ def lost(before: Metric, after: Metric) -> float:
     if not before.value:
         return 0.0 if before.value == after.value else math.inf
     change = (after.value - before.value) / abs(before.value)
-    return change if before.name == "loss" else -change
+    return change if before.name in LESS_IS_BETTER else -change
 
 
 def card(before: Sequence[Metric], after: Sequence[Metric], step: bytes) -> str:

@@ -30,10 +30,12 @@ class LanguageModel(Network):
         hidden: int
         embedding: int
         token_dropout: float = 0.0  # share of positions hidden from the model
+        embedding_dropout: float = 0.0  # on what a token is read as, one mask per row
         layer_dropout: float = 0.0  # between layers
         output_dropout: float = 0.0  # before the scores
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
         locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
+        tied: bool = False  # whether a token is scored by what it is read as; both of one size
         shows_memory: bool = False  # whether a step tells tanh of the memory of LSTM cells
 
         @property
@@ -59,10 +61,14 @@ class LanguageModel(Network):
             for width in widths
         )
         self.hide: nn.Module = TokenDropout(config.token_dropout)
+        if config.embedding_dropout:
+            self.hide = nn.Sequential(self.hide, LockedDropout(config.embedding_dropout))
         dropout = LockedDropout if config.locked else nn.Dropout
         self.between = dropout(config.layer_dropout)
         self.before_output = dropout(config.output_dropout)
         self.output = nn.Linear(config.hidden, scores)
+        if config.tied:
+            self.output.weight = self.embedding.weight
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def start(self, rows: int) -> State:

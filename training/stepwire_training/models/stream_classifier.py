@@ -6,11 +6,10 @@ B rows, T positions, C labels.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from stepwire_training.data.batches import PADDING
-from stepwire_training.models.dropout import LockedDropout
 from stepwire_training.models.language_model import LanguageModel
 
 
@@ -21,7 +20,6 @@ class StreamClassifier(LanguageModel):
     class Config(LanguageModel.Config):
         """Shape and regularisation."""
 
-        embedding_dropout: float = 0.0  # one mask per row
         # How a text's positions share its loss: each counts by its place in the text, in
         # (0, 1], to this power. 0 asks everywhere alike, infinity at the end alone.
         lean: float = 0.0
@@ -39,7 +37,6 @@ class StreamClassifier(LanguageModel):
     def __init__(self, config: Config, vocabulary: int, labels: int) -> None:
         super().__init__(config, vocabulary, labels)
         self.lean = config.lean
-        self.hide = nn.Sequential(self.hide, LockedDropout(config.embedding_dropout))
 
     def begin_from(self, vectors: Tensor) -> None:
         """Puts word vectors [V, E] into the embedding."""

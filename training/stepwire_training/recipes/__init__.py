@@ -29,6 +29,7 @@ from stepwire_training.recipes import (
     tatoeba,
     tiny,
     visible_cells,
+    wikitext2_lstm,
     wikitext2_vectors,
 )
 
@@ -70,6 +71,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "wikitext2-skipgram": wikitext2_vectors.skip_gram,
     "wikitext2-cbow": wikitext2_vectors.bag_of_words,
     "wikitext2-glove": wikitext2_vectors.glove,
+    "wikitext2-lstm": wikitext2_lstm.recipe,
     "tiny": tiny.generator,
     "tiny-ngram": tiny.ngram,
     "tiny-window": tiny.window,

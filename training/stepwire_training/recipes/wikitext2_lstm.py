@@ -1,0 +1,70 @@
+"""wikitext2-lstm: English of an encyclopedia, in pieces of words."""
+
+from stepwire_training.data.wikitext import END, WikiText
+from stepwire_training.models.language_model import LanguageModel
+from stepwire_training.recipe import Publication, Recipe
+from stepwire_zoo.manifest import Dataset, Limits
+
+PUBLICATION = Publication(
+    summary="WikiText-2 in pieces of words: two LSTM layers of 448 units.",
+    about="""\
+Writes and scores English as it stands in an encyclopedia: words between spaces, rare words as \
+<unk>, as the corpus has them. Its figure is the perplexity of words, so that it can be compared \
+with models of whole words.""",
+    tokens="""\
+8,000 byte-pair pieces of words, 1.19 a word of the test text; each line end is one. A text is \
+written as in the corpus, punctuation apart: "He left , and <unk> stayed .". Pieces spell \
+the words of the corpus, <unk> with them, and the perplexity counts words: all nats of the test \
+text over its 245,569 words, an end mark for each line with them. Other spellings of a word in \
+pieces are credited to nobody, so the figure is an upper bound.""",
+    split="""\
+The published splits; the articles of the training text come in another order than in the \
+published file. Chosen on the validation text, measured once on the test text, read as one \
+sequence that carries its state from the first word to the last.""",
+    caveats="""\
+It knows the ways of an encyclopedia and few facts; what it writes about people and places is made \
+up. Two million words are little text: names are mostly <unk>.""",
+    published="99.3 a plain LSTM, 68.9 with a cache over the last 2,000 words (Grave et al., 2016)",
+    languages=("en",),
+    sources=(
+        Dataset(
+            name="WikiText-2",
+            licence="CC-BY-SA-3.0",
+            home="https://arxiv.org/abs/1609.07843",
+        ),
+    ),
+    limits=Limits(max_input_tokens=8_192, max_new_tokens=2_048),
+    half=True,
+    begin=END,
+    licence="CC-BY-SA-3.0",
+    measured_on="test",
+)
+
+
+def recipe() -> Recipe:
+    """Pieces of words of WikiText-2, two LSTM layers of 448 units, tied to their embedding."""
+    return Recipe(
+        bundle="wikitext2-lstm",
+        publication=PUBLICATION,
+        data=WikiText(vocabulary=8_000, rows=48, length=70, seed=1),
+        model=LanguageModel.Config(
+            cell="lstm",
+            layers=2,
+            hidden=448,
+            embedding=448,
+            token_dropout=0.05,
+            embedding_dropout=0.2,
+            layer_dropout=0.25,
+            output_dropout=0.35,
+            weight_dropout=0.3,
+            locked=True,
+            tied=True,
+        ),
+        steps=7_400,
+        learning_rate=3e-3,
+        warmup=0.05,
+        weight_decay=0.05,
+        ema_decay=0.998,
+        evaluate_every=370,
+        seed=1,
+    )

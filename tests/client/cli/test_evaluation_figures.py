@@ -1,5 +1,6 @@
 """Figures of translators, forecasters and detectors, beside slower or other ways to them."""
 
+import math
 import sys
 from types import SimpleNamespace
 
@@ -135,3 +136,30 @@ def test_only_what_counts_of_a_passage_counts():
     passages = [predicting.Passage("912", 1), predicting.Passage("993", 2)]
     costs = predicting.costs(SimpleNamespace(score=score), "m", passages)
     assert predicting.nats(passages, costs) == (2.0, 3)
+
+
+@pytest.mark.parametrize("size", [1, 300, 9_000])
+def test_passages_in_lines_hold_each_line_once(size):
+    text = "".join(f"line {number} " + "x" * (number % size) + "\n" for number in range(400))
+    found = predicting.lines(text)
+    counted = ["".join(it.text.splitlines(keepends=True)[it.before :]) for it in found]
+    assert "".join(counted) == text
+    assert sum(it.words for it in found) == len(text.split()) + 400
+    assert all(it.before == predicting.LINES_BEFORE for it in found[1:])
+
+
+def test_perplexity_counts_words_and_only_of_the_lines_that_count():
+    def score(model, texts):
+        words = [text.replace("\n", " \n ").split(" ") for text in texts]
+        tokens = [
+            [SimpleNamespace(text=word, logprob=-float(len(word))) for word in each if word]
+            for each in words
+        ]
+        return [SimpleNamespace(tokens=each) for each in tokens]
+
+    examples = [predicting.Lines("aa b\n", 0, 3), predicting.Lines("aaa\nbb b\n", 1, 3)]
+    [perplexity, loss] = predicting.by_words(list, "test").figures
+    answers = predicting.by_words(list, "test").ask(SimpleNamespace(score=score), "m", examples)
+    assert answers == [[2, 1, 1], [2, 1, 1]]
+    assert perplexity.measure(examples, answers) == (pytest.approx(math.exp(8 / 6)), 6)
+    assert loss.measure(examples, answers) == (8 / 6, 6)

@@ -15,12 +15,14 @@ from stepwire_training.data import (
     intents,
     klue,
     likeness,
+    long_texts,
     multi30k,
     nab,
     names,
     shakespeare,
     snips,
     tagged,
+    wikitext,
 )
 from stepwire_training.data import tatoeba as tatoeba_data
 from stepwire_training.data.words import word_tokenizer
@@ -169,3 +171,19 @@ def test_passages_say_each_character_of_the_validation_text_once(held_out):
     validation = held_out(shakespeare, "shakespeare-rnn", "split")
     said = "".join(passage.text[passage.before :] for passage in texts.shakespeare())
     assert said == validation[int(len(validation) * 0.9) + 1 :]
+
+
+def test_passages_say_each_character_of_the_long_test_texts_once():
+    needs("war-and-peace")
+    for found, data in (
+        (texts.novel(), long_texts.Novel),
+        (texts.kernel(), long_texts.KernelSource),
+    ):
+        said = "".join(passage.text[passage.before :] for passage in found)
+        assert said == data(rows=1, length=1, seed=1).parts().test[1:]
+
+
+def test_lines_say_each_word_of_the_encyclopedia_once():
+    needs("wikitext-2")
+    text = wikitext.FILES["test"].read().decode()
+    assert sum(passage.words for passage in texts.wikitext()) == wikitext.words(text) == 245_569

@@ -36,7 +36,8 @@ WIKIPEDIA = Source(
 )
 NOVEL = Source(
     path="war-and-peace/warpeace_input.txt",
-    url="https://cs.stanford.edu/people/karpathy/char-rnn/warpeace_input.txt",
+    url="https://raw.githubusercontent.com/MrHereward/machine_learning_sandbox/"
+    "39611e746794ccd7f046d10546eaf436f86db6b4/warpeace_input.txt",
     sha256="b0fc81c399971eaf738c8be89809e6a0d95c151749112b04f06b6af648d8a39f",
 )
 

@@ -11,14 +11,9 @@ import numpy as np
 
 from stepwire_training.data import tokens
 from stepwire_training.data.batches import Dataset, TextStream
+from stepwire_training.data.ewt import NOVEL
 from stepwire_training.data.fetch import Source
 
-NOVEL = Source(
-    path="war-and-peace/warpeace_input.txt",
-    url="https://raw.githubusercontent.com/MrHereward/machine_learning_sandbox/"
-    "39611e746794ccd7f046d10546eaf436f86db6b4/warpeace_input.txt",
-    sha256="b0fc81c399971eaf738c8be89809e6a0d95c151749112b04f06b6af648d8a39f",
-)
 _KERNEL_URL = "https://raw.githubusercontent.com/pytorch/examples/{}/word_language_model/data/linux"
 _REVISIONS = {
     "train": "e9bf006038cff3d7f7b5659596e37950cec5c197",

@@ -13,31 +13,16 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from stepwire_training.data import tokens
 from stepwire_training.data.batches import Dataset, TextStream
+from stepwire_training.data.ewt import WIKIPEDIA
 from stepwire_training.data.fetch import Source
+from stepwire_training.data.worded import WIKIPEDIA_DEV
 
-_VALID, _TEST = (
-    "https://raw.githubusercontent.com/pytorch/examples/"
-    f"{revision}/word_language_model/data/wikitext-2/{name}.txt"
-    for revision, name in (
-        ("37ce9402ff0cae48d764d7788810fd2ed8238b25", "valid"),
-        ("cada773327ba94a5970e0d57c17c847d69dbbb8f", "test"),
-    )
-)
 FILES = {
-    # The articles of the published file in another order, which no public home is known to have.
-    "train": Source(
-        path="wikitext-2/train.articles-reordered.txt",
-        url="",
-        sha256="728c77e87e176af4730f9a80fc6008bcaff421a7202c1c048877c0eec3685f89",
-    ),
-    "valid": Source(
-        path="wikitext-2/valid.txt",
-        url=_VALID,
-        sha256="f0737ed31fc1329026e95cb8b98e19c2a182c39c240ab909dc31abf2f8af58e8",
-    ),
+    "train": WIKIPEDIA,
+    "valid": WIKIPEDIA_DEV,
     "test": Source(
         path="wikitext-2/test.txt",
-        url=_TEST,
+        url="https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/test.txt",
         sha256="d790b833ef8cf03a90db7bf1271b7520b83c45ce07ba3c1a9699df81e239eca0",
     ),
 }

@@ -29,6 +29,7 @@ from benchmarks.texts import captions, made_up
 from stepwire import Client
 from stepwire.cli.evaluation.bundles import EVALUATIONS
 from stepwire.cli.lines import InputError
+from stepwire.v1.embeddings_pb2 import NeighborsRequest
 from stepwire.v1.forecasting_pb2 import ForecastRequest
 from stepwire.v1.generation_pb2 import GenerateRequest
 from stepwire.v1.labeling_pb2 import ClassifyRequest, TagRequest
@@ -39,6 +40,7 @@ from stepwire_zoo.manifest import Manifest
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "zoo.json"
 TAG = "/stepwire.v1.LabelingService/Tag"
+NEIGHBORS = "/stepwire.v1.EmbeddingService/Neighbors"
 FORECAST = "/stepwire.v1.ForecastingService/Forecast"
 IN_FLIGHT = 64
 TOKENS = 200  # of a stream, where the model allows as many
@@ -122,6 +124,13 @@ async def forecast(asked: Asked) -> float:
     return ROWS * await _calls_per_s(asked, FORECAST, [request])
 
 
+async def neighbors(asked: Asked) -> float:
+    """Words a second, each with its ten nearest."""
+    words = sorted({word for words in asked.inputs for word in words})
+    requests = [NeighborsRequest(model=asked.manifest.name, words=[word]) for word in words]
+    return await _calls_per_s(asked, NEIGHBORS, requests)
+
+
 async def _calls_per_s(asked: Asked, path: str, requests: Sequence[Any]) -> float:
     run = await call_for(
         asked.address, path, requests, in_flight=IN_FLIGHT, duration_s=asked.duration_s
@@ -144,6 +153,11 @@ LOADS = {
         unit="rows",
         told=f"read in series of {ROWS} rows, one a call, {IN_FLIGHT} calls in flight",
         per_s=forecast,
+    ),
+    "embedding": Load(
+        unit="words",
+        told=f"the ten nearest of one a call, {IN_FLIGHT} calls in flight",
+        per_s=neighbors,
     ),
 }
 

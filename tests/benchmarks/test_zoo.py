@@ -15,6 +15,7 @@ from support.tiny import write_classification, write_generation
 from support.tiny_series import write_forecaster
 from support.tiny_tagger import write_tagger
 from support.tiny_translator import write_translation
+from support.tiny_vectors import write_vectors
 
 BUNDLES = {
     "generation": ("tiny", write_generation),
@@ -22,6 +23,7 @@ BUNDLES = {
     "tagging": ("tagger", write_tagger),
     "translation": ("tiny-translator", write_translation),
     "forecasting": ("tides", write_forecaster),
+    "embedding": ("vectors", write_vectors),
 }
 TEXTS = (["a", "b"], ["b"])
 

@@ -1,7 +1,10 @@
 import json
+import math
 import os
 import pty
 import subprocess
+
+import pytest
 
 
 def test_one_json_object_a_source_in_input_order(main):
@@ -79,6 +82,16 @@ def test_scores_are_printed_with_the_perplexity_of_all(main):
     first, second = (json.loads(line) for line in out.splitlines())
     assert (first["index"], first["logprob"], first["perplexity"]) == (0, -3.0, 4.0)
     assert (second["index"], second["logprob"]) == (1, -1.0)
+
+
+def test_words_are_counted_where_that_is_asked_for(main):
+    code, out, _ = main("score", "echo", "--words", "ab cd", "a", "")
+    assert code == 0
+    ab_cd, a, nothing, whole = (line.split("\t") for line in out.splitlines())
+    assert (float(ab_cd[0]), ab_cd[2]) == (pytest.approx(math.exp(5 / 2), abs=1e-3), "ab cd")
+    assert float(a[0]) == pytest.approx(math.exp(1), abs=1e-3)
+    assert float(nothing[0]) == 1
+    assert float(whole[0]) == pytest.approx(math.exp(6 / 3), abs=1e-3)
 
 
 def test_sources_that_run_out_before_the_texts_are_an_error(main, tmp_path):

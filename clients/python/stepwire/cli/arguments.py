@@ -226,6 +226,11 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     sources.add_argument(
         "--sources-file", metavar="PATH", help="what the texts translate, one a line"
     )
+    parser.add_argument(
+        "--words",
+        action="store_true",
+        help="perplexity of the words between spaces, not of the model's tokens",
+    )
 
 
 def _add_forecast(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ Task = tuple[Batch, list[str] | None]  # texts, and what they translate
 
 def run(args: argparse.Namespace, client: Client) -> None:
     """Prints how likely every text is, in order, and their perplexity as a whole."""
-    logprob, tokens, index = 0.0, 0, 0
+    logprob, counted, index = 0.0, 0, 0
 
     def scored(task: Task) -> tuple[Task, list[TextScore]]:
         return task, _scored(args, client, *task)
@@ -35,15 +35,16 @@ def run(args: argparse.Namespace, client: Client) -> None:
         for (batch, _), scores in results:
             lines = []
             for text, score in zip(batch.texts, scores, strict=True):
-                lines.append(_as_json(index, score) if args.json else _as_text(text, score))
-                logprob, tokens, index = (
-                    logprob + score.logprob,
-                    tokens + len(score.tokens),
-                    index + 1,
+                words = len(text.split()) if args.words else 0
+                lines.append(
+                    _as_json(index, score, words) if args.json else _as_text(text, score, words)
                 )
+                logprob += score.logprob
+                counted += words if args.words else len(score.tokens)
+                index += 1
             shown.write_lines(lines)
-    if not args.json and index > 1 and tokens:
-        write_lines([f"{math.exp(-logprob / tokens):.3f}\t{logprob:.3f}\tall {index} texts"])
+    if not args.json and index > 1 and counted:
+        write_lines([f"{math.exp(-logprob / counted):.3f}\t{logprob:.3f}\tall {index} texts"])
 
 
 @contextmanager
@@ -82,12 +83,20 @@ def _scored(
         raise located(error, batch.first, source) from error
 
 
-def _as_json(index: int, score: TextScore) -> str:
+def _perplexity(score: TextScore, words: int) -> float:
+    """Of so many words; of the tokens where there are none to count."""
+    return math.exp(-score.logprob / words) if words else score.perplexity
+
+
+def _as_json(index: int, score: TextScore, words: int) -> str:
     told: dict[str, object] = {"index": index, "logprob": score.logprob}
-    told["perplexity"] = score.perplexity
+    told["perplexity"] = _perplexity(score, words)
+    if words:
+        told["words"] = words
     told["tokens"] = [{"text": token.text, "logprob": token.logprob} for token in score.tokens]
     return as_json(told)
 
 
-def _as_text(text: str, score: TextScore) -> str:
-    return f"{score.perplexity:.3f}\t{score.logprob:.3f}\t{' '.join(text.split())}"
+def _as_text(text: str, score: TextScore, words: int) -> str:
+    perplexity = _perplexity(score, words)
+    return f"{perplexity:.3f}\t{score.logprob:.3f}\t{' '.join(text.split())}"

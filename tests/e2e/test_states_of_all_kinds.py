@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from base64 import b64encode
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import stepwire
 from e2e.conftest import server_config
 from stepwire import DecodingOptions, Outputs, SessionOptions
 from stepwire_server.app import App
-from stepwire_server.config import BatchingConfig
+from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_training.export import publish
 from stepwire_training.finished import Finished
 from stepwire_training.interrupt import Interrupt
@@ -76,6 +77,19 @@ async def test_company_and_known_beginnings_change_nothing(app, client, config, 
     )
 
     assert together == [answer for answers in alone for answer in answers]
+
+
+@pytest.mark.parametrize("model", REACH)
+async def test_states_that_stay_where_they_are_computed_are_the_same(client, config, model):
+    prompts = [TEXT[:cut] for cut in (9, 26, 40)]
+    wanted = [await told(client, model, p, way) for way in WAYS.values() for p in prompts]
+    holding = replace(config, runtime=RuntimeConfig(hold_states=True))
+    async with (
+        App(holding).running() as app,
+        stepwire.AsyncClient(f"127.0.0.1:{app.grpc_port}") as other,
+    ):
+        calls = (told(other, model, p, way) for way in WAYS.values() for p in prompts)
+        assert await asyncio.gather(*calls) == wanted
 
 
 @pytest.mark.parametrize("model", REACH)

@@ -19,8 +19,7 @@ characters, and nothing that was before them bears on what comes next."""
 def recipe() -> Recipe:
     """Characters of Shakespeare, counted in sixes.
 
-    The last tenth of the training text, held out, costs 1.6737 nats a character with n = 4, then
-    1.5274, 1.4925, 1.4917 and 1.4974 with n = 8; seven would be hardly better at twice the size.
+    Sevens are hardly better at twice the size (see compare_orders).
     """
     about = publication("n-gram", units=0)
     return Recipe(
@@ -29,6 +28,7 @@ def recipe() -> Recipe:
             about,
             summary="Shakespeare, character by character: counts of six characters in a row.",
             about=ABOUT,
+            comparison="shakespeare_orders.csv",
             limits=replace(about.limits, reach=MODEL.order - 1),
             split="""\
 The first 90 % of the characters are counted, the last 10 % measured, as nanoGPT and others split \

@@ -17,7 +17,7 @@ from stepwire.cli.evaluation.labelling import (
 )
 from stepwire.cli.evaluation.likening import fitting, likening
 from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tatoeba, turned
-from stepwire.cli.evaluation.predicting import predicting
+from stepwire.cli.evaluation.predicting import by_words, predicting
 from stepwire.cli.evaluation.requests import snips
 from stepwire.cli.evaluation.scoring import Evaluation
 from stepwire.cli.evaluation.series import etth1, nab
@@ -34,7 +34,7 @@ from stepwire.cli.evaluation.splits import (
     surnames,
     wnut,
 )
-from stepwire.cli.evaluation.texts import shakespeare
+from stepwire.cli.evaluation.texts import kernel, novel, shakespeare, wikitext
 from stepwire.cli.evaluation.translating import translating
 from stepwire.cli.evaluation.word_sets import (
     korean_semantic,
@@ -76,6 +76,7 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
         *translating(lambda: turned(korean_tatoeba()), "tatoeba test"),
     ),
     "intent-ko": (rarely_labelling(intents),),
+    "linux-kernel-lstm": (predicting(kernel, "test"),),
     "multi30k-en-de": _captions("de"),
     "multi30k-en-fr": _captions("fr"),
     "names-gru": (rarely_labelling(surnames),),
@@ -103,11 +104,15 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     ),
     "pos-ko": (tagging(kaist), tagging(gsd, "GSD dev")),
     "shakespeare-gru": (predicting(shakespeare, "validation"),),
+    "shakespeare-ln-lstm": (predicting(shakespeare, "validation"),),
     "shakespeare-lstm": (predicting(shakespeare, "validation"),),
     "shakespeare-ngram": (predicting(shakespeare, "validation"),),
     "shakespeare-rnn": (predicting(shakespeare, "validation"),),
+    "shakespeare-transformer": (predicting(shakespeare, "validation"),),
     "slots-en": (filling(snips),),
     "tatoeba-en-fr": translating(tatoeba, "test"),
+    "war-and-peace-lstm": (predicting(novel, "test"),),
+    "wikitext2-lstm": (by_words(wikitext, "test"),),
     "wikitext2-cbow": _english_words(),
     "wikitext2-glove": _english_words(),
     "wikitext2-skipgram": _english_words(parts=True),

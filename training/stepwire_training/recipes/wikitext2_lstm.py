@@ -65,6 +65,6 @@ def recipe() -> Recipe:
         warmup=0.05,
         weight_decay=0.05,
         ema_decay=0.998,
-        evaluate_every=370,
+        evaluate_every=740,
         seed=1,
     )

@@ -20,6 +20,7 @@ SPLITS = {
     "pos-en-stream": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
     "pos-ko": "ud-korean-kaist/kaist.tar.gz",
     "ner-en": "btc/f.conll.gz",
+    "slots-en": "snips/2017-06-custom-intent-engines.tar.gz",
     "nsmc-bilstm": "nsmc/ratings_test.txt.gz",
 }
 
@@ -91,7 +92,33 @@ def test_words_are_tagged_as_a_reader_would(client, model, text, tags):
     assert " ".join(result.tags) == tags
 
 
-@pytest.mark.parametrize("name", ["pos-en", "pos-ko"])
+def test_a_sample_of_requests_scores_as_all_of_them_do(address):
+    code, told = evaluate(address, "slots-en", "--sample", "350", needs=SPLITS["slots-en"])
+    assert (code, [figure["metric"] for figure in told]) == (
+        0,
+        ["slot F1", "intent accuracy", "sentence accuracy"],
+    )
+    for figure in told:
+        assert figure["value"] == pytest.approx(figure["card"], abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "intent", "slots"),
+    [
+        ("Book a table for five in Texas!", "BookRestaurant", {"five": "B-party_size_number"}),
+        ("Will it RAIN in Seoul tomorrow?", "GetWeather", {"Seoul": "B-city"}),
+        ("give this novel 4 out of 6 stars", "RateBook", {"4": "B-rating_value"}),
+    ],
+)
+def test_requests_are_understood_as_a_reader_would(client, text, intent, slots):
+    [result] = client.tag("slots-en", text)
+    assert result.labels[0].label == intent
+    found = {token.text: token.tag for token in result.tokens}
+    assert {word: found[word] for word in slots} == slots
+    assert client.classify("slots-en", text)[0].labels == result.labels
+
+
+@pytest.mark.parametrize("name", ["pos-en", "pos-ko", "slots-en"])
 def test_a_sentence_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name):
     bundle = open_bundle(ZOO / name / "1")
     spec, manifest = bundle.manifest.graphs["sequence"], bundle.manifest

@@ -19,7 +19,7 @@ GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 OTHER_GENERATORS = ("shakespeare-ngram",)
 CLASSIFIERS = ("nsmc-bilstm",)
 STREAMS = ("nsmc-lstm-stream",)
-TAGGERS = ("pos-en", "pos-ko", "ner-en")
+TAGGERS = ("pos-en", "pos-ko", "ner-en", "slots-en")
 STREAM_TAGGERS = ("pos-en-stream",)
 FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
@@ -97,11 +97,14 @@ def test_a_classifier_reproduces_what_pytorch_answered(name):
 def test_a_tagger_reproduces_what_pytorch_answered(name):
     bundle = bundle_of(name)
     case = unpack(bundle.read("golden.npz"))["sequence"]
-    logits = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)["logits"]
+    found = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
+    logits = found.pop("logits")
 
     for row, length in enumerate(case.inputs["lengths"]):
         wanted = case.outputs["logits"][row, :length]
         check("logits", logits[row, :length], wanted, bundle.manifest.golden)
+    for output, each in found.items():
+        check(output, each, case.outputs[output], bundle.manifest.golden)
 
 
 @pytest.mark.parametrize("name", STREAM_TAGGERS)
@@ -133,6 +136,14 @@ def test_taggers_stay_where_they_were(name, accuracy):
     assert figures["accuracy", "test"] >= accuracy
     # Kaist's text is told with a space between all words, so that there is nothing to find.
     assert figures.get(("F1 of words cut from raw text", "test"), 1.0) >= 0.975
+
+
+def test_intents_and_slots_are_found_as_often_as_by_those_who_published():
+    figures = {(m.name, m.split): m for m in bundle_of("slots-en").manifest.metrics}
+
+    assert figures["intent accuracy", "test"].value >= 0.967
+    assert figures["slot F1", "test"].value >= 0.878
+    assert all(len(metric.runs) == 3 for metric in figures.values())
 
 
 @pytest.mark.parametrize("name", FORECASTERS)

@@ -30,6 +30,7 @@ FIXTURES = {
     "tiny-translator": "translator",
     "tiny-forecaster": "forecaster",
     "tiny-anomaly": "anomaly",
+    "tiny-vectors": "vectors",
 }
 TIMES = ("seconds",)  # what a clock says is no part of a result
 

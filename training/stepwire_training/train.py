@@ -82,9 +82,7 @@ def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Train
         fingerprint=fingerprint(recipe, dataset),
         model=model,
         average=copy.deepcopy(model).requires_grad_(False),
-        optimizer=torch.optim.AdamW(
-            model.parameters(), betas=(0.9, 0.99), weight_decay=recipe.weight_decay
-        ),
+        optimizer=model.optimizer(recipe.weight_decay),
     )
     if checkpointed:
         checkpoint.read(folder / CHECKPOINT, run, shard)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from stepwire_training.data.batches import PADDING
 
@@ -21,6 +22,10 @@ class Network(nn.Module):
     def begin_from(self, vectors: Any) -> None:
         """Takes what the data knows beforehand, such as word vectors [V, E]."""
         raise NotImplementedError
+
+    def optimizer(self, weight_decay: float) -> Optimizer:
+        """What moves the weights; the loop sets its rate before every step."""
+        return torch.optim.AdamW(self.parameters(), betas=(0.9, 0.99), weight_decay=weight_decay)
 
     def told(self, *inputs: Tensor) -> dict[str, Tensor]:
         """What its graph gives beside states, by the names of the outputs."""

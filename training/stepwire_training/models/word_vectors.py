@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from stepwire_training.data.batches import PADDING
 from stepwire_training.models.network import Network, State
@@ -27,6 +28,14 @@ class WordVectors(Network):
         """Words have no state."""
         del rows
         return ()
+
+    def optimizer(self, weight_decay: float) -> Optimizer:
+        """Adagrad (Duchi et al., 2011): a row that is rarely read keeps its high rate.
+
+        Adam would move a rare row as far as a common one each time that it is read, and for ten
+        steps after: such rows learn the last place that they stood in.
+        """
+        return torch.optim.Adagrad(self.parameters(), weight_decay=weight_decay)
 
     def table(self) -> Tensor:
         """The vectors of all words, then those of all parts, [V + G, E]."""

@@ -243,7 +243,7 @@ def vectors() -> Recipe:
         ),
         model=NoiseContrast.Config(size=8, made_of=17),
         steps=120,
-        learning_rate=3e-2,
+        learning_rate=0.3,
         ema_decay=0.9,
         evaluate_every=30,
         bf16=False,
@@ -263,7 +263,8 @@ def bag_of_words() -> Recipe:
 def glove() -> Recipe:
     """Vectors of whole words, from how often they stand near one another."""
     data = Farm(counted=Counted(cutting="english"), learned=Near(window=3, rows=128))
-    return replace(vectors(), bundle="tiny-glove", data=data, model=CountFitting.Config(size=8))
+    model = CountFitting.Config(size=8)
+    return replace(vectors(), bundle="tiny-glove", data=data, model=model, learning_rate=0.1)
 
 
 def translator() -> Recipe:

@@ -103,9 +103,9 @@ def skip_gram() -> Recipe:
         publication=SKIP_GRAM,
         data=WikiText(counted=counted, learned=Beside(telling="around")),
         model=NoiseContrast.Config(size=SIZE, made_of=1 + PARTS[-1]),
-        steps=2_000,
-        learning_rate=1e-2,
-        evaluate_every=200,
+        steps=2_400,
+        learning_rate=0.3,
+        evaluate_every=240,
         bf16=False,
     )
 
@@ -117,9 +117,9 @@ def bag_of_words() -> Recipe:
         publication=BAG_OF_WORDS,
         data=WikiText(counted=WORDS, learned=Beside(telling="centre")),
         model=NoiseContrast.Config(size=SIZE),
-        steps=3_000,
-        learning_rate=1e-2,
-        evaluate_every=300,
+        steps=2_400,
+        learning_rate=0.3,
+        evaluate_every=240,
         bf16=False,
     )
 
@@ -131,8 +131,8 @@ def glove() -> Recipe:
         publication=GLOVE,
         data=WikiText(counted=WORDS, learned=Near()),
         model=CountFitting.Config(size=SIZE),
-        steps=3_000,
-        learning_rate=1e-2,
-        evaluate_every=300,
+        steps=3_500,
+        learning_rate=0.1,
+        evaluate_every=350,
         bf16=False,
     )

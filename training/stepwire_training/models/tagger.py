@@ -120,7 +120,7 @@ class Tagger(Network):
         @property
         def read(self) -> str:
             """What the layers read, in words."""
-            pairs = ", of pairs too," if self.pairs else ""
+            pairs = " (single and in pairs)" if self.pairs else ""
             return f"embeddings, fixed vectors{pairs} and filters of characters"
 
         def build(self, vocabulary: int, labels: int, sources: int = 0) -> "Tagger":

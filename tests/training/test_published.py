@@ -19,7 +19,7 @@ GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 OTHER_GENERATORS = ("shakespeare-ngram",)
 CLASSIFIERS = ("nsmc-bilstm",)
 STREAMS = ("nsmc-lstm-stream",)
-TAGGERS = ("pos-en", "pos-ko", "ner-en", "slots-en")
+TAGGERS = ("pos-en", "pos-ko", "ner-en", "ner-ko", "slots-en")
 STREAM_TAGGERS = ("pos-en-stream",)
 FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
@@ -144,6 +144,15 @@ def test_intents_and_slots_are_found_as_often_as_by_those_who_published():
     assert figures["intent accuracy", "test"].value >= 0.967
     assert figures["slot F1", "test"].value >= 0.878
     assert all(len(metric.runs) == 3 for metric in figures.values())
+
+
+def test_entities_of_korean_are_found_alike_by_three_seeds():
+    found = bundle_of("ner-ko").manifest.metrics[0]
+
+    assert found.name == "entity F1"
+    assert found.value >= 0.75
+    assert len(found.runs) == 3
+    assert max(found.runs) - min(found.runs) < 0.01
 
 
 @pytest.mark.parametrize("name", FORECASTERS)

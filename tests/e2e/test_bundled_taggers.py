@@ -1,5 +1,6 @@
 """The published taggers, served as a user gets them, and their figures as a user makes them."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from e2e.conftest import server_config
 from stepwire import Client
+from stepwire.cli.evaluation.labelling import entities
 from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_server.engine.graph import Graph, TaggingGraph
 from stepwire_zoo.bundle import open_bundle
@@ -20,9 +22,11 @@ SPLITS = {
     "pos-en-stream": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
     "pos-ko": "ud-korean-kaist/kaist.tar.gz",
     "ner-en": "btc/f.conll.gz",
+    "ner-ko": "klue-ner/klue-ner-v1.1_dev.tsv.gz",
     "slots-en": "snips/2017-06-custom-intent-engines.tar.gz",
     "nsmc-bilstm": "nsmc/ratings_test.txt.gz",
 }
+COUNTED = {"pos-en": 25_094, "pos-ko": 28_366, "ner-ko": 2_800}  # words, or names
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +45,13 @@ def client(address):
         yield client
 
 
-@pytest.mark.parametrize("name", ["pos-en", "pos-ko"])
+@pytest.mark.parametrize("name", COUNTED)
 def test_the_figures_of_the_card_are_those_of_the_served_model(address, name):
     code, told = evaluate(address, name, needs=SPLITS[name])
     assert code == 0
     for figure in told:
         assert figure["value"] == pytest.approx(figure["card"], abs=1e-3)
-    assert told[0]["count"] == {"pos-en": 25_094, "pos-ko": 28_366}[name]
+    assert told[0]["count"] == COUNTED[name]
 
 
 def test_a_sample_of_texts_read_word_by_word_scores_as_all_of_them_do(address):
@@ -118,7 +122,21 @@ def test_requests_are_understood_as_a_reader_would(client, text, intent, slots):
     assert client.classify("slots-en", text)[0].labels == result.labels
 
 
-@pytest.mark.parametrize("name", ["pos-en", "pos-ko", "slots-en"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_korean_names_end_where_their_particles_begin(client, form):
+    text = unicodedata.normalize(form, "손흥민은 8월 토트넘에 입단했다.")
+    [result] = client.tag("ner-ko", text)
+    names = {
+        (kind, text[result.tokens[first].start : result.tokens[behind - 1].end])
+        for kind, first, behind in entities(result.tags)
+    }
+    assert names == {
+        (kind, unicodedata.normalize(form, name))
+        for kind, name in (("PS", "손흥민"), ("DT", "8월"), ("OG", "토트넘"))
+    }
+
+
+@pytest.mark.parametrize("name", ["pos-en", "pos-ko", "ner-ko", "slots-en"])
 def test_a_sentence_gives_the_same_bits_in_a_batch_of_any_size_at_any_place(name):
     bundle = open_bundle(ZOO / name / "1")
     spec, manifest = bundle.manifest.graphs["sequence"], bundle.manifest

@@ -17,7 +17,11 @@ from stepwire_zoo.manifest import INT8
 ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 OTHER_GENERATORS = ("shakespeare-ngram",)
-CLASSIFIERS = ("nsmc-bilstm",)
+COMPARED = (
+    *("nsmc-bayes", "nsmc-cnn", "nsmc-gru", "nsmc-ln-lstm", "nsmc-lstm", "nsmc-rnn"),
+    "nsmc-transformer",
+)
+CLASSIFIERS = ("nsmc-bilstm", *COMPARED, "intent-ko", "names-gru")
 STREAMS = ("nsmc-lstm-stream",)
 TAGGERS = ("pos-en", "pos-ko", "ner-en", "ner-ko", "slots-en")
 STREAM_TAGGERS = ("pos-en-stream",)

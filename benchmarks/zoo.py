@@ -90,11 +90,11 @@ async def classify(asked: Asked) -> float:
 
 
 async def tag(asked: Asked) -> float:
-    """Sentences a second, cut into words."""
+    """Sentences a second, which the model cuts."""
     requests = []
     for words in asked.inputs:
         request = TagRequest(model=asked.manifest.name, truncate=True)
-        request.inputs.add().words.words.extend(words)
+        request.inputs.add(text=" ".join(words))
         requests.append(request)
     return await _calls_per_s(asked, TAG, requests)
 

@@ -43,8 +43,11 @@ def test_a_row_tells_shares_by_length(bundle, monkeypatch):
     monkeypatch.setattr(compare_kinds, "LENGTHS", (20,))
 
     name, short, long, every, mixed = compare_kinds.row(bundle)
+    [seconds] = compare_kinds.costs([bundle])
+    assert 0 < seconds < 1
     assert (name, short, long, every) == ("tiny-classifier", "1.0000", "0.0000", "0.5000")
     assert mixed == every  # the same word all along
     assert compare_kinds.heading() == (
         *("bundle", "1 to 20 tokens", "from 21 tokens", "all", "all, tokens in disorder"),
+        "CPU µs a text",
     )

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from stepwire_training.data.splitting import Ids
+from stepwire_training.models.encoder_decoder import EncoderDecoder, Read
 from stepwire_training.models.network import State
-from stepwire_training.models.translator import Read, Translator
 
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 """Takes tokens [R] and states [R, *]; gives logits [R, V] and the next states."""
@@ -118,15 +118,15 @@ def _is_enough(live: list[Live], finished: list[Hypothesis], wanted: Search) -> 
     return wanted.score(live[0].total, wanted.max_tokens) <= scores[wanted.count - 1]
 
 
-def translate(model: Translator, source: Ids, wanted: Search) -> list[Hypothesis]:
+def translate(model: EncoderDecoder, source: Ids, wanted: Search) -> list[Hypothesis]:
     """Translates the tokens of one source [S]."""
     with torch.inference_mode():
         read = model.read(torch.from_numpy(source)[None], torch.tensor([len(source)]))
 
         def step(tokens: Tensor, state: State) -> tuple[Tensor, State]:
             rows = len(tokens)
-            memory, keys = (part.expand(rows, -1, -1) for part in (read.memory, read.keys))
-            seen = Read(memory, keys, read.inside, ())
+            contexts = {n: part.expand(rows, -1, -1) for n, part in read.contexts.items()}
+            seen = Read(contexts, read.inside, ())
             logits, _, state = model.write(tokens.unsqueeze(1), seen, state)
             return logits[:, 0], state
 

@@ -19,6 +19,7 @@ from stepwire_training.models.ngram import Ngram
 from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.stream_tagger import StreamTagger
 from stepwire_training.models.tagger import Tagger
+from stepwire_training.models.transformer_translator import TransformerTranslator
 from stepwire_training.models.translator import Translator
 from stepwire_training.models.window_transformer import WindowTransformer
 from stepwire_training.models.word_vectors import CountFitting, NoiseContrast
@@ -49,6 +50,7 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         AttentiveClassifier: _prove_attentive,
         StreamClassifier: _prove_stream,
         Translator: prove_translator,
+        TransformerTranslator: prove_translator,
         Tagger: prove_tagger,
         ChainTagger: prove_tagger,
         JointTagger: prove_tagger,

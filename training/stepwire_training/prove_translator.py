@@ -16,20 +16,37 @@ from stepwire_training import parity
 from stepwire_training.data.batches import Dataset
 from stepwire_training.data.parallel import PairTexts
 from stepwire_training.data.splitting import Ids
-from stepwire_training.graphs.attend import FEED, decode_graph
+from stepwire_training.graphs.attend import decode_graph
 from stepwire_training.graphs.described import CONTEXT_BUCKETS, describe_decode, describe_encode
 from stepwire_training.graphs.encode import encode_graph
+from stepwire_training.graphs.transformer_encode import (
+    describe_transformer_encode,
+    transformer_encode_graph,
+)
+from stepwire_training.graphs.transformer_step import (
+    describe_transformer_step,
+    transformer_step_graph,
+)
+from stepwire_training.models.encoder_decoder import EncoderDecoder
 from stepwire_training.models.network import Network
-from stepwire_training.models.recurrent import STATES
+from stepwire_training.models.transformer_translator import TransformerTranslator
 from stepwire_training.models.translator import Translator
 from stepwire_training.parity import ParityError
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.golden import Arrays, GoldenCase
+from stepwire_zoo.manifest import Graph
 
 SOURCES = 4  # in the golden case
 STEPS = 8
 PLACES = 5  # in a group of rows that share a source, as a server has it
+
+
+class Made(NamedTuple):
+    """Both graphs, by role."""
+
+    contents: dict[str, bytes]
+    graphs: dict[str, Graph]  # what the manifest says of each
 
 
 class Read(NamedTuple):
@@ -37,7 +54,7 @@ class Read(NamedTuple):
 
     contexts: Arrays  # [N, S, *] each
     lengths: Ids  # [N]
-    start: Arrays  # [N, L, H] each, by the state it begins
+    start: Arrays  # [N, *] each, by the state it begins
 
 
 def prove_translator(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
@@ -46,10 +63,11 @@ def prove_translator(recipe: Recipe, model: Network, dataset: Dataset) -> Proved
     Raises:
         ParityError: a graph does not compute what the model computes.
     """
-    assert isinstance(model, Translator)
+    assert isinstance(model, EncoderDecoder)
     assert dataset.translations is not None
     sources, targets = golden_pairs(dataset, dataset.translations.begin)
-    encode, decode = encode_graph(model), decode_graph(model)
+    made = made_of(model, recipe.publication.buckets)
+    encode, decode = made.contents["encode"], made.contents["step"]
     prove_encode(encode, model, sources, recipe.publication.buckets)
     cases = {
         "encode": encode_case(model, sources),
@@ -58,13 +76,27 @@ def prove_translator(recipe: Recipe, model: Network, dataset: Dataset) -> Proved
     read = read_by(parity.session(encode), model, cases["encode"].inputs)
     difference = prove_decode(decode, model, cases, read)
     return Proved(
-        graphs={
-            "encode": describe_encode(model, recipe.publication.buckets),
-            "step": describe_decode(model),
-        },
-        contents={"encode": encode, "step": decode},
+        graphs=made.graphs,
+        contents=made.contents,
         cases=cases,
         difference=difference,
+    )
+
+
+def made_of(model: EncoderDecoder, buckets: tuple[int, ...]) -> Made:
+    """The graphs of a model of either kind."""
+    if isinstance(model, TransformerTranslator):
+        return Made(
+            {"encode": transformer_encode_graph(model), "step": transformer_step_graph(model)},
+            {
+                "encode": describe_transformer_encode(model, buckets),
+                "step": describe_transformer_step(model),
+            },
+        )
+    assert isinstance(model, Translator)
+    return Made(
+        {"encode": encode_graph(model), "step": decode_graph(model)},
+        {"encode": describe_encode(model, buckets), "step": describe_decode(model)},
     )
 
 
@@ -81,26 +113,25 @@ def golden_pairs(dataset: Dataset, begin: int) -> tuple[list[Ids], Ids]:
     return [source for source, _ in chosen], targets
 
 
-def encode_case(model: Translator, sources: Sequence[Ids], positions: int = 0) -> GoldenCase:
+def encode_case(model: EncoderDecoder, sources: Sequence[Ids], positions: int = 0) -> GoldenCase:
     """What PyTorch makes of each source alone; padded to [N, positions], or their longest."""
     lengths = np.array([len(source) for source in sources])
     tokens = parity.padded(sources, positions or int(lengths.max()))
-    memory, keys, start = [], [], []
     with torch.inference_mode():
-        for source in sources:
-            read = model.read(torch.from_numpy(source)[None], torch.tensor([len(source)]))
-            memory.append(_behind(read.memory, tokens.shape[1]))
-            keys.append(_behind(read.keys, tokens.shape[1]))
-            start.append(read.start)
-    outputs = {"memory": np.concatenate(memory)}
-    if model.attention.of_memory is not None:
-        outputs["keys"] = np.concatenate(keys)
-    for name, parts in zip(STATES[model.config.cell], zip(*start, strict=True), strict=True):
-        outputs[f"{name}_start"] = torch.cat(parts).numpy()
+        alone = [
+            model.read(torch.from_numpy(source)[None], torch.tensor([len(source)]))
+            for source in sources
+        ]
+    outputs = {
+        name: np.concatenate([_behind(read.contexts[name], tokens.shape[1]) for read in alone])
+        for name in alone[0].contexts
+    }
+    for part, name in enumerate(model.begun_names()):
+        outputs[f"{name}_start"] = torch.cat([read.start[part] for read in alone]).numpy()
     return GoldenCase({"tokens": tokens, "lengths": lengths}, outputs)
 
 
-def decode_case(model: Translator, sources: Sequence[Ids], targets: Ids) -> GoldenCase:
+def decode_case(model: EncoderDecoder, sources: Sequence[Ids], targets: Ids) -> GoldenCase:
     """What PyTorch answers when it reads targets [N, T] as wholes, beside each source alone."""
     with torch.inference_mode():
         logits = [
@@ -111,7 +142,7 @@ def decode_case(model: Translator, sources: Sequence[Ids], targets: Ids) -> Gold
 
 
 def prove_encode(
-    graph: bytes, model: Translator, sources: Sequence[Ids], buckets: Sequence[int]
+    graph: bytes, model: EncoderDecoder, sources: Sequence[Ids], buckets: Sequence[int]
 ) -> None:
     """Proves the encode graph at every padded length, and that it leaves zeros behind a source.
 
@@ -127,24 +158,25 @@ def prove_encode(
         got = parity.run(opened, case.inputs)
         for name, wanted in case.outputs.items():
             parity.compare(f"{name} of sources at length {positions}", got[name], wanted, GOLDEN)
-        for name in got.keys() & {"memory", "keys"}:
+        for name in got.keys() - {f"{state}_start" for state in model.begun_names()}:
             if any(np.any(row[n:]) for row, n in zip(got[name], lengths, strict=True)):
                 raise ParityError(f"{name} is not zero behind a source at length {positions}")
         parity.prove_rows_stand_alone(opened, case.inputs)
 
 
-def read_by(graph: ort.InferenceSession, model: Translator, inputs: Arrays) -> Read:
+def read_by(graph: ort.InferenceSession, model: EncoderDecoder, inputs: Arrays) -> Read:
     """Runs the encode graph; what decoding begins with."""
     outputs = parity.run(graph, inputs)
-    start = {name: outputs.pop(f"{name}_start") for name in STATES[model.config.cell]}
-    if model.config.input_feeding:
-        size = (len(inputs["lengths"]), model.combine.out_features)
-        start[FEED] = np.zeros(size, np.float32)
+    with torch.inference_mode():
+        read = model.read(torch.from_numpy(inputs["tokens"]), torch.from_numpy(inputs["lengths"]))
+        begun = model.begin(read)
+    start = {name: part.numpy() for name, part in zip(model.state_names(), begun, strict=True)}
+    start |= {name: outputs.pop(f"{name}_start") for name in model.begun_names()}
     return Read(outputs, inputs["lengths"], start)
 
 
 def prove_decode(
-    graph: bytes, model: Translator, cases: dict[str, GoldenCase], read: Read
+    graph: bytes, model: EncoderDecoder, cases: dict[str, GoldenCase], read: Read
 ) -> float:
     """Proves the step graph; the answer is the largest difference of any logit.
 
@@ -244,7 +276,7 @@ def _stepped(
     return parity.run(graph, feeds)
 
 
-def _in_chunks(model: Translator, inputs: Arrays, tokens: Ids) -> NDArray[np.float32]:
+def _in_chunks(model: EncoderDecoder, inputs: Arrays, tokens: Ids) -> NDArray[np.float32]:
     """Logits [N, T, V] of targets read in three chunks that carry their state."""
     pieces = []
     with torch.inference_mode():

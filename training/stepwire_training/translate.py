@@ -13,8 +13,8 @@ from torch import Tensor
 
 from stepwire_training.data.batches import Translations
 from stepwire_training.data.parallel import encode, padded
+from stepwire_training.models.encoder_decoder import EncoderDecoder
 from stepwire_training.models.network import Network
-from stepwire_training.models.translator import Translator
 
 ROWS = 128
 LONGEST = 100  # tokens of a translation
@@ -22,7 +22,7 @@ LONGEST = 100  # tokens of a translation
 
 def greedy_bleu(model: Network, held_out: Translations, bf16: bool = False) -> float:
     """BLEU of greedy translations of the dev split, detokenised and cased."""
-    assert isinstance(model, Translator)
+    assert isinstance(model, EncoderDecoder)
     was_training = model.training
     model.eval()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -32,7 +32,7 @@ def greedy_bleu(model: Network, held_out: Translations, bf16: bool = False) -> f
     return float(sacrebleu.corpus_bleu(texts, references, tokenize=held_out.cut).score)
 
 
-def greedy(model: Translator, sources: Sequence[str], held_out: Translations) -> list[str]:
+def greedy(model: EncoderDecoder, sources: Sequence[str], held_out: Translations) -> list[str]:
     """Translates sentences, always by the likeliest token."""
     ids = encode(sources, held_out.source_tokenizer)
     order = np.argsort([len(row) for row in ids], kind="stable")
@@ -46,7 +46,7 @@ def greedy(model: Translator, sources: Sequence[str], held_out: Translations) ->
 
 
 def _greedy_batch(
-    model: Translator, sources: Tensor, lengths: Tensor, held_out: Translations
+    model: EncoderDecoder, sources: Tensor, lengths: Tensor, held_out: Translations
 ) -> list[list[int]]:
     """Tokens of translations of sources [B, S], the end left out."""
     read = model.read(sources, lengths)

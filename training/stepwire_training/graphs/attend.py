@@ -13,9 +13,7 @@ from stepwire_training.graphs.builder import GraphBuilder
 from stepwire_training.graphs.cells import CELLS, Names, join_state, product, split_state
 from stepwire_training.graphs.stacks import positions
 from stepwire_training.models.recurrent import STATES
-from stepwire_training.models.translator import Translator
-
-FEED = "feed"  # the state that carries the last `out`, with input feeding
+from stepwire_training.models.translator import FEED, Translator
 
 
 def decode_graph(model: Translator) -> bytes:
@@ -84,9 +82,9 @@ def _attend(graph: GraphBuilder, model: Translator, query: str, source: dict[str
     never = graph.weight("never", np.array(-1e9, np.float32))
     weights = graph.node("Softmax", [graph.node("Where", [inside, scores, never])], axis=2)
     found = graph.node("MatMul", [weights, source["memory"]])  # [J, K, M]
-    attention = _by_row(graph, "attention", weights, source["places"])
+    attention = by_row(graph, "attention", weights, source["places"])
     graph.output("attention", attention, ["R", "S"])
-    return _by_row(graph, "context", found, source["places"])
+    return by_row(graph, "context", found, source["places"])
 
 
 def _compare(graph: GraphBuilder, model: Translator, queries: str, keys: str) -> str:
@@ -103,7 +101,7 @@ def _compare(graph: GraphBuilder, model: Translator, queries: str, keys: str) ->
     return graph.node("Squeeze", [weighed, graph.integers("score_axis", 3)])
 
 
-def _by_row(graph: GraphBuilder, name: str, x: str, places: str) -> str:
+def by_row(graph: GraphBuilder, name: str, x: str, places: str) -> str:
     """What stands in the places of the rows: x [J, K, *] to [R, *]."""
     shape = graph.node(
         "Concat",

@@ -1,8 +1,7 @@
 """What the manifest says of the graphs of a translator."""
 
-from stepwire_training.graphs.attend import FEED
 from stepwire_training.models.recurrent import STATES
-from stepwire_training.models.translator import Translator
+from stepwire_training.models.translator import FEED, Translator
 from stepwire_training.proved import logits_of
 from stepwire_zoo.manifest import Graph, State, Tensor
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from stepwire_training.graphs import texts
 from stepwire_training.graphs.builder import GraphBuilder
+from stepwire_training.graphs.transformer import FAR_BELOW, think
 from stepwire_training.models.window_transformer import (
     WindowLayer,
+    WindowSizes,
     WindowTransformer,
     state_names,
 )
-
-FAR_BELOW = float(np.finfo(np.float32).min)  # the score of a place that holds no token
 
 
 def window_graph(model: WindowTransformer) -> bytes:
@@ -31,7 +31,7 @@ def window_graph(model: WindowTransformer) -> bytes:
     *names, counted = state_names(config.layers)
     carried = [graph.input(name, np.float32, ["N", *shape]) for name in names]
     held = graph.input(counted, np.int64, ["N", 1])
-    empty = _empty(graph, held, config.window)
+    empty = empty_places(graph, held, config.window)
     x = graph.op("Gather", graph.weight("embedding", model.embedding.weight), token)  # [N, E]
     following: list[str] = []
     for index, layer in enumerate(model.parts()):
@@ -43,18 +43,22 @@ def window_graph(model: WindowTransformer) -> bytes:
     graph.output("logits", logits, ["N", model.output.out_features])
     for name, part in zip(names, following, strict=True):
         graph.output(f"{name}_next", part, ["N", *shape])
-    more = graph.op("Add", held, graph.whole_number(1))
-    most = graph.op("Min", more, graph.whole_number(config.window - 1))
-    graph.output(f"{counted}_next", most, ["N", 1], np.int64)
+    graph.output(f"{counted}_next", counted_on(graph, held, config.window), ["N", 1], np.int64)
     return graph.build()
 
 
-def shape_of(config: WindowTransformer.Config) -> tuple[int, int, int]:
+def shape_of(config: WindowSizes) -> tuple[int, int, int]:
     """Of the keys, and of the values, that a layer carries on: G, W - 1, D."""
     return config.heads, config.window - 1, config.embedding // config.heads
 
 
-def _empty(graph: GraphBuilder, held: str, window: int) -> str:
+def counted_on(graph: GraphBuilder, held: str, window: int) -> str:
+    """How many places hold a token after one more: int64 [N, 1]."""
+    more = graph.op("Add", held, graph.whole_number(1))
+    return graph.op("Min", more, graph.whole_number(window - 1))
+
+
+def empty_places(graph: GraphBuilder, held: str, window: int) -> str:
     """Which places of the window hold no token: bool [N, 1, W]."""
     first = graph.op("Sub", graph.whole_number(window - 1), held)  # [N, 1]
     empty = graph.op("Less", graph.weight("numbers", np.arange(window)), first)  # [N, W]
@@ -63,13 +67,16 @@ def _empty(graph: GraphBuilder, held: str, window: int) -> str:
 
 def _layer(graph: GraphBuilder, name: str, layer: WindowLayer, inputs: list[str]) -> list[str]:
     """X [N, E], which places are empty, keys and values, to the next x, keys and values."""
+    x, *after = look_back(graph, name, layer, inputs)
+    return [think(graph, name, layer, x), *after]
+
+
+def look_back(graph: GraphBuilder, name: str, layer: WindowLayer, inputs: list[str]) -> list[str]:
+    """The first half of it: what the window adds to each row."""
     x, *rest = inputs
     calm = texts.normalised(graph, f"{name}_before_looking", x, layer.before_looking)
     found, *after = _look(graph, name, layer, [calm, *rest])
-    x = graph.op("Add", x, found)
-    calm = texts.normalised(graph, f"{name}_before_thinking", x, layer.before_thinking)
-    wide = graph.op("Relu", texts.linear(graph, f"{name}_widen", calm, layer.widen))
-    return [graph.op("Add", x, texts.linear(graph, f"{name}_narrow", wide, layer.narrow)), *after]
+    return [graph.op("Add", x, found), *after]
 
 
 def _look(graph: GraphBuilder, name: str, layer: WindowLayer, inputs: list[str]) -> list[str]:

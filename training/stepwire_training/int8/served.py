@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stepwire_training import parity
+from stepwire_training.models.encoder_decoder import Read
 from stepwire_training.models.network import Network, State
-from stepwire_training.models.translator import Read, Translator
+from stepwire_training.models.translator import Translator
 from stepwire_zoo.manifest import Graph
 
 
@@ -68,10 +69,10 @@ class ServedTranslator(Translator):
         """Reads sources [B, S] of lengths [B]."""
         feeds = {"tokens": sources.numpy(), "lengths": lengths.numpy()}
         values = self._encoding.run([*self._contexts, *self._starts], feeds)
-        memory, *others = map(torch.from_numpy, values)
-        keys = others.pop(0) if len(self._contexts) > 1 else memory
+        found = list(map(torch.from_numpy, values))
+        contexts = dict(zip(self._contexts, found, strict=False))
         inside = torch.arange(sources.shape[1]) < lengths.unsqueeze(1)
-        return Read(memory, keys, inside, tuple(others))
+        return Read(contexts, inside, tuple(found[len(contexts) :]))
 
     def write(self, tokens: Tensor, read: Read, state: State) -> tuple[Tensor, Tensor, State]:
         """Reads tokens [B, T]: logits [B, T, V], attention [B, T, S] and the next state.
@@ -81,8 +82,7 @@ class ServedTranslator(Translator):
         rows = np.arange(len(tokens))
         seen = {"rows": rows[:, None], "places": rows}
         seen["lengths"] = read.inside.sum(dim=1).expand(len(rows)).numpy()
-        contexts = dict(zip(("memory", "keys"), (read.memory, read.keys), strict=True))
-        seen |= {name: contexts[name].contiguous().numpy() for name in self._contexts}
+        seen |= {name: read.contexts[name].contiguous().numpy() for name in self._contexts}
         states = [part.numpy() for part in state]
         names = [s.input for s in self._step.states]
         wanted = ["logits", "attention", *(s.output for s in self._step.states)]

@@ -100,7 +100,10 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, within: Tensor) -> Tensor:
         """X [B, T, E] and which positions are text, bool [B, T], to [B, T, E]."""
-        x = x + self.drop(self.look(self.before_looking(x), within))
+        return self.think(x + self.drop(self.look(self.before_looking(x), within)))
+
+    def think(self, x: Tensor) -> Tensor:
+        """What each token [B, T, E] becomes by itself."""
         wide = torch.relu(self.widen(self.before_thinking(x)))
         return x + self.drop(self.narrow(wide))
 

@@ -4,8 +4,8 @@ B rows, S positions of the source, T of the target, L decoder layers, H their un
 E embedding, M memory (both directions of the encoder), V tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,21 +13,15 @@ from torch import Tensor, nn
 from stepwire_training.models.attention import Attention, Kind
 from stepwire_training.models.dropout import LockedDropout
 from stepwire_training.models.encoder import Encoder
-from stepwire_training.models.network import Network, State
+from stepwire_training.models.encoder_decoder import EncoderDecoder, Read
+from stepwire_training.models.network import State
 from stepwire_training.models.recurrent import STATES, Cell, RecurrentLayer
 from stepwire_training.models.wording import both_ways, layers
 
-
-class Read(NamedTuple):
-    """A source, read."""
-
-    memory: Tensor  # [B, S, M]
-    keys: Tensor  # [B, S, H]
-    inside: Tensor  # bool [B, S]
-    start: State  # [B, L, H] each
+FEED = "feed"  # the state that carries the last `out`, with input feeding
 
 
-class Translator(Network):
+class Translator(EncoderDecoder):
     """Reads sources and scores every next token of their translations.
 
     The first decoder layer queries the attention; the layers above it read what was found,
@@ -96,35 +90,20 @@ class Translator(Network):
         """That of the translations: the encoder's, unless each language has its own."""
         return self.own_embedding or self.encoder.embedding
 
-    def start(self, rows: int) -> State:
-        """A translation begins with its source: there is no state to carry."""
-        del rows
-        return ()
-
     def begin_from(self, vectors: Tensor) -> None:
         """Puts word vectors [V, E] into the embedding of the translations."""
         self.embedding.weight.data.copy_(vectors)
 
-    def forward(
-        self, sources: Tensor, lengths: Tensor, begun: Tensor, state: State
-    ) -> tuple[Tensor, State]:
-        """Scores every next token, told all that come before it.
+    def state_names(self) -> Sequence[str]:
+        """Those of the cells, and of what is fed."""
+        return [*STATES[self.config.cell], *([FEED] if self.config.input_feeding else [])]
 
-        Args:
-            sources: int64 [B, S], padded behind each row's length.
-            lengths: int64 [B], at least 1.
-            begun: int64 [B, T], targets behind the token that begins them.
-            state: empty.
-
-        Returns:
-            Logits [B, T, V], and the empty state.
-        """
-        read = self.read(sources, lengths)
-        logits, _, _ = self.write(begun, read, self.begin(read))
-        return logits, state
+    def begun_names(self) -> Sequence[str]:
+        """Those of the cells."""
+        return STATES[self.config.cell]
 
     def read(self, sources: Tensor, lengths: Tensor) -> Read:
-        """Reads sources [B, S] of lengths [B]."""
+        """Reads sources [B, S] of lengths [B]: memory [B, S, M] and, where they differ, keys."""
         ahead, back = self.encoder(sources, lengths)
         inside = torch.arange(sources.shape[1]) < lengths.unsqueeze(1)
         memory = torch.cat([ahead, back], dim=2) * inside.unsqueeze(2)
@@ -132,13 +111,16 @@ class Translator(Network):
         ends = torch.cat([ahead.gather(1, last)[:, 0], back[:, 0]], dim=1)  # [B, M]
         shape = (len(sources), self.config.layers, self.config.hidden)
         start = tuple(torch.tanh(bridge(ends)).view(shape).float() for bridge in self.bridges)
-        return Read(memory, self.attention.keys(memory), inside, start)
+        contexts = {"memory": memory}
+        if self.attention.of_memory is not None:
+            contexts["keys"] = self.attention.keys(memory)
+        return Read(contexts, inside, start)
 
     def begin(self, read: Read) -> State:
         """The state before the first token: [B, L, H] each, and [B, E] with input feeding."""
         if not self.config.input_feeding:
             return read.start
-        return (*read.start, read.start[0].new_zeros(len(read.memory), self.combine.out_features))
+        return (*read.start, read.start[0].new_zeros(len(read.inside), self.combine.out_features))
 
     def write(self, tokens: Tensor, read: Read, state: State) -> tuple[Tensor, Tensor, State]:
         """Reads tokens [B, T] and scores what follows each.
@@ -184,7 +166,9 @@ class Translator(Network):
             x, end = layer(x, tuple(part[:, index] for part in state))
             ends.append(end)
             if index == 0:
-                context, weights = self.attention(x, read.keys, read.memory, read.inside)
+                memory = read.contexts["memory"]
+                keys = read.contexts.get("keys", memory)
+                context, weights = self.attention(x, keys, memory, read.inside)
         out = torch.tanh(self.combine(torch.cat([self.between(x), context], dim=2)))
         state = tuple(torch.stack(part, dim=1) for part in zip(*ends, strict=True))
         return out, weights, state

@@ -12,14 +12,14 @@ B rows, T positions, E values of a token, G heads, D = E / G, W the window, V to
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from stepwire_training.models.network import Network, State
-from stepwire_training.models.transformer import Layer
+from stepwire_training.models.transformer import Layer, Sizes
 from stepwire_training.models.wording import counted
 
 
@@ -92,7 +92,7 @@ class WindowTransformer(Network):
             Logits [B, T, V], and the state after the last token.
         """
         *carried, held = state
-        hidden = self._hidden(held, tokens.shape[1])
+        hidden = hidden_places(held, tokens.shape[1], self.config.window)
         x = self.embedding(tokens)
         following: list[Tensor] = []
         for layer, keys, values in zip(self.parts(), carried[::2], carried[1::2], strict=True):
@@ -101,20 +101,39 @@ class WindowTransformer(Network):
         held = (held + tokens.shape[1]).clamp(max=self.config.window - 1)
         return self.output(self.last(x)), (*following, held)
 
-    def _hidden(self, held: Tensor, positions: int) -> Tensor:
-        """What each position does not look at: bool [B, 1, T, W - 1 + T]."""
-        before = self.config.window - 1
-        position = torch.arange(positions).unsqueeze(1)
-        place = torch.arange(before + positions)
-        apart = (place < position) | (place > position + before)  # [T, W - 1 + T]
-        empty = place < before - held  # [B, W - 1 + T]
-        return apart | empty[:, None, None]
+
+def hidden_places(held: Tensor, positions: int, window: int) -> Tensor:
+    """What each position does not look at.
+
+    Args:
+        held: how many tokens the window holds before the first of them, int64 [B, 1].
+        positions: T.
+        window: W.
+
+    Returns:
+        bool [B, 1, T, W - 1 + T].
+    """
+    before = window - 1
+    position = torch.arange(positions).unsqueeze(1)
+    place = torch.arange(before + positions)
+    apart = (place < position) | (place > position + before)  # [T, W - 1 + T]
+    empty = place < before - held  # [B, W - 1 + T]
+    return apart | empty[:, None, None]
+
+
+class WindowSizes(Sizes, Protocol):
+    """What a layer with a window must know of itself."""
+
+    @property
+    def window(self) -> int:
+        """Tokens that it looks at, the newest with them."""
+        ...
 
 
 class WindowLayer(Layer):
     """A layer that looks at the last tokens only; each part adds to what a token was."""
 
-    def __init__(self, config: WindowTransformer.Config) -> None:
+    def __init__(self, config: WindowSizes) -> None:
         super().__init__(config)
         each = config.embedding // config.heads
         self.window = config.window
@@ -138,10 +157,13 @@ class WindowLayer(Layer):
         Returns:
             [B, T, E], and what is seen afterwards.
         """
+        x, seen = self.look_back(x, seen, hidden)
+        return self.think(x), seen
+
+    def look_back(self, x: Tensor, seen: Seen, hidden: Tensor) -> tuple[Tensor, Seen]:
+        """The first half of it: what the window adds to each token."""
         found, seen = self._look(self.before_looking(x), seen, hidden)
-        x = x + self.drop(found)
-        wide = torch.relu(self.widen(self.before_thinking(x)))
-        return x + self.drop(self.narrow(wide)), seen
+        return x + self.drop(found), seen
 
     def _look(self, x: Tensor, seen: Seen, hidden: Tensor) -> tuple[Tensor, Seen]:
         rows, positions, size = x.shape

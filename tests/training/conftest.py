@@ -80,6 +80,11 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
 
 
 @pytest.fixture(scope="session")
+def answerer(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
+    return run_tiny("tiny-answerer", tmp_path_factory.mktemp("answerer"))
+
+
+@pytest.fixture(scope="session")
 def forecaster(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     return run_tiny("tiny-forecaster", tmp_path_factory.mktemp("forecaster"))
 

@@ -141,6 +141,23 @@ def test_a_translator_bundle_is_whole(translated):
     assert manifest.tokenizer.suppressed == (manifest.tokenizer.unknown, manifest.tokenizer.begin)
 
 
+def test_a_bundle_whose_sources_have_many_answers_tells_perplexity(answerer, tmp_path):
+    bundle = publish(answerer.finished(), tmp_path)
+    manifest = bundle.manifest
+    bundle.read_all()
+
+    assert manifest.files.keys() == FILES | {"encode.onnx", "step.onnx"}
+    assert (manifest.task, manifest.decoding) == ("translation", {})
+    assert [state.start for state in manifest.graphs["step"].states] == ["zeros"] * 5
+    assert {tensor.role for tensor in manifest.graphs["encode"].outputs} == {"context"}
+    assert [metric.name for metric in manifest.metrics] == [
+        *("perplexity", "perplexity by characters")
+    ]
+    assert manifest.metrics[0].value < 3
+    assert "BLEU" not in bundle.read("CARD.md").decode()
+    assert "dev_bleu" not in answerer.training.progress.history[0]
+
+
 def test_a_forecaster_bundle_is_whole(forecasted):
     manifest = forecasted.manifest
     forecasted.read_all()

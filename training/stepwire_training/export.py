@@ -15,15 +15,16 @@ from stepwire_training.evaluate import Score, evaluate
 from stepwire_training.finished import Finished
 from stepwire_training.measure import Measured, measure
 from stepwire_training.measure_along import measure_along
+from stepwire_training.measure_answers import PERPLEXITY
 from stepwire_training.measure_classes import confusion, macro_f1
 from stepwire_training.measure_series import figures
 from stepwire_training.measure_tagger import measure_tagger
 from stepwire_training.measure_vectors import measure_vectors
 from stepwire_training.models.chain_tagger import ChainTagger
+from stepwire_training.models.encoder_decoder import EncoderDecoder
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
 from stepwire_training.models.tagger import Tagger
-from stepwire_training.models.translator import Translator
 from stepwire_training.models.word_vectors import WordVectors
 from stepwire_training.prove import prove
 from stepwire_training.prove_series import series_of
@@ -44,7 +45,6 @@ from stepwire_zoo.manifest import (
 from stepwire_zoo.spelling import PADDING
 
 CURVE = "learning_curve.png"
-PERPLEXITY = "perplexity"
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -103,7 +103,7 @@ def measured_of(
         decoding: options that were chosen before; what is left out is chosen now.
     """
     about = recipe.publication
-    if isinstance(model, Translator) and dataset.translations:
+    if isinstance(model, EncoderDecoder) and dataset.translations:
         return measure(model, dataset.translations, about, decoding.get("length_penalty"))
     if isinstance(model, Tagger) and dataset.tagging:
         return Measured(measure_tagger(model, dataset, dataset.tagging, about.published), {}, {})

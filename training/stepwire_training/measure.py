@@ -1,4 +1,7 @@
-"""The figures of a translator: BLEU and chrF of its test splits, as sacrebleu counts them."""
+"""The figures of a translator: BLEU and chrF of its test splits, as sacrebleu counts them.
+
+What has no right translation is measured otherwise (see measure_answers).
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +14,8 @@ from stepwire_training import beam
 from stepwire_training.beam import Hypothesis, Search
 from stepwire_training.data.batches import Pair, Translations
 from stepwire_training.data.parallel import encode
-from stepwire_training.models.translator import Translator
+from stepwire_training.measure_answers import measure_answers
+from stepwire_training.models.encoder_decoder import EncoderDecoder
 from stepwire_training.recipe import Publication
 from stepwire_training.translate import greedy
 from stepwire_zoo.manifest import Metric
@@ -29,9 +33,14 @@ class Measured(NamedTuple):
 
 
 def measure(
-    model: Translator, held_out: Translations, about: Publication, penalty: float | None = None
+    model: EncoderDecoder, held_out: Translations, about: Publication, penalty: float | None = None
 ) -> Measured:
-    """Translates the test splits; the dev split chooses the length penalty if nobody has."""
+    """Translates the test splits; the dev split chooses the length penalty if nobody has.
+
+    Where many texts would do it says how likely those given are, and nothing is chosen.
+    """
+    if held_out.free:
+        return Measured(measure_answers(model, held_out, about.published), {}, {})
     most = about.limits.max_new_tokens
     penalty = best_penalty(model, held_out, most) if penalty is None else penalty
     metrics: list[Metric] = []
@@ -83,7 +92,7 @@ def signatures(cut: str) -> dict[str, str]:
     return result
 
 
-def best_penalty(model: Translator, held_out: Translations, most: int) -> float:
+def best_penalty(model: EncoderDecoder, held_out: Translations, most: int) -> float:
     """The length penalty with the highest BLEU on the dev split.
 
     One search serves all: it goes on until as many hypotheses have finished as the beam is
@@ -105,7 +114,7 @@ def best_penalty(model: Translator, held_out: Translations, most: int) -> float:
 
 
 def n_best(
-    model: Translator, sources: Sequence[str], held_out: Translations, wanted: Search
+    model: EncoderDecoder, sources: Sequence[str], held_out: Translations, wanted: Search
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each sentence, best first."""
     return [

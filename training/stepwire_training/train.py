@@ -136,7 +136,7 @@ def look(recipe: Recipe, run: Training, dataset: Dataset, folder: Path, shard: S
     if shard.rank > 0:
         return
     score = evaluate(run.average, dataset.dev, recipe.bf16)
-    if dataset.translations:
+    if dataset.translations and not dataset.translations.free:
         score = score._replace(bleu=greedy_bleu(run.average, dataset.translations, recipe.bf16))
     run.progress.note(train_loss, score, recipe.rate(run.progress.step - 1), run.average)
     journal.write_log(folder / "log.csv", run.progress)

@@ -70,6 +70,7 @@ class Translations:
     dev: list[Pair]
     tests: dict[str, list[Pair]]  # by name
     cut: str = "13a"  # how sacrebleu cuts texts into words
+    free: bool = False  # whether many texts would do: perplexity is measured then, not BLEU
 
     @property
     def own_source_tokenizer(self) -> Tokenizer | None:

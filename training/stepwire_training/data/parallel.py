@@ -50,13 +50,14 @@ class Splits:
     tests: dict[str, list[Pair]]  # by name; the first is the one that is published
 
 
-def dataset(splits: Splits, cutting: Cutting, cut: str = "13a") -> Dataset:
+def dataset(splits: Splits, cutting: Cutting, cut: str = "13a", *, free: bool = False) -> Dataset:
     """Cuts the splits.
 
     Args:
         splits: the pairs.
         cutting: how they are cut.
         cut: how sacrebleu cuts the targets into words.
+        free: whether many targets would do for a source.
     """
     both = tokenizers(splits.train, cutting)
     tokenizer = both.target
@@ -79,6 +80,7 @@ def dataset(splits: Splits, cutting: Cutting, cut: str = "13a") -> Dataset:
             dev=splits.dev,
             tests=splits.tests,
             cut=cut,
+            free=free,
         ),
     )
 

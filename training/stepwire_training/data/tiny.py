@@ -77,12 +77,13 @@ class Countdowns:
     """Digits and the same digits from their end, for a translator."""
 
     cutting: Cutting
+    free: bool = False  # whether they are taken for one of many answers
 
     def load(self) -> Dataset:
         """Makes the digits up."""
         pairs = make_countdowns(700, self.cutting.seed)
         splits = Splits(train=pairs[80:], dev=pairs[:40], tests={"test": pairs[40:80]})
-        return dataset(splits, self.cutting)
+        return dataset(splits, self.cutting, free=self.free)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,12 @@ from onnx.reference import ReferenceEvaluator
 
 from stepwire_training import parity, prove_translator
 from stepwire_training.data.batches import Dataset
-from stepwire_training.export import PERPLEXITY, measured_of
+from stepwire_training.export import measured_of
 from stepwire_training.int8.bounds import Bounds, bounded_states, bounds
 from stepwire_training.int8.opened import Opened
 from stepwire_training.int8.products import quantised
 from stepwire_training.int8.served import ServedTranslator, StepNetwork
+from stepwire_training.measure_answers import BY_CHARACTERS, PERPLEXITY
 from stepwire_training.models.network import Network
 from stepwire_training.models.translator import Translator
 from stepwire_training.recipe import Recipe
@@ -34,7 +35,7 @@ FILES = {"step": "step.int8.onnx"}
 # Of the golden case: a plain cell carries such a step on, and lets it grow.
 STEPS = 12
 
-LESS_IS_BETTER = ("loss", PERPLEXITY)
+LESS_IS_BETTER = ("loss", PERPLEXITY, BY_CHARACTERS)
 HEADING = "## In 8 bits"
 CARD = """\
 {heading}

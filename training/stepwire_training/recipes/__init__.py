@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from stepwire_training.recipe import Recipe
 from stepwire_training.recipes import (
+    chat_ko,
     etth1,
     everyday,
     intent_ko,
@@ -64,6 +65,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tatoeba-en-fr": tatoeba.recipe,
     "everyday-en-ko": everyday.english_to_korean,
     "everyday-ko-en": everyday.korean_to_english,
+    "chat-ko": chat_ko.recurrent,
+    "chat-ko-transformer": chat_ko.transformer,
     "etth1-lstm": etth1.multivariate,
     "etth1-lstm-ot": etth1.oil_temperature,
     "nab-anomaly": nab_anomaly.recipe,
@@ -85,6 +88,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tiny-cbow": tiny.bag_of_words,
     "tiny-glove": tiny.glove,
     "tiny-translator": tiny.translator,
+    "tiny-answerer": tiny.answerer,
     "tiny-forecaster": tiny.forecaster,
     "tiny-anomaly": tiny.anomaly,
 }

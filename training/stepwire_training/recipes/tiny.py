@@ -30,6 +30,7 @@ from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.ngram import Ngram
 from stepwire_training.models.stream_classifier import StreamClassifier
 from stepwire_training.models.tagger import Tagger
+from stepwire_training.models.transformer_translator import TransformerTranslator
 from stepwire_training.models.translator import Translator
 from stepwire_training.models.window_transformer import WindowTransformer
 from stepwire_training.models.word_vectors import CountFitting, NoiseContrast
@@ -284,6 +285,21 @@ def translator() -> Recipe:
         ema_decay=0.9,
         evaluate_every=65,
         bf16=False,
+    )
+
+
+def answerer() -> Recipe:
+    """The same by a transformer, as one of many answers."""
+    return replace(
+        translator(),
+        bundle="tiny-answerer",
+        data=Countdowns(cutting=Cutting(vocabulary=30, rows=32, seed=1), free=True),
+        model=TransformerTranslator.Config(
+            embedding=32, encoder_layers=1, layers=2, heads=2, wide=48, window=4
+        ),
+        steps=130,
+        learning_rate=1e-2,
+        label_smoothing=0.0,
     )
 
 

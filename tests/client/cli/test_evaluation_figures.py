@@ -7,7 +7,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stepwire.cli.evaluation import alarms, forecasting, labelling, predicting, translating
+from stepwire.cli.evaluation import (
+    alarms,
+    answering,
+    forecasting,
+    labelling,
+    predicting,
+    translating,
+)
+from stepwire.cli.evaluation.answering import Answered
 from stepwire.cli.evaluation.pairs import Pair
 from stepwire.cli.evaluation.series import Held, Stream
 from stepwire.cli.evaluation.splits import Labelled as Example
@@ -28,6 +36,24 @@ def test_translations_are_counted_as_in_training(cut):
         assert (figure.metric, figure.split) == (metric.name, metric.split)
         assert figure.measure(PAIRS, TEXTS) == (pytest.approx(metric.value, abs=0.005), 2)
     assert [(it.metric, it.split) for it in greedily.figures] == [("BLEU", "test, greedy")]
+
+
+def test_answers_are_counted_by_tokens_and_by_characters_with_their_ends():
+    examples = [Answered("갈까", "네.", known=True), Answered("올래", "곧 가요", known=False)]
+    costs = [[1.0, 2.0], [0.5, 0.5, 2.0]]
+    of_all, other = answering.answering(lambda: examples, list)
+    found = {(it.metric, it.split): it.measure(examples, costs) for it in of_all.figures}
+    assert found == {
+        ("perplexity", "test"): (pytest.approx(math.exp(6 / 5)), 5),
+        ("perplexity by characters", "test"): (pytest.approx(math.exp(6 / 8)), 8),
+        ("perplexity", "test, answers of training"): (pytest.approx(math.exp(3 / 2)), 2),
+        ("perplexity", "test, new answers"): (pytest.approx(math.exp(3 / 3)), 3),
+    }
+    assert [(it.metric, it.split) for it in other.figures] == [
+        ("perplexity", "test, other questions")
+    ]
+    with pytest.raises(InputError, match="must hold something to count, got none"):
+        of_all.figures[3].measure(examples[:1], costs[:1])
 
 
 def test_rare_labels_count_like_common_ones():

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stepwire.cli.evaluation import pairs, requests, series, splits, texts, word_sets
+from stepwire.cli.evaluation import pairs, requests, script, series, splits, texts, word_sets
 from stepwire_training.data import (
+    chat,
     conllu,
     entities,
     everyday,
@@ -73,6 +74,16 @@ def test_everyday_sentences_are_drawn_alike_in_both_directions(held_out, directi
     turn = pairs.turned if direction == "ko-en" else list
     assert turn(pairs.korsts()) == tests["korsts test"]
     assert turn(pairs.korean_tatoeba()) == tests["tatoeba test"]
+
+
+def test_questions_of_a_chat_are_drawn_alike():
+    needs("korean-chatbot")
+    tests = chat.split(chat.distinct(chat.script())).tests
+    ours = script.chat()
+    assert [pair[:2] for pair in ours] == tests["test"]
+    assert [pair[:2] for pair in ours if pair.known] == tests[chat.KNOWN]
+    assert [pair[:2] for pair in ours if not pair.known] == tests[chat.NEW]
+    assert [pair[:2] for pair in script.elsewhere()] == tests[chat.SWAPPED]
 
 
 def test_names_in_sentences_are_read_alike(held_out, monkeypatch):

@@ -7,6 +7,7 @@ kind of figure is a function in a module of its task.
 from functools import partial
 
 from stepwire.cli.evaluation.alarms import alarming
+from stepwire.cli.evaluation.answering import answering
 from stepwire.cli.evaluation.forecasting import forecasting
 from stepwire.cli.evaluation.labelling import (
     labelling,
@@ -20,6 +21,7 @@ from stepwire.cli.evaluation.pairs import korean_tatoeba, korsts, multi30k, tato
 from stepwire.cli.evaluation.predicting import by_words, predicting
 from stepwire.cli.evaluation.requests import snips
 from stepwire.cli.evaluation.scoring import Evaluation
+from stepwire.cli.evaluation.script import chat, elsewhere
 from stepwire.cli.evaluation.series import etth1, nab
 from stepwire.cli.evaluation.slots import filling
 from stepwire.cli.evaluation.splits import (
@@ -65,6 +67,8 @@ def _english_words(*, parts: bool = False) -> tuple[Evaluation, ...]:
 
 
 EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
+    "chat-ko": answering(chat, elsewhere),
+    "chat-ko-transformer": answering(chat, elsewhere),
     "etth1-lstm": (forecasting(partial(etth1, *_LOADS, _OIL)),),
     "etth1-lstm-ot": (forecasting(partial(etth1, _OIL)),),
     "everyday-en-ko": (

@@ -64,6 +64,8 @@ def add_int8(bundle: Bundle, recipe: Recipe, dataset: Dataset) -> Outcome:
         ParityError: a row of such a graph depends on its neighbours, or ONNX Runtime does not
             compute what ONNX's reference does.
     """
+    if not recipe.publication.eight_bits:
+        return Outcome(bundle, "its recipe wants none")
     manifest = bundle.manifest
     step_graph = manifest.graphs.get("step")
     if step_graph is None or all(tensor.role != "token" for tensor in step_graph.inputs):

@@ -13,7 +13,7 @@ It is served as a translator is, by `Translate` and `Score`: a source is what wa
 what is answered. It knows nothing of what was said before. Unless another way is asked for it \
 answers with the likeliest token at every step."""
 TOKENS = """\
-3,000 byte-pair tokens that questions and answers share, over NFC syllables, cased; decoding \
+2,000 byte-pair tokens that questions and answers share, over NFC syllables, cased; decoding \
 restores the text exactly. While training, tokens are taken apart at random into those they were \
 merged from. Characters outside the vocabulary are unknown. An answer's end counts as a token, and \
 as a character, in the figures above."""
@@ -31,7 +31,7 @@ comes out is fluent and often safe, and where the question is not like one of th
 the point. It advises on love and parting because the script does; it is no advice. docs/lectures/\
 conversation.md shows the first ten answers of the test split, as they come."""
 
-CUTTING = Cutting(vocabulary=3_000, rows=64, take_apart=0.1, seed=1)
+CUTTING = Cutting(vocabulary=2_000, rows=64, take_apart=0.1, seed=1)
 
 
 def recurrent() -> Recipe:
@@ -116,4 +116,5 @@ def _publication(about: str, other: str) -> Publication:
         limits=Limits(max_input_tokens=64, max_new_tokens=64),
         buckets=(4, 8, 12, 16, 24, 32, 48, 64),
         half=True,
+        eight_bits=False,  # two small bundles to be compared, in one precision
     )

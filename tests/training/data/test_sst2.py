@@ -8,7 +8,7 @@ from stepwire_training.data.batches import Shard
 from stepwire_training.data.nsmc import Review
 from stepwire_training.data.sst2 import Sentences
 
-CUTTING = Sentences(vocabulary=20, about=3, beside=2, rows=2, seed=1)
+CUTTING = Sentences(vocabulary=90, about=3, beside=2, rows=2, seed=1)
 SPLITS = {
     "train": [
         Review("a fine film", 1),
@@ -42,25 +42,44 @@ def test_sentences_that_are_measured_are_not_learned_from_and_that_is_counted(da
     assert dataset.facts["training sentences dropped as also in test"] == 2
 
 
-def test_words_of_the_sentences_come_first_then_others_that_are_seen_twice(dataset):
+def test_tokens_are_numbered_by_how_often_training_has_them(dataset):
     numbers = dataset.tokenizer.get_vocab()
-    words = sorted(numbers, key=numbers.__getitem__)
-    assert words == ["<unk>", "a", "film", ",", "dull", "fine", "more", "once", "has", "novel"]
-    assert dataset.facts["test words without a number of their own"] == 6
+    tokens = sorted(numbers, key=numbers.__getitem__)
+    assert tokens[0] == "<unk>"
+    seen = [
+        token
+        for review in SPLITS["train"][:3]
+        for token in dataset.tokenizer.encode(review.text).tokens
+    ]
+    counts = [seen.count(token) for token in tokens[1:]]
+    assert counts == sorted(counts, reverse=True)
 
 
-def test_vectors_are_of_every_word_and_of_both_kinds(dataset):
+def test_a_word_that_nobody_has_heard_is_read_in_pieces(dataset):
+    encoding = dataset.tokenizer.encode("Filmed")
+    assert encoding.tokens == ["\u2581film", "e", "d"]
+    assert encoding.offsets == [(0, 4), (4, 5), (5, 6)]
+    assert dataset.facts["test words"] == 6
+    assert dataset.facts["pieces of test words behind their first"] > 6
+
+
+def test_the_tokenizer_comes_out_the_same_every_time(dataset):
+    again = sst2.split(SPLITS, UNLABELLED, CUTTING).tokenizer
+    assert again.to_str() == dataset.tokenizer.to_str()
+
+
+def test_vectors_are_of_every_token_and_of_both_kinds(dataset):
     assert dataset.vectors is not None
     vectors = dataset.vectors()
-    assert vectors.shape == (10, CUTTING.about + CUTTING.beside)
+    assert vectors.shape == (dataset.sizes[0], CUTTING.about + CUTTING.beside)
     numbers = dataset.tokenizer.get_vocab()
-    assert vectors[numbers["novel"]].any()
+    assert vectors[numbers["\u2581film"]].any()
 
 
-def test_a_batch_is_of_words(dataset):
+def test_a_batch_is_of_tokens(dataset):
     (tokens, lengths), targets, _ = dataset.test.batch(0, Shard())
-    assert (sorted(lengths.tolist()), sorted(targets.tolist())) == ([3, 3], [0, 1])
-    assert tokens.shape == (2, 3)
+    assert sorted(targets.tolist()) == [0, 1]
+    assert tokens.shape == (2, lengths.max())
 
 
 def test_nothing_that_is_learned_from_is_measured():

@@ -51,15 +51,17 @@ def test_korean_is_cut_at_spaces_and_marks(text, words):
     ],
 )
 def test_reviews_are_cut_into_words_and_the_few_marks_that_their_corpora_have(text, words):
-    found = [text[first:last] for first, last in review_tokenizer([]).encode(text).offsets]
+    tokenizer = review_tokenizer([text] * 9, 500)
+    found = [text[first:last] for first, last in tokenizer.encode(text).offsets]
 
     assert found == words.split()
 
 
 def test_quotes_and_apostrophes_are_looked_up_alike_however_they_are_written():
-    tokenizer = review_tokenizer(['"', "'s"])
+    tokenizer = review_tokenizer(['the film \'s "plot"'] * 9, 90)
 
-    assert tokenizer.encode("\u201cfilm's\u201d ``film\u2019s''").ids == [1, 0, 2, 1, 1, 0, 2, 1]
+    encoding = tokenizer.encode("\u201cfilm's\u201d ``film\u2019s''")
+    assert encoding.tokens == ['\u2581"', "\u2581film", "\u2581's", '\u2581"'] * 2
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ are known from more text than the sentences: WikiText-2, English sentences of Ta
 novel, all without labels.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from stepwire_training.data.fetch import Source
 from stepwire_training.data.nsmc import LABELS, Review, encode
 from stepwire_training.data.sided_vectors import sided_vectors
 from stepwire_training.data.splitting import Ids
-from stepwire_training.data.tagged import Normalized
+from stepwire_training.data.tokens import SPACE, UNKNOWN
 from stepwire_training.data.vectors import word_vectors
 from stepwire_training.data.words import review_tokenizer
 
@@ -37,16 +38,16 @@ SOURCES = {
     for name, digest in DIGESTS.items()
 }
 EVALUATION_ROWS = 128
-AT_LEAST = 2  # times that a word must be seen to have an embedding, or in other text a number
+EMPHASIS = 8  # a sentence says what is common as so many of other text do
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """Sentences of film reviews, cut into words."""
+    """Sentences of film reviews, cut into words, and rare words into pieces."""
 
-    vocabulary: int  # words with a number of their own, the unknown with them
-    about: int  # values of a word's vector that say what it is about
-    beside: int  # and of those that say beside which words it stands
+    vocabulary: int  # tokens, the unknown with them
+    about: int  # values of a token's vector that say what it is about
+    beside: int  # and of those that say beside which tokens it stands
     rows: int  # sentences of a batch
     seed: int  # mixes the sentences anew each pass
 
@@ -77,7 +78,8 @@ def split(
     tokenizer = build_tokenizer([review.text for review in train], unlabelled, config.vocabulary)
     texts, labels = encode(train, tokenizer)
     tests, wanted = encode(splits["test"], tokenizer)
-    unknown = sum(int((text == 0).sum()) for text in tests)
+    first = [number for token, number in tokenizer.get_vocab().items() if token[0] == SPACE]
+    words = sum(int(np.isin(text, first).sum()) for text in tests)
     return Dataset(
         tokenizer=tokenizer,
         labels=LABELS,
@@ -86,11 +88,11 @@ def split(
         test=LabelledTexts(tests, wanted, EVALUATION_ROWS),
         facts={
             "training sentences": len(train),
-            "training words": sum(map(len, texts)),
+            "training tokens": sum(map(len, texts)),
             "dev sentences": len(splits["dev"]),
             "test sentences": len(tests),
-            "test words": sum(map(len, tests)),
-            "test words without a number of their own": unknown,
+            "test words": words,
+            "pieces of test words behind their first": sum(map(len, tests)) - words,
             **{
                 f"training sentences dropped as also in {name}": sum(
                     review.text in texts for review in splits["train"]
@@ -104,36 +106,27 @@ def split(
 
 
 def build_tokenizer(texts: list[str], unlabelled: list[list[str]], size: int) -> Tokenizer:
-    """Numbers for words.
-
-    Those that are seen often enough in training come first, the commonest first; then the
-    others of training, then those of other text, the commonest first too.
-    """
-    cutter = review_tokenizer([])
-    plain = Normalized(cutter)
-    seen = Counter(
-        plain[text[first:last]] for text in texts for first, last in cutter.encode(text).offsets
-    )
-    others = Counter(plain[word] for text in unlabelled for word in text)
-    known = [word for word in commonest(others) if others[word] >= AT_LEAST and word not in seen]
-    return review_tokenizer([*commonest(seen), *known][: size - 1])
-
-
-def commonest(counts: Counter[str]) -> list[str]:
-    """Words, the commonest first; of equals as the alphabet has them."""
-    return sorted(counts, key=lambda word: (-counts[word], word))
+    """Numbers for words and pieces, in the order of how often training has them."""
+    other_texts = [" ".join(words) for words in unlabelled]
+    tokenizer = review_tokenizer([*texts * EMPHASIS, *other_texts], size)
+    seen = Counter(token for one in tokenizer.encode_batch(texts) for token in one.tokens)
+    content = json.loads(tokenizer.to_str())
+    found: dict[str, int] = content["model"]["vocab"]
+    others = sorted(found.keys() - {UNKNOWN}, key=lambda token: (-seen[token], found[token]))
+    content["model"]["vocab"] = {token: n for n, token in enumerate([UNKNOWN, *others])}
+    content["added_tokens"] = []
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def vectors(
     texts: list[Ids], unlabelled: list[list[str]], tokenizer: Tokenizer, config: Sentences
 ) -> Tensor:
-    """What is known of words from text alone, float32 [V, about + beside]."""
-    numbers, plain = tokenizer.get_vocab(), Normalized(tokenizer)
-    others = [np.array([numbers.get(plain[w], 0) for w in text]) for text in unlabelled if text]
-    every, size = [*texts, *others], tokenizer.get_vocab_size()
+    """What is known of tokens from text alone, float32 [V, about + beside]."""
+    others = tokenizer.encode_batch_fast([" ".join(words) for words in unlabelled])
+    every = [*texts, *(np.array(one.ids, np.int64) for one in others if one.ids)]
+    size = tokenizer.get_vocab_size()
     parts = [
-        found(every, size, width, config.seed)
-        for found, width in ((word_vectors, config.about), (sided_vectors, config.beside))
-        if width
+        word_vectors(every, size, config.about, config.seed),
+        sided_vectors(every, size, config.beside, config.seed),
     ]
-    return torch.cat(parts, dim=1) if parts else torch.zeros(size, 0)
+    return torch.cat(parts, dim=1)

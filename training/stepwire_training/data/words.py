@@ -8,9 +8,9 @@ written is told by their characters.
 from collections.abc import Sequence
 from typing import Literal
 
-from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-from stepwire_training.data.tokens import UNKNOWN
+from stepwire_training.data.tokens import SPACE, UNKNOWN
 
 Cutting = Literal["english", "tweets", "korean", "commands", "characters"]
 
@@ -48,6 +48,7 @@ _KOREAN = r"[^\W_]+(?:[.,:-][^\W_]+)*|([^\w\s])\1+|_+|[^\w\s]"
 _UNSAID = rf"^[^\w&#@$+-]+|[^\w&+%$-]+$|[{_MARKS}]"
 _ANY = r"[\s\S]"
 
+_LETTERS = "0abcdefghijklmnopqrstuvwxyz',?!\"àáâäçèéêëíïñóôöüœæ"  # of reviews
 # Words as in English; of what is no word only these marks are read, the rest is left out.
 _REVIEWS = "|".join(
     (
@@ -86,12 +87,21 @@ def word_tokenizer(
     return tokenizer
 
 
-def review_tokenizer(words: Sequence[str]) -> Tokenizer:
-    """The same for reviews, whose corpora have few marks: those are read, others are left out."""
-    tokenizer = word_tokenizer(words, "english")
+def review_tokenizer(texts: Sequence[str], size: int) -> Tokenizer:
+    """A tokenizer of reviews, whose corpora have few marks: those are read, others are left out.
+
+    Words that are common are one token, others are cut into pieces that more words have
+    (Sennrich et al., 2016); the first piece of a word is marked as such.
+
+    Args:
+        texts: that say what is common.
+        size: how many tokens there are, the unknown with them; it is number 0.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence(
         [
-            tokenizer.normalizer,
+            *(normalizers.NFC(), normalizers.Lowercase()),
+            normalizers.Replace(Regex(r"\d"), "0"),
             normalizers.Replace(Regex(_QUOTES), '"'),
             normalizers.Replace("\u2019", "'"),
         ]
@@ -100,8 +110,18 @@ def review_tokenizer(words: Sequence[str]) -> Tokenizer:
         [
             pre_tokenizers.WhitespaceSplit(),
             pre_tokenizers.Split(Regex(_REVIEWS), "removed", invert=True),
+            pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always", split=False),
         ]
     )
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[UNKNOWN],
+        # The trainer's own choice among equally rare characters changes from run to run.
+        initial_alphabet=[SPACE, *_LETTERS],
+        limit_alphabet=1 + len(_LETTERS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 

@@ -145,7 +145,7 @@ def attentive() -> Recipe:
     return Recipe(
         bundle="tiny-attentive",
         publication=replace(PUBLICATION, half=True),
-        data=Opinions(cutting=Cutter(vocabulary=40, about=6, beside=4, rows=16, seed=1)),
+        data=Opinions(cutting=Cutter(vocabulary=100, about=6, beside=4, rows=16, seed=1)),
         model=AttentiveClassifier.Config(
             layers=1,
             hidden=16,

@@ -3,8 +3,10 @@
 import copy
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 
 from stepwire_training import parity
 from stepwire_training.graphs.attentive import attentive_graph
@@ -12,7 +14,9 @@ from stepwire_training.models.attentive import AttentiveClassifier
 from stepwire_training.parity import ParityError
 from stepwire_training.proved import GOLDEN
 
-CONFIG = AttentiveClassifier.Config(layers=2, hidden=8, learned=6, embedding=5, vectors=4, units=7)
+CONFIG = AttentiveClassifier.Config(
+    readers=2, layers=2, hidden=8, learned=6, embedding=5, vectors=4, units=7
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +59,17 @@ def test_no_row_depends_on_what_shares_its_batch(model):
 
 def test_a_graph_that_looks_elsewhere_is_refused(model):
     blind, other = copy.deepcopy(model), copy.deepcopy(model)
-    for each in (blind, other):
-        each.output.weight.data.zero_()  # the same logits whatever is found
-    other.pool.score.data.neg_()
+    for reader in (*blind.each_reader(), *other.each_reader()):
+        reader.output.weight.data.zero_()  # the same logits whatever is found
+    other.each_reader()[0].pool.score.data.neg_()
     texts = [np.arange(1, 1 + length) for length in (2, 5, 8)]
 
     with pytest.raises(ParityError, match="attention of the graph at length 8"):
         parity.prove_sequence(attentive_graph(other), blind, texts, (8,), GOLDEN)
+
+
+def test_fixed_vectors_are_stored_as_bytes(model):
+    weights = {
+        one.name: one for one in onnx.load_from_string(attentive_graph(model)).graph.initializer
+    }
+    assert numpy_helper.to_array(weights["vectors"]).dtype == np.int8

@@ -76,9 +76,8 @@ def features(graph: GraphBuilder, model: Tagger, words: str, spelled: Spelled) -
 
 def own(graph: GraphBuilder, embedding: nn.Embedding, words: str) -> str:
     """Which learned embedding each word has: 0, the unknown's, if it is not common."""
-    learned = graph.weight("learned", np.array(embedding.num_embeddings, np.int64))
-    nothing = graph.weight("nothing", np.array(0, np.int64))
-    return graph.op("Where", graph.op("Less", words, learned), words, nothing)
+    common = graph.op("Less", words, graph.whole_number(embedding.num_embeddings))
+    return graph.op("Where", common, words, graph.whole_number(0))
 
 
 def _spelling(graph: GraphBuilder, spelling: Spelling, inputs: Spelled) -> list[str]:

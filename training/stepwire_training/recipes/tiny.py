@@ -147,6 +147,7 @@ def attentive() -> Recipe:
         publication=replace(PUBLICATION, half=True),
         data=Opinions(cutting=Cutter(vocabulary=100, about=6, beside=4, rows=16, seed=1)),
         model=AttentiveClassifier.Config(
+            readers=2,
             layers=1,
             hidden=16,
             learned=20,

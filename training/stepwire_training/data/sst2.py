@@ -1,8 +1,8 @@
 """The Stanford Sentiment Treebank with two labels: whole sentences, on the official split.
 
 Its phrases, which many published figures are trained with, are not among the files. Words
-are known from more text than the sentences: WikiText-2, English sentences of Tatoeba and a
-novel, all without labels.
+are known from more text than the sentences: WikiText-2, English sentences of Tatoeba, a novel
+and the English Web Treebank, which has reviews of other things, all without labels.
 """
 
 import json
@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from stepwire_training.data import ewt
+from stepwire_training.data import conllu, ewt
 from stepwire_training.data.batches import Dataset, LabelledTexts
 from stepwire_training.data.fetch import Source
 from stepwire_training.data.nsmc import LABELS, Review, encode
@@ -54,7 +54,8 @@ class Sentences:
     def load(self) -> Dataset:
         """Reads all files and makes the splits."""
         splits = {name: parse(source.read()) for name, source in SOURCES.items()}
-        return split(splits, ewt.untagged(), self)
+        web = conllu.parse(ewt.SOURCES["train"].read().decode())
+        return split(splits, [*ewt.untagged(), *(list(one.words) for one in web)], self)
 
 
 def parse(content: bytes) -> list[Review]:

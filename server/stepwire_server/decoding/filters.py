@@ -14,6 +14,7 @@ Logits = NDArray[np.float32]
 Probabilities = NDArray[np.float64]
 Tokens = NDArray[np.int64]
 
+_NEAR = 40.0  # a highest logit from which a row's sum is certainly between those
 _FAR = 1e26  # sums beyond it, or its inverse, come too near to the ends of float32
 
 
@@ -90,6 +91,8 @@ def log_sum_exp(logits: Logits) -> NDArray[np.float64]:
     the same reason the highest is taken off only where it must be. NaN where a row has none
     that is finite, or one that is not and not -inf either.
     """
+    if len(logits) == 1 and abs(logits.item(logits.argmax())) < _NEAR:  # of a caller who is alone
+        return np.log(np.add.reduce(np.exp(logits), axis=-1).astype(np.float64))
     with np.errstate(over="ignore", invalid="ignore"):  # where it is looked at again below
         total = np.exp(logits).sum(axis=-1).astype(np.float64)
     shift = np.zeros(len(logits))

@@ -265,6 +265,6 @@ def finite_rows(logits: Logits) -> NDArray[np.bool_]:
     """Which rows of [N, V] hold finite numbers only."""
     numbers = np.isfinite(logits)
     # To look along the rows takes ten times as long, and is hardly ever needed.
-    if numbers.all():
-        return np.ones(len(logits), np.bool_)
+    if np.count_nonzero(numbers) == numbers.size:
+        return numbers[:, 0]
     return np.logical_and.reduce(numbers, axis=-1)

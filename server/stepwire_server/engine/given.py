@@ -45,9 +45,9 @@ class Given:
     def likeliest(self) -> list[tuple[int, float]]:
         """What is likeliest in each row, of equals the first, and its log-probability. [N]."""
         logits = self.outputs["logits"]
-        best = logits.argmax(axis=-1)
-        logprobs = logits[np.arange(len(best)), best] - log_sum_exp(logits)
-        return list(zip(best.tolist(), logprobs.tolist(), strict=True))
+        best = logits.argmax(axis=-1).tolist()
+        above = log_sum_exp(logits).tolist()
+        return [(t, logits.item(n, t) - above[n]) for n, t in enumerate(best)]
 
     @cached_property
     def entropies(self) -> list[float]:

@@ -62,7 +62,9 @@ class Layout:
         )
 
     def unpack_rows(self, packed: Sequence[bytes]) -> State:
-        """Reads the states of N rows at once, [N, *] for each name."""
+        """Reads the states of N rows at once, [N, *] for each name; not to be written to."""
+        if len(packed) == 1:  # of a caller who is alone
+            return self._unpack_row(packed[0])
         block = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
         states, start = {}, 0
         for name, shape, dtype in self.parts:
@@ -70,6 +72,16 @@ class Layout:
             flat = np.ascontiguousarray(block[:, start:end]).view(dtype.newbyteorder("<"))
             states[name] = flat.reshape(-1, *shape)
             start = end
+        return states
+
+    def _unpack_row(self, packed: bytes) -> State:
+        """The state of one row, [1, *] for each name, where it lies."""
+        states, start = {}, 0
+        for name, shape, dtype in self.parts:
+            count = math.prod(shape)
+            flat = np.frombuffer(packed, dtype.newbyteorder("<"), count, start)
+            states[name] = flat.reshape(1, *shape)
+            start += count * dtype.itemsize
         return states
 
     def halved(self, packed: bytes) -> bytes:

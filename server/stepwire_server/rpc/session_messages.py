@@ -125,17 +125,17 @@ def _digest(inputs: streaming_pb2.Inputs) -> bytes:
 
 def write_taken(taken: Taken) -> bytes:
     """An answer as it is kept, and sent."""
-    return streaming_pb2.StepResponse(
-        session_id=taken.session_id,
-        taken=streaming_pb2.StepsTaken(
-            first_step=taken.first_step,
-            count=taken.steps,
-            outputs=[_told(told) for told in taken.told],
-            state_token=taken.token,
-            version=taken.by.version if taken.by else "",
-            digest=taken.by.digest if taken.by else "",
-        ),
-    ).SerializeToString()
+    # Written once for every step of every session: in place, and what is not there not at all.
+    response = streaming_pb2.StepResponse(session_id=taken.session_id)
+    steps = response.taken
+    steps.first_step, steps.count = taken.first_step, taken.steps
+    for told in taken.told:
+        _write_told(told, steps.outputs.add())
+    if taken.token:
+        steps.state_token = taken.token
+    if taken.by:
+        steps.version, steps.digest = taken.by.version, taken.by.digest
+    return response.SerializeToString()
 
 
 def check_more(request: streaming_pb2.StepRequest) -> None:
@@ -193,9 +193,11 @@ def error_message(
     )
 
 
-def _told(told: Told) -> streaming_pb2.StepOutputs:
-    # Written once for every step of every session: what is not there costs nothing.
-    written = streaming_pb2.StepOutputs(entropy=told.entropy, surprise=told.surprise)
+def _write_told(told: Told, written: streaming_pb2.StepOutputs) -> None:
+    if told.entropy:
+        written.entropy = told.entropy
+    if told.surprise:
+        written.surprise = told.surprise
     for token, text, logprob in told.tokens:
         written.tokens.add(token_id=token, text=text, logprob=logprob)
     for name, share in told.labels:
@@ -204,4 +206,3 @@ def _told(told: Told) -> streaming_pb2.StepOutputs:
         array: NDArray[Any] | None = getattr(told, field)
         if array is not None:
             getattr(written, field).extend(array.ravel().tolist())
-    return written

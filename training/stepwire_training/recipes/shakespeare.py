@@ -1,4 +1,4 @@
-"""What the three Shakespeare bundles have in common."""
+"""What the Shakespeare bundles have in common."""
 
 from stepwire_training.recipe import Publication
 from stepwire_zoo.manifest import Dataset, Limits

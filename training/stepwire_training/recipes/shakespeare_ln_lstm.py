@@ -1,5 +1,7 @@
 """shakespeare-ln-lstm: LSTM cells with normalised gates and memory, to compare."""
 
+from dataclasses import replace
+
 from stepwire_training.data.shakespeare import Characters
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.recipe import Recipe
@@ -10,7 +12,7 @@ def recipe() -> Recipe:
     """Characters of Shakespeare, two layer-normalised LSTM layers of 256 units."""
     return Recipe(
         bundle="shakespeare-ln-lstm",
-        publication=publication("layer-normalised LSTM", units=256),
+        publication=replace(publication("layer-normalised LSTM", units=256), half=True),
         data=Characters(rows=64, length=64, seed=1),
         model=LanguageModel.Config(
             cell="ln-lstm",

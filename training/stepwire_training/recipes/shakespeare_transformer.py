@@ -29,6 +29,7 @@ def recipe() -> Recipe:
             f"window of {MODEL.window} characters.",
             about=ABOUT,
             limits=replace(about.limits, reach=MODEL.reach),
+            half=True,
         ),
         data=Characters(rows=64, length=64, seed=1),
         model=MODEL,

@@ -21,7 +21,7 @@ from support.calls import a_request, generate
 
 ZOO = Path(__file__).parents[2] / "model_zoo/bundles"
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
-OTHER_GENERATORS = ("shakespeare-ngram",)
+OTHER_GENERATORS = ("shakespeare-ngram", "shakespeare-transformer")
 MIB = 2**20
 
 

@@ -16,7 +16,7 @@ from stepwire_zoo.manifest import INT8
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
-OTHER_GENERATORS = ("shakespeare-ngram",)
+OTHER_GENERATORS = ("shakespeare-ngram", "shakespeare-transformer")
 COMPARED = (
     *("nsmc-bayes", "nsmc-cnn", "nsmc-gru", "nsmc-ln-lstm", "nsmc-lstm", "nsmc-rnn"),
     "nsmc-transformer",

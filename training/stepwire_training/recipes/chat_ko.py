@@ -14,9 +14,8 @@ what is answered. It knows nothing of what was said before. Unless another way i
 answers with the likeliest token at every step."""
 TOKENS = """\
 2,000 byte-pair tokens that questions and answers share, over NFC syllables, cased; decoding \
-restores the text exactly. While training, tokens are taken apart at random into those they were \
-merged from. Characters outside the vocabulary are unknown. An answer's end counts as a token, and \
-as a character, in the figures above."""
+restores the text exactly. Characters outside the vocabulary are unknown. An answer's end counts \
+as a token, and as a character, in the figures above."""
 SPLIT = """\
 The data has no split of its own. Ours is by distinct question (case, punctuation and spacing \
 aside): 500 for dev, which chose the weights by its loss, 500 for test, measured once. No held-out \
@@ -31,7 +30,7 @@ comes out is fluent and often safe, and where the question is not like one of th
 the point. It advises on love and parting because the script does; it is no advice. docs/lectures/\
 conversation.md shows the first ten answers of the test split, as they come."""
 
-CUTTING = Cutting(vocabulary=2_000, rows=64, take_apart=0.1, seed=1)
+CUTTING = Cutting(vocabulary=2_000, rows=64, seed=1)
 
 
 def recurrent() -> Recipe:
@@ -57,7 +56,7 @@ def recurrent() -> Recipe:
             hidden=256,
             output_dropout=0.3,
         ),
-        steps=3_500,
+        steps=4_000,
         learning_rate=4e-3,
         weight_decay=0.02,
         ema_decay=0.998,

@@ -260,7 +260,7 @@ def metrics(score: Score, labels: tuple[str, ...], about: Publication) -> tuple[
 
 
 def by_words(score: Score, dataset: Dataset, about: Publication) -> Metric:
-    """Perplexity of the words of a text that is read in pieces of words."""
+    """Perplexity of the words of a text, whatever its tokens are."""
     assert isinstance(dataset.test, TextStream)
     nats = score.loss * (len(dataset.test.ids) - 1)
     return Metric(

@@ -59,7 +59,7 @@ def made_of(model: Network) -> Made:
 def _of_cells(model: LanguageModel) -> Made:
     config = model.config
     shape = (config.layers, config.hidden)
-    outputs = [logits_of(model.output.out_features)]
+    outputs = [logits_of(model.vocabulary)]
     if config.shows_memory:
         outputs.append(Tensor(name="memory", dtype="float32", shape=shape, role="hidden"))
     states = [_state(name, "float32", shape) for name in STATES[config.cell]]

@@ -7,7 +7,7 @@ LINES = (
     " \n = Robert <unk> = \n \n Robert <unk> is an English film , television and theatre actor . \n"
 )
 TEXTS = {"train": LINES * 40, "valid": LINES * 20, "test": LINES * 3}
-CONFIG = WikiText(vocabulary=60, rows=2, length=8, seed=1)
+CONFIG = WikiText(rows=2, length=8, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +20,26 @@ def test_every_line_counts_one_word_more():
     assert words(LINES) == 4 + 12 + 4
 
 
-def test_a_text_comes_back_from_its_pieces(dataset):
+def test_a_text_comes_back_from_its_words(dataset):
     decoded = dataset.tokenizer.decode(dataset.tokenizer.encode(LINES).ids)
     assert decoded == LINES.removeprefix(" ")
 
 
-def test_pieces_end_where_words_do(dataset):
+def test_a_token_is_a_word_or_the_end_of_a_line(dataset):
     tokens = dataset.tokenizer.encode(LINES).tokens
-    assert sum(token.startswith("\u2581") for token in tokens) == words(LINES)
+    assert len(tokens) == words(LINES)
     assert tokens.count(END) == LINES.count("\n")
+
+
+def test_the_commonest_words_have_the_lowest_numbers(dataset):
+    seen = dataset.tokenizer.encode(TEXTS["train"]).ids
+    counts = [seen.count(number) for number in range(dataset.tokenizer.get_vocab_size())]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_a_word_that_is_not_known_is_read_as_the_corpus_writes_rare_ones(dataset):
+    encode = dataset.tokenizer.encode
+    assert encode("Robert Kowalski").ids == encode("Robert <unk>").ids
 
 
 def test_every_word_of_the_test_text_is_predicted(dataset):

@@ -44,6 +44,23 @@ def test_it_computes_step_by_step_what_pytorch_does_at_once(cell, layers):
     np.testing.assert_allclose(logits, case.outputs["logits"], atol=1e-5)
 
 
+def test_words_of_every_class_are_read_and_scored_as_pytorch_does():
+    config = LanguageModel.Config(cell="lstm", layers=2, hidden=32, embedding=32, cuts=(10, 25))
+    model = config.build(vocabulary=60, labels=0).eval()
+    tokens = np.arange(60).reshape(3, 20)
+    case = parity.step_case(model, tokens)
+    graph = step_graph(model)
+    states = {name: np.zeros((3, 2, 32), np.float32) for name in ("h", "c")}
+
+    logits, last = parity.step_by_step(parity.session(graph), tokens, states)
+    np.testing.assert_allclose(logits, case.outputs["logits"], atol=1e-5)
+    np.testing.assert_allclose(np.exp(logits).sum(axis=-1), 1, atol=1e-5)
+    parity.prove_rows_stand_alone(parity.session(graph), {"token": tokens[:, -1], **last})
+    stored = [tensor.dims for tensor in onnx.load_from_string(graph).graph.initializer]
+    # The vectors of each class once, for reading and scoring.
+    assert [stored.count(size) for size in ([12, 32], [15, 8], [35, 2])] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("cell", PRODUCTS)
 def test_it_holds_one_product_a_layer_and_nothing_left_over(cell):
     nodes = Counter(

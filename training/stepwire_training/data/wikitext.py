@@ -1,15 +1,14 @@
-"""WikiText-2 (Merity et al., 2016), in pieces of words; perplexity is told by words.
+"""WikiText-2 (Merity et al., 2016), word by word.
 
 The published text has its words between spaces, rare ones written <unk>, and every line counts
-one word more, its end mark. Pieces spell these very words, so the cost of a text in pieces is
-the cost of its words, and no other spelling of them is credited.
+one word more, its end mark.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from stepwire_training.data import tokens
 from stepwire_training.data.batches import Dataset, TextStream
@@ -27,6 +26,7 @@ FILES = {
     ),
 }
 END = f"{tokens.SPACE}\n"  # the end mark of a line, as a token
+RARE = f"{tokens.SPACE}<unk>"  # what the corpus writes for a rare word
 VALIDATION_ROWS = 32  # read side by side while training; the published figure reads one
 
 
@@ -34,7 +34,6 @@ VALIDATION_ROWS = 32  # read side by side while training; the published figure r
 class WikiText:
     """The articles, in chunks that carry their state."""
 
-    vocabulary: int  # pieces of words
     rows: int  # texts read side by side
     length: int  # tokens between two updates
     seed: int  # moves the rows' beginnings each pass
@@ -46,7 +45,7 @@ class WikiText:
 
 def split(texts: dict[str, str], config: WikiText) -> Dataset:
     """The splits of a text as a data set."""
-    tokenizer = pieces(texts["train"], config.vocabulary)
+    tokenizer = word_by_word(texts["train"])
     train, dev, test = (_ids(tokenizer, texts[name]) for name in ("train", "valid", "test"))
     rows = min(VALIDATION_ROWS, len(dev) // 64)
     return Dataset(
@@ -59,8 +58,8 @@ def split(texts: dict[str, str], config: WikiText) -> Dataset:
             "training words, an end mark a line with them": words(texts["train"]),
             "validation words": words(texts["valid"]),
             "test words": words(texts["test"]),
-            "training tokens": len(train),
-            "test tokens": len(test) - 1,
+            "different words": tokenizer.get_vocab_size(),
+            "test words that training never saw": _unseen(texts),
         },
         words=words(texts["test"]),
     )
@@ -71,32 +70,36 @@ def words(text: str) -> int:
     return len(text.split()) + text.count("\n")
 
 
-def pieces(text: str, vocabulary: int) -> Tokenizer:
-    """Pieces of words, grown by merging the most frequent pairs; each line end is one."""
-    tokenizer = Tokenizer(models.BPE(unk_token=tokens.UNKNOWN))
-    tokenizer.normalizer = normalizers.Sequence(
+def word_by_word(text: str) -> Tokenizer:
+    """One token a word of a text, the commonest first; each line end is one.
+
+    A word that is not among them is read as the corpus writes rare ones.
+    """
+    spaces = pre_tokenizers.Metaspace(replacement=tokens.SPACE, prepend_scheme="always")
+    lines = pre_tokenizers.Split("\n", "isolated")
+    cut = pre_tokenizers.Sequence([lines, spaces])
+    normalizer = normalizers.Sequence(
         [
             normalizers.NFC(),
             normalizers.Replace(Regex(" *\n *"), "\n"),
             normalizers.Replace(Regex(" +"), " "),
         ]
     )
-    spaces = pre_tokenizers.Metaspace(replacement=tokens.SPACE, prepend_scheme="always")
-    lines = pre_tokenizers.Split("\n", "isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([lines, spaces])
+    # An end mark may be missing where words are few.
+    counts = Counter({END: 1, RARE: 1})
+    counts.update(word for word, _ in cut.pre_tokenize_str(normalizer.normalize_str(text)))
+    order = sorted(counts, key=lambda word: (-counts[word], word))
+    numbers = {word: number for number, word in enumerate(order)}
+    tokenizer = Tokenizer(models.WordLevel(numbers, unk_token=RARE))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = cut
     tokenizer.decoder = decoders.Metaspace(replacement=tokens.SPACE, prepend_scheme="always")
-    counts = Counter(text)
-    counts.pop(" ", None)
-    alphabet = [tokens.SPACE, *sorted(counts, key=lambda char: (-counts[char], char))]
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        special_tokens=[],
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(text.split("\n\n"), trainer)
-    return tokens.with_specials(tokenizer, tokens.UNKNOWN)
+    return tokenizer
+
+
+def _unseen(texts: dict[str, str]) -> int:
+    known = set(texts["train"].split())
+    return sum(word not in known for word in texts["test"].split())
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> np.ndarray:

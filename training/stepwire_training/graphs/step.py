@@ -3,12 +3,17 @@
 N rows, L layers, H hidden units, V scores: of the tokens, or of the labels.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
+from stepwire_training.graphs.adaptive import Words
 from stepwire_training.graphs.builder import GraphBuilder
 from stepwire_training.graphs.cells import CELLS, Names, join_state, product, split_state
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.recurrent import STATES
+
+Scored = Callable[[str], str]  # [N, H] to logits [N, V]
 
 
 def step_graph(model: LanguageModel) -> bytes:
@@ -18,22 +23,29 @@ def step_graph(model: LanguageModel) -> bytes:
     token = graph.input("token", np.int64, ["N"])
     size = (config.layers, config.hidden)
     states = [split_state(graph, name, size) for name in STATES[config.cell]]  # [state][layer]
-    embedding = graph.weight("embedding", model.embedding.weight)
-    x = graph.node("Gather", [embedding, token])
+    x, scored = _ends(graph, model, token)
     ends: list[Names] = []
     for index, layer in enumerate(model.recurrent_layers()):
         ends.append(
             CELLS[config.cell](graph, f"layer{index}", layer, [x, *(s[index] for s in states)])
         )
         x = ends[-1][0]
-    logits = _scored(graph, model, x, embedding)
-    graph.output("logits", logits, ["N", model.output.out_features])
+    graph.output("logits", scored(x), ["N", model.vocabulary])
     if config.shows_memory:
         memories = [graph.op("Tanh", memory) for _, memory in ends]
         join_state(graph, "memory", memories, size)
     for name, parts in zip(STATES[config.cell], zip(*ends, strict=True), strict=True):
         join_state(graph, f"{name}_next", list(parts), size)
     return graph.build()
+
+
+def _ends(graph: GraphBuilder, model: LanguageModel, token: str) -> tuple[str, Scored]:
+    """What the first layer reads of a token, [N, E], and what scores what the last one says."""
+    if model.words is not None:
+        words = Words(graph, model.words)
+        return words.read(token), words.scored
+    embedding = graph.weight("embedding", model.embedding.weight)
+    return graph.op("Gather", embedding, token), lambda x: _scored(graph, model, x, embedding)
 
 
 def _scored(graph: GraphBuilder, model: LanguageModel, x: str, embedding: str) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from stepwire_training.models.adaptive import AdaptiveWords
 from stepwire_training.models.dropout import LockedDropout, TokenDropout
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.normalised_lstm import NormalisedLayer
@@ -36,6 +37,8 @@ class LanguageModel(Network):
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
         locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
         tied: bool = False  # whether a token is scored by what it is read as; both of one size
+        # Where rarer words begin, if they are read and scored by narrower vectors; see adaptive.
+        cuts: tuple[int, ...] = ()
         shows_memory: bool = False  # whether a step tells tanh of the memory of LSTM cells
 
         @property
@@ -52,7 +55,9 @@ class LanguageModel(Network):
         """Begins with fresh weights; `scores` is how many there are after each token."""
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(vocabulary, config.embedding)
+        self.vocabulary = scores
+        if not config.cuts:
+            self.embedding = nn.Embedding(vocabulary, config.embedding)
         widths = [config.embedding] + [config.hidden] * (config.layers - 1)
         self.layers = nn.ModuleList(
             NormalisedLayer(width, config.hidden, config.weight_dropout)
@@ -66,6 +71,10 @@ class LanguageModel(Network):
         dropout = LockedDropout if config.locked else nn.Dropout
         self.between = dropout(config.layer_dropout)
         self.before_output = dropout(config.output_dropout)
+        self.words: AdaptiveWords | None = None
+        if config.cuts:
+            self.words = AdaptiveWords(vocabulary, config.embedding, config.cuts)
+            return
         self.output = nn.Linear(config.hidden, scores)
         if config.tied:
             self.output.weight = self.embedding.weight
@@ -84,16 +93,33 @@ class LanguageModel(Network):
             state: [B, L, H] each.
 
         Returns:
-            Logits [B, T, V], and the state after the last token, [B, L, H] each.
+            Logits [B, T, V], and the state after the last token, [B, L, H] each. While a model
+            learns rare words by narrower vectors it gives what they are scored by, [B, T, H]:
+            the loss needs few scores of each place.
         """
-        x = self.hide(self.embedding(tokens))  # [B, T, E]
+        read = self.words.read if self.words else self.embedding
+        x = self.hide(read(tokens))  # [B, T, E]
         ends: list[State] = []
         for index, layer in enumerate(self.recurrent_layers()):
             x = self.between(x) if index else x
             x, end = layer(x, tuple(part[:, index] for part in state))
             ends.append(end)
-        logits = self.output(self.before_output(x))
-        return logits, tuple(torch.stack(part, dim=1) for part in zip(*ends, strict=True))
+        return self._scored(self.before_output(x)), tuple(
+            torch.stack(part, dim=1) for part in zip(*ends, strict=True)
+        )
+
+    def _scored(self, x: Tensor) -> Tensor:
+        if self.words is None:
+            logits: Tensor = self.output(x)
+            return logits
+        return x if self.training else self.words.scores(x)
+
+    def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Mean nats of the targets; see `Network.loss`."""
+        if self.words is None:
+            return super().loss(outputs, targets, smoothing)
+        assert not smoothing, "labels that are scored by classes cannot be smoothed"
+        return self.words.nats(outputs.flatten(0, 1), targets.flatten()).mean()
 
     def recurrent_layers(self) -> list[Layer]:
         """The layers, in the order they read."""

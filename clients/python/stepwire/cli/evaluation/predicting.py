@@ -7,7 +7,7 @@ the token that stands before every sequence first, and a text that begins in the
 surprises a model then for a few characters: 15 nats of 111,539 tokens with `shakespeare-gru`,
 which is all that its figure is off by.
 
-A text in pieces of words is read in passages of whole lines, and its figure counts words: all nats
+A text that is scored by words is read in passages of whole lines, and its figure counts them: all nats
 over all words, and an end mark a line.
 """
 
@@ -71,7 +71,7 @@ def nats(examples: Sequence[Passage], answers: Sequence[Sequence[float]]) -> Mea
 
 
 def by_words(read: Callable[[], Sequence[Lines]], split: str) -> Evaluation:
-    """The perplexity of the words of a text, and the loss of its pieces."""
+    """The perplexity of the words of a text, and the loss of its tokens."""
     figures = (
         Figure(metric="perplexity", split=split, unit="words", measure=_perplexity, tolerance=0.1),
         Figure(metric="loss", split=split, unit="tokens", measure=nats),

@@ -7,8 +7,8 @@ the token that stands before every sequence first, and a text that begins in the
 surprises a model then for a few characters: 15 nats of 111,539 tokens with `shakespeare-gru`,
 which is all that its figure is off by.
 
-A text that is scored by words is read in passages of whole lines, and its figure counts them: all nats
-over all words, and an end mark a line.
+A text that is told by words is read in passages of whole lines, and its figure counts them: all
+nats over all words, and an end mark a line.
 """
 
 import math

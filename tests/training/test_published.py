@@ -27,7 +27,8 @@ TAGGERS = ("pos-en", "pos-ko", "ner-en", "ner-ko", "slots-en")
 STREAM_TAGGERS = ("pos-en-stream",)
 FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
-TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en")
+ANSWERERS = ("chat-ko", "chat-ko-transformer")
+TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en", *ANSWERERS)
 REVIEWS = [
     ("정말 재미있게 봤어요 최고의 영화", "positive"),
     ("시간이 아깝다 지루하고 재미없음", "negative"),
@@ -185,13 +186,24 @@ def test_a_forecaster_is_ahead_of_the_naive_and_of_the_published(name):
     assert error < 0.098 or name != "etth1-lstm-ot"
 
 
-def looked_at(outputs, lengths) -> dict:
+def looked_at(bundle, outputs, lengths) -> dict:
     """What every step of a group of one row for each source is given."""
     count = len(lengths)
     rows = np.zeros((count, 5), np.int64)
     rows[:, 0] = np.arange(count)
-    contexts = {name: outputs[name] for name in ("memory", "keys")}
+    inputs = bundle.manifest.graphs["step"].inputs
+    contexts = {it.name: outputs[it.name] for it in inputs if it.role == "context"}
     return {"rows": rows, "places": np.arange(count) * 5, "lengths": lengths, **contexts}
+
+
+def begun(bundle, outputs, rows) -> dict:
+    """The states before the first token."""
+    return {
+        state.input: outputs[state.start]
+        if state.start != "zeros"
+        else np.zeros((rows, *state.shape), state.dtype)
+        for state in bundle.manifest.graphs["step"].states
+    }
 
 
 @pytest.mark.parametrize("name", TRANSLATORS)
@@ -204,8 +216,8 @@ def test_a_translator_reproduces_what_pytorch_answered(name):
         check(tensor, outputs[tensor], wanted, golden)
 
     step = parity.session(bundle.read("step.onnx"))
-    seen = looked_at(outputs, inputs["lengths"])
-    states = {s.input: outputs[s.start] for s in bundle.manifest.graphs["step"].states}
+    seen = looked_at(bundle, outputs, inputs["lengths"])
+    states = begun(bundle, outputs, len(inputs["lengths"]))
     for position in range(cases["step"].inputs["token"].shape[1]):
         feeds = {"token": cases["step"].inputs["token"][:, position], **states, **seen}
         answer = parity.run(step, feeds)
@@ -221,8 +233,8 @@ def translated(bundle, text: str) -> str:
     lengths = np.array([tokens.shape[1]])
     encode = parity.session(bundle.read("encode.onnx"))
     outputs = parity.run(encode, {"tokens": tokens, "lengths": lengths})
-    step, seen = parity.session(bundle.read("step.onnx")), looked_at(outputs, lengths)
-    states = {s.input: outputs[s.start] for s in bundle.manifest.graphs["step"].states}
+    step, seen = parity.session(bundle.read("step.onnx")), looked_at(bundle, outputs, lengths)
+    states = begun(bundle, outputs, 1)
     written = [about.begin]
     while written[-1] != about.end and len(written) < 40:
         answer = parity.run(step, {"token": np.array(written[-1:]), **states, **seen})
@@ -254,6 +266,26 @@ def test_captions_carry_the_limits_of_their_data(name):
 def test_the_korean_translators_say_that_they_are_a_demonstration():
     for name in ("everyday-en-ko", "everyday-ko-en"):
         assert bundle_of(name).manifest.summary.startswith("A demonstration")
+
+
+@pytest.mark.parametrize("name", ANSWERERS)
+def test_answers_are_foreseen_better_by_who_hears_the_question(name):
+    figures = {(m.name, m.split): m.value for m in bundle_of(name).manifest.metrics}
+    of_all = figures["perplexity", "test"]
+
+    assert figures["perplexity", "test, answers of training"] < of_all
+    assert of_all < figures["perplexity", "test, new answers"]
+    assert of_all < figures["perplexity", "test, other questions"]
+    assert bundle_of(name).manifest.size_bytes <= 4 << 20
+
+
+@pytest.mark.parametrize("name", ANSWERERS)
+def test_the_lecture_on_conversation_tells_the_figures_of_the_cards(name):
+    page = (ROOT / "docs/lectures/conversation.md").read_text(encoding="utf-8")
+    manifest = bundle_of(name).manifest
+    told = " | ".join(f"{metric.value:.2f}" for metric in manifest.metrics)
+
+    assert f"| `{name}` | {told} | {manifest.provenance.parameters:,} |" in page
 
 
 def test_the_generators_know_the_65_characters_of_the_plays():

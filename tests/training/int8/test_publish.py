@@ -94,6 +94,13 @@ def test_what_loses_too_much_is_not_published(made, monkeypatch):
     assert outcome.reason.startswith("a figure is worse by")
 
 
+def test_a_recipe_may_want_none(made):
+    before, recipe, dataset = made
+    none = replace(recipe, publication=replace(recipe.publication, eight_bits=False))
+
+    assert add_int8(before, none, dataset) == (before, "its recipe wants none")
+
+
 def test_a_classifier_of_whole_texts_has_none(classifier, tmp_path):
     run = classifier.finished()
     outcome = add_int8(publish(run, tmp_path), run.recipe, run.dataset)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,33 @@ def test_what_is_said_gives_the_same_bits_alone_and_among_others(client, name):
     for text, result in list(zip(SAID, together, strict=True))[::2]:
         [alone] = client.translate(name, text, options=options, wanted=wanted)
         assert alone.hypotheses == result.hypotheses
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_that_was_broken_off_goes_on_where_it_was(client, name):
+    options = stepwire.DecodingOptions(beam_width=5, min_tokens=30, max_tokens=30)
+    [whole] = client.translate(name, SAID[1], options=options)
+    asked = replace(options, resume_every=12)
+    with client.stream_translations(name, SAID[1], options=asked) as updates:
+        token = next(update.resume_token for update in updates if update.resume_token)
+    [rest] = client.translate(name, [token])
+
+    assert rest.hypotheses == whole.hypotheses
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_session_answers_step_by_step_and_goes_on_from_its_token(client, name):
+    tokens = by_hand(name, SAID[0], 30)
+    begin = open_bundle(ZOO / name / "1").manifest.tokenizer.begin
+    options = stepwire.SessionOptions(source=SAID[0])
+    wanted = stepwire.Outputs(logits=True)
+    with client.session(name, options=options) as session:
+        half = session.step([begin, *tokens[:26]], export=True)
+        whole = session.step(tokens[26:], outputs=wanted)
+    with client.session(state_token=half.state_token) as other:
+        again = other.step(tokens[26:], outputs=wanted)
+
+    assert again.last.logits == whole.last.logits
 
 
 @pytest.mark.parametrize("name", NAMES)

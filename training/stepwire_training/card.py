@@ -6,7 +6,7 @@ from pathlib import Path
 from stepwire_training.checkpoint import Progress
 from stepwire_training.finished import Finished
 from stepwire_training.proved import Proved
-from stepwire_training.recipe import Recipe
+from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Manifest, Metric
 
 COMPARED = {  # what a proof compares, where it is no logit
@@ -78,7 +78,7 @@ def write(
         "architecture": architecture(manifest),
         "metrics": "\n".join(_metric(metric) for metric in manifest.metrics),
         "parameters": made.parameters,
-        "graphs": "\n".join(_graph(proved, role, about.half) for role in proved.graphs),
+        "graphs": "\n".join(_graph(proved, role, about) for role in proved.graphs),
         "languages": _languages(manifest),
         "licence": manifest.licence,
         "sources": "\n".join(f"- {s.name}: {s.licence}, <{s.home}>" for s in made.data),
@@ -145,10 +145,12 @@ def _whole(manifest: Manifest) -> str:
     return f"a {'series' if manifest.series else 'text'} read in chunks equals it read whole; "
 
 
-def _graph(proved: Proved, role: str, half: bool) -> str:
+def _graph(proved: Proved, role: str, about: Publication) -> str:
     """A line of the table."""
     size_mib = len(proved.contents[role]) / 2**20
-    stored = ", weights stored as float16" if half else ""
+    stored = ", weights stored as float16" if about.half else ""
+    if about.int8_tables:
+        stored += ", tables stored as int8 with a float16 scale a row"
     return f"| graph | `{proved.graphs[role].file}`, float32{stored}, {size_mib:.1f} MiB |"
 
 

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
 from stepwire_training.checkpoint import Progress
 from stepwire_training.data.batches import Dataset
+from stepwire_training.eight_bits import in_8_bits
 from stepwire_training.models.network import Network
+from stepwire_training.models.word_vectors import WordVectors
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.manifest import Metric
 
@@ -26,6 +31,8 @@ class Finished:
         model.load_state_dict(self.progress.best)
         if self.recipe.publication.half:
             halve(model)
+        if self.recipe.publication.int8_tables:
+            shorten_tables(model)
         model.eval()
         return model
 
@@ -38,3 +45,16 @@ def halve(model: Network) -> None:
     for weight in model.parameters():
         if weight.dim() > 1:
             weight.data = weight.data.half().float()
+
+
+def shorten_tables(model: Network) -> None:
+    """Rounds the tables that a model looks rows up in to 8 bits a value and a scale a row.
+
+    As with `halve`, what is proved and measured is what is served.
+    """
+    for part in model.modules():
+        if isinstance(part, nn.Embedding):
+            rows = in_8_bits(part.weight.detach().numpy())
+            part.weight.data = torch.from_numpy(rows.widened())
+        elif isinstance(part, WordVectors):
+            part.int8 = True  # their table is yet to be put together

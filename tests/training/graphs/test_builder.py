@@ -1,10 +1,13 @@
 import numpy as np
 import onnx
+import onnxruntime as ort
 import torch
 from onnx import numpy_helper
 
 from stepwire_training import parity
-from stepwire_training.graphs.builder import HALVED_FROM, GraphBuilder
+from stepwire_training.eight_bits import in_8_bits
+from stepwire_training.graphs.builder import SHORTENED_FROM, GraphBuilder
+from stepwire_training.int8.opened import Opened
 
 
 def scaled_by(weight: torch.Tensor) -> bytes:
@@ -20,7 +23,7 @@ def stored(graph: bytes) -> np.ndarray:
 
 
 def test_a_large_weight_that_half_precision_holds_is_stored_so_and_loses_nothing():
-    weight = torch.randn(64, HALVED_FROM // 64).half().float()
+    weight = torch.randn(64, SHORTENED_FROM // 64).half().float()
     graph = scaled_by(weight)
     x = np.eye(64, dtype=np.float32)
 
@@ -29,7 +32,7 @@ def test_a_large_weight_that_half_precision_holds_is_stored_so_and_loses_nothing
 
 
 def test_a_weight_that_would_lose_a_bit_is_stored_whole():
-    weight = torch.randn(64, HALVED_FROM // 64)
+    weight = torch.randn(64, SHORTENED_FROM // 64)
 
     assert stored(scaled_by(weight)).dtype == np.float32
     assert stored(scaled_by(weight * 1e30)).dtype == np.float32
@@ -37,3 +40,40 @@ def test_a_weight_that_would_lose_a_bit_is_stored_whole():
 
 def test_a_small_weight_is_stored_whole():
     assert stored(scaled_by(torch.ones(2, 2))).dtype == np.float32
+
+
+def table_in_8_bits() -> np.ndarray:
+    random = np.random.default_rng(0).normal(size=(64, SHORTENED_FROM // 64))
+    return in_8_bits(random.astype(np.float32)).widened()
+
+
+def test_a_large_table_that_8_bits_hold_is_stored_so_and_loses_nothing():
+    table = table_in_8_bits()
+    graph = scaled_by(torch.from_numpy(table))
+    kinds = [part.data_type for part in onnx.load_from_string(graph).graph.initializer]
+    x = np.eye(64, dtype=np.float32)
+
+    assert sorted(kinds) == sorted([onnx.TensorProto.INT8, onnx.TensorProto.FLOAT16])
+    assert np.array_equal(parity.run(parity.session(graph), {"x": x})["y"], table)
+
+
+def test_what_is_stored_in_8_bits_is_widened_once_when_it_is_loaded(tmp_path):
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
+    content = scaled_by(torch.from_numpy(table_in_8_bits()))
+    ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    loaded = onnx.load(tmp_path / "loaded.onnx").graph
+
+    assert [node.op_type for node in loaded.node] == ["MatMul"]
+    assert [part.data_type for part in loaded.initializer] == [onnx.TensorProto.FLOAT]
+
+
+def test_a_table_in_8_bits_is_seen_as_the_constant_that_it_is():
+    table = table_in_8_bits()
+    opened = Opened(scaled_by(torch.from_numpy(table)))
+    [product] = [node for node in opened.nodes if node.op_type == "MatMul"]
+
+    found = opened.constant(product.input[1])
+    assert found is not None
+    assert found.dtype == np.float32
+    assert np.array_equal(found, table)

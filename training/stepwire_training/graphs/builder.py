@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor
 
+from stepwire_training.eight_bits import Rows, in_8_bits
+
 OPSET = 20
 IR_VERSION = 10  # of the ONNX file; what that opset was released with
 
-HALVED_FROM = 4096  # elements; of what is smaller, half would save nothing worth a node
+SHORTENED_FROM = 4096  # elements; of what is smaller, fewer bits would save nothing worth a node
 
 Shape = Sequence[str | int]
 
@@ -50,17 +52,25 @@ class GraphBuilder:
         self._outputs.append(_declared(name, kind, shape))
 
     def weight(self, name: str, value: Tensor | NDArray[Any]) -> str:
-        """Stores a constant; in half the bytes where not a bit is lost by it.
+        """Stores a constant; in a quarter or half of the bytes where not a bit is lost by it.
 
         ONNX Runtime widens it once, when it loads the graph.
         """
         array = value.detach().numpy() if isinstance(value, Tensor) else value
+        rows = _rows(array)
+        if rows is not None:
+            scales = self._widened(f"{name}_scales", rows.scales)
+            return self.op("Mul", self._widened(name, rows.whole), scales)
         halved = _halved(array)
-        stored = array if halved is None else halved
-        self._weights.append(numpy_helper.from_array(np.asarray(stored, order="C"), name))
-        if halved is None:
-            return name
-        return self.node("Cast", [name], to=onnx.TensorProto.FLOAT)
+        return self._stored(name, array) if halved is None else self._widened(name, halved)
+
+    def _stored(self, name: str, array: NDArray[Any]) -> str:
+        self._weights.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+    def _widened(self, name: str, array: NDArray[Any]) -> str:
+        """Stores an array of few bits; gives it as float32."""
+        return self.node("Cast", [self._stored(name, array)], to=onnx.TensorProto.FLOAT)
 
     def integers(self, name: str, *values: int) -> str:
         """Stores a short list of integers: a shape, axes, sizes."""
@@ -149,9 +159,17 @@ def reordered(gates: Sequence[int], hidden: int) -> Tensor:
     return (starts + torch.arange(hidden)).flatten()
 
 
+def _rows(array: NDArray[Any]) -> Rows | None:
+    """A large table in 8 bits, if they hold every number of it exactly."""
+    if array.dtype != np.float32 or array.size < SHORTENED_FROM or array.ndim != 2:
+        return None
+    rows = in_8_bits(array)
+    return rows if np.array_equal(rows.widened(), array) else None
+
+
 def _halved(array: NDArray[Any]) -> NDArray[np.float16] | None:
     """A large array as float16, if that holds every number of it exactly."""
-    if array.dtype != np.float32 or array.size < HALVED_FROM:
+    if array.dtype != np.float32 or array.size < SHORTENED_FROM:
         return None
     with np.errstate(over="ignore"):
         halved = array.astype(np.float16)

@@ -27,14 +27,19 @@ class Opened:
         }
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """The value of a tensor that never changes, widened if it is stored in half."""
+        """The value of a tensor that never changes, widened if it is stored in fewer bits."""
         if name in self._stored:
             return numpy_helper.to_array(self._stored[name])
         maker = self.makers.get(name)
-        if maker is None or maker.op_type != "Cast" or maker.input[0] not in self._stored:
+        if maker is None or maker.op_type not in ("Cast", "Mul"):
             return None
+        first, *others = (self.constant(each) for each in maker.input)
+        if first is None or any(other is None for other in others):
+            return None
+        if maker.op_type == "Mul":  # whole numbers by the scales of their rows
+            return first * others[0]
         kind = onnx.helper.tensor_dtype_to_np_dtype(attribute(maker, "to", 0))
-        return numpy_helper.to_array(self._stored[maker.input[0]]).astype(kind)
+        return first.astype(kind)
 
     def width(self, name: str) -> int:
         """Size of the last axis of a tensor; 0 where it varies or is not known."""

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from stepwire_training.data.batches import PADDING
+from stepwire_training.eight_bits import in_8_bits
 from stepwire_training.models.network import Network, State
 
 SHORTEST = 1e-12  # length from which a vector has a direction
@@ -23,6 +24,7 @@ class WordVectors(Network):
 
     words: int  # V
     parts: int  # G
+    int8 = False  # whether they are published in 8 bits a value
 
     def start(self, rows: int) -> State:
         """Words have no state."""
@@ -42,9 +44,11 @@ class WordVectors(Network):
         raise NotImplementedError
 
     def published(self) -> Tensor:
-        """The same, rounded to what half precision holds: what is measured and served."""
-        with torch.no_grad():
-            return self.table().half().float()
+        """The same, rounded to how it is stored: what is measured and served."""
+        table = self.table().detach()
+        if self.int8:
+            return torch.from_numpy(in_8_bits(table.numpy()).widened())
+        return table.half().float()
 
 
 class Table(Network):

@@ -4,9 +4,10 @@
     PYTHONHASHSEED=0 python -m stepwire_training.compare_gensim wikitext2
     PYTHONHASHSEED=0 python -m stepwire_training.compare_gensim nsmc
 
-writes recipes/wikitext2_gensim.csv or recipes/nsmc_gensim.csv, which the cards show. gensim is
-for this comparison alone and part of no extra. It reads the texts as often as the recipe of
-skip-gram does, with its size, window, noise and threshold; rates are gensim's own.
+writes recipes/wikitext2_gensim.csv or recipes/nsmc_gensim.csv, which the cards show, with the
+version of gensim. It is for this comparison alone and part of no extra. It reads the texts as
+often as the recipe of skip-gram does, with its size, window, noise and threshold; rates are
+gensim's own.
 """
 
 import argparse
@@ -95,12 +96,14 @@ def compared(recipe: Recipe) -> list[tuple[str, ...]]:
         (made, figures(GensimAsked(made.vectors, dataset.worded), dataset.worded.tests))
         for made in train(texts, settings)
     ]
-    return table(results)
+    import gensim  # of no extra: installed for this alone
+
+    return table(results, gensim.__version__)
 
 
 def train(texts: Texts, settings: dict[str, Any]) -> Iterator[Trained]:
     """Trains every kind of model that gensim has of those that the zoo has."""
-    from gensim.models import FastText, Word2Vec  # of no extra: installed for this alone
+    from gensim.models import FastText, Word2Vec
 
     kinds: dict[str, Callable[[], Any]] = {
         "Word2Vec, skip-gram": lambda: Word2Vec(texts, sg=1, **settings),
@@ -113,10 +116,12 @@ def train(texts: Texts, settings: dict[str, Any]) -> Iterator[Trained]:
         yield Trained(name, vectors, (time.process_time() - began) / 60)
 
 
-def table(results: Sequence[tuple[Trained, Sequence[Metric]]]) -> list[tuple[str, ...]]:
+def table(
+    results: Sequence[tuple[Trained, Sequence[Metric]]], version: str
+) -> list[tuple[str, ...]]:
     """The figures of every model, as text; what a model cannot do is left empty."""
     names = [(metric.name, metric.split) for metric in results[-1][1] if metric.name != "known"]
-    heading = ("gensim", *(f"{name}, {split}" for name, split in names), "CPU minutes")
+    heading = (f"gensim {version}", *(f"{name}, {split}" for name, split in names), "CPU minutes")
     rows = []
     for made, metrics in results:
         found = {(metric.name, metric.split): f"{metric.value:.4f}" for metric in metrics}

@@ -5,23 +5,23 @@ from stepwire_training.data.windows import Beside
 from stepwire_training.data.worded import FilmReviews
 from stepwire_training.models.word_vectors import NoiseContrast
 from stepwire_training.recipe import Publication, Recipe
-from stepwire_training.recipes.wikitext2_vectors import PARTS, SIZE, USES
+from stepwire_training.recipes.wikitext2_vectors import IN_WORDS, PARTS, SIZE, USES
 from stepwire_zoo.manifest import Dataset, Limits
 
 PUBLICATION = Publication(
     summary="Vectors of Korean words and of their letters: skip-gram on film reviews.",
     about=f"""\
-Vectors of 100 values of eojeols, the units between two spaces, learned by telling those that \
+Vectors of {SIZE} values of eojeols, the units between two spaces, learned by telling those that \
 stand around one from others drawn by chance (skip-gram with negative sampling, Mikolov et al., \
 2013). An eojeol is the mean of a vector of its own and of those of its parts, runs of three to \
 six letters (jamo) of it (Bojanowski et al., 2017; for jamo Park et al., 2018). Korean hangs \
 particles and endings on its words, so most eojeols of a text were never learned as such: they \
 get a vector from the parts that are known, and answers say so. {USES}""",
-    tokens="""\
+    tokens=f"""\
 Eojeols in composed Hangul (NFC), cut at spaces and punctuation, that are seen five times at \
 least; what has neither letter nor digit is left out. Parts are runs of letters as NFD takes \
-syllables apart, those that stand in four known eojeols at least (`subwords.json`), kept by name \
-and not hashed into buckets.""",
+syllables apart, those that stand in {IN_WORDS} known eojeols at least (`subwords.json`), \
+kept by name and not hashed into buckets.""",
     split="""\
 Learned from the training reviews of NSMC, but 5,000 that choose the weights; its test reviews \
 are left alone. kor_ws353 is WordSim-353 in Korean: scores of people for how related two words \
@@ -46,7 +46,7 @@ more of its form than of what it means. What the texts say of people is in the v
     ),
     limits=Limits(max_input_tokens=256),
     buckets=PARTS,
-    half=True,
+    int8_tables=True,
     comparison="nsmc_gensim.csv",
 )
 
@@ -54,7 +54,7 @@ more of its form than of what it means. What the texts say of people is in the v
 def skip_gram() -> Recipe:
     """An eojeol tells those around it, by itself and by its letters."""
     counted = Counted(
-        cutting="korean", parts=20_000, in_words=4, most_parts=PARTS[-1], units="jamo"
+        cutting="korean", parts=22_000, in_words=IN_WORDS, most_parts=PARTS[-1], units="jamo"
     )
     return Recipe(
         bundle="nsmc-skipgram",

@@ -237,7 +237,7 @@ def vectors() -> Recipe:
     return Recipe(
         bundle="tiny-vectors",
         publication=replace(
-            PUBLICATION, limits=Limits(max_input_tokens=16), buckets=(1, 8, 16), half=True
+            PUBLICATION, limits=Limits(max_input_tokens=16), buckets=(1, 8, 16), int8_tables=True
         ),
         data=Farm(
             counted=Counted(cutting="english", parts=100, in_words=2, most_parts=16),

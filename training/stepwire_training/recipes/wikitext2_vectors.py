@@ -10,9 +10,10 @@ from stepwire_training.models.word_vectors import CountFitting, NoiseContrast
 from stepwire_training.recipe import Publication, Recipe
 from stepwire_zoo.manifest import Dataset, Limits
 
-SIZE = 100  # values of a vector
+SIZE = 64  # values of a vector
 PARTS = (1, 8, 16, 32, 64)  # padded lengths: so many numbers a word may be made of
 WHOLE = (1,)
+IN_WORDS = 10  # that a part of a word must be in to have a vector
 WORDS = Counted(cutting="english")
 
 USES = """\
@@ -49,15 +50,15 @@ SOURCES = (
 SKIP_GRAM = Publication(
     summary="Vectors of English words and of their parts: skip-gram on WikiText-2.",
     about=f"""\
-Vectors of 100 values, learned by telling the words that stand around a word from words drawn by \
-chance (skip-gram with negative sampling, Mikolov et al., 2013). A word is the mean of a vector \
+Vectors of {SIZE} values, learned by telling the words that stand around a word from words drawn \
+by chance (skip-gram with negative sampling, Mikolov et al., 2013). A word is the mean of a vector \
 of its own and of those of its parts, runs of three to six characters (Bojanowski et al., 2017), \
 so that a word that was never learned gets one from the parts that are known; answers say so. \
 {USES}""",
     tokens=f"""\
-{TOKENS} Parts of words are those that stand in four known words at least (`subwords.json`); they \
-are kept by name, not hashed into buckets, so that a word of which nothing is known has no vector \
-instead of one by chance.""",
+{TOKENS} Parts of words are those that stand in {IN_WORDS} known words at least (`subwords.json`); \
+they are kept by name, not hashed into buckets, so that a word of which nothing is known has no \
+vector instead of one by chance.""",
     split=SPLIT,
     caveats=f"""\
 {SMALL} The vector of a word by its parts says more of its form than of what it means.""",
@@ -66,7 +67,7 @@ instead of one by chance.""",
     sources=SOURCES,
     limits=Limits(max_input_tokens=256),
     buckets=PARTS,
-    half=True,
+    int8_tables=True,
     comparison="wikitext2_gensim.csv",
     licence="CC-BY-SA-3.0",
 )
@@ -74,7 +75,7 @@ BAG_OF_WORDS = replace(
     SKIP_GRAM,
     summary="Vectors of English words: a continuous bag of words on WikiText-2.",
     about=f"""\
-Vectors of 100 values, learned by telling the word that stands among others from words drawn by \
+Vectors of {SIZE} values, learned by telling the word that stands among others from words drawn by \
 chance (a continuous bag of words with negative sampling, Mikolov et al., 2013). {USES} A word \
 that was not learned has no vector, and answers say so.""",
     tokens=TOKENS,
@@ -85,9 +86,9 @@ GLOVE = replace(
     BAG_OF_WORDS,
     summary="Vectors of English words: GloVe on WikiText-2.",
     about=f"""\
-Vectors of 100 values whose products are logarithms of how often two words stand near each other \
-(GloVe, Pennington et al., 2014); what is served is the sum of the two vectors that a word has \
-there. {USES} A word that was not learned has no vector, and answers say so.""",
+Vectors of {SIZE} values whose products are logarithms of how often two words stand near each \
+other (GloVe, Pennington et al., 2014); what is served is the sum of the two vectors that a word \
+has there. {USES} A word that was not learned has no vector, and answers say so.""",
     split=f"""\
 Learned from the training split, of which the articles come in another order; a fiftieth of the \
 pairs of words that stand near each other is left out and chooses the weights. {SETS} No setting \
@@ -97,7 +98,7 @@ was chosen by these sets.""",
 
 def skip_gram() -> Recipe:
     """A word tells the words around it, by itself and by its parts."""
-    counted = replace(WORDS, parts=22_000, in_words=4, most_parts=PARTS[-1])
+    counted = replace(WORDS, parts=22_000, in_words=IN_WORDS, most_parts=PARTS[-1])
     return Recipe(
         bundle="wikitext2-skipgram",
         publication=SKIP_GRAM,

@@ -119,7 +119,7 @@ def train(texts: Texts, settings: dict[str, Any]) -> Iterator[Trained]:
 def table(
     results: Sequence[tuple[Trained, Sequence[Metric]]], version: str
 ) -> list[tuple[str, ...]]:
-    """The figures of every model, as text; what a model cannot do is left empty."""
+    """The figures of every model, as text; a model without parts has them of known words alone."""
     names = [(metric.name, metric.split) for metric in results[-1][1] if metric.name != "known"]
     heading = (f"gensim {version}", *(f"{name}, {split}" for name, split in names), "CPU minutes")
     rows = []

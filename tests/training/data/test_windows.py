@@ -11,7 +11,8 @@ CORPUS, COUNTS = Corpus(IDS, OWNERS), np.array([0, *[1] * 8])
 
 
 def windows(*, fixed=False, corpus=CORPUS, counts=COUNTS, **settings):
-    config = Beside(**{"telling": "around", "window": 2, "thin": 0.0, "rows": 4, **settings})
+    shape = {"telling": "around", "window": 2, "thin": 0.0, "rows": 4, "sharing": 2}
+    config = Beside(**{**shape, **settings})
     return Windows(corpus, counts, config, fixed=fixed)
 
 
@@ -81,8 +82,14 @@ def test_noise_is_drawn_as_often_as_words_are_common():
     corpus = Corpus(np.repeat([1, 2, 3], counts[1:]), np.zeros(98, np.int64))
     reader = windows(corpus=corpus, counts=counts, rows=8, noise=500)
     drawn = np.concatenate([reader.batch(step, Shard()).inputs[2] for step in range(40)])
-    shares = np.bincount(drawn, minlength=4) / len(drawn)
+    assert drawn.shape == (40 * 8 / 2, 500)
+    shares = np.bincount(drawn.ravel(), minlength=4) / drawn.size
     assert shares == pytest.approx(np.array([0, 27, 8, 1]) / 36, abs=0.01)
+
+
+def test_rows_that_share_noise_make_up_the_batch():
+    with pytest.raises(ValueError, match="sharing must divide rows, 4, got 3"):
+        windows(sharing=3)
 
 
 def test_common_words_are_thinned_out():

@@ -38,27 +38,28 @@ def test_what_is_published_fits_into_half_precision(model):
 
 
 def test_the_loss_is_that_of_pairs_and_so_much_noise(model):
-    read = torch.tensor([[1], [2], [1]])
-    told = torch.tensor([[2, PADDING], [3, 4], [PADDING, PADDING]])
-    noise = torch.tensor([5, 1, 3, 3])
+    read = torch.tensor([[1], [2], [1], [3]])
+    told = torch.tensor([[2, PADDING], [3, 4], [PADDING, PADDING], [1, PADDING]])
+    noise = torch.tensor([[5, 1, 3, 3], [2, 5, 4, 1]])  # of two rows each
     model.requires_grad_(False)
     outputs, _ = model(read, told, noise, ())
     wanted = torch.zeros(())
-    for (word,), others in zip(read.tolist(), told.tolist(), strict=True):
+    for row, ((word,), others) in enumerate(zip(read.tolist(), told.tolist(), strict=True)):
         x = composed(model, word)
         for other in (it for it in others if it != PADDING):
             wanted += functional.softplus(-x @ model.outputs[other])
-            each = [functional.softplus(x @ model.outputs[it]) for it in noise.tolist()]
+            apart = noise[row // 2].tolist()
+            each = [functional.softplus(x @ model.outputs[it]) for it in apart]
             wanted += 3.0 * sum(each) / 4
-    torch.testing.assert_close(model.loss(outputs, told), wanted / 3)
+    torch.testing.assert_close(model.loss(outputs, told), wanted / 4)
     nats, _, count = model.tally(outputs, told)
-    assert (count, float(nats)) == (3, pytest.approx(float(wanted)))
+    assert (count, float(nats)) == (4, pytest.approx(float(wanted)))
 
 
 def test_a_bag_is_the_mean_of_its_words(model):
     read = torch.tensor([[1, 2, PADDING], [PADDING] * 3, [4, 4, 5]])
     told = torch.tensor([[3], [PADDING], [2]])
-    (pairs, _), _ = model(read, told, torch.tensor([1]), ())
+    (pairs, _), _ = model(read, told, torch.tensor([[1]]), ())
     first = (composed(model, 1) + composed(model, 2)) / 2
     last = (2 * composed(model, 4) + composed(model, 5)) / 3
     torch.testing.assert_close(pairs[0, 0], first @ model.outputs[3])
@@ -70,7 +71,7 @@ def test_neighbours_come_together_and_noise_stays_apart():
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     read, told = torch.tensor([[1], [2], [3]]), torch.tensor([[4], [4], [5]])
     for _ in range(60):
-        outputs, _ = model(read, told, torch.tensor([4, 5, 1]), ())
+        outputs, _ = model(read, told, torch.tensor([[4, 5, 1]]), ())
         optimizer.zero_grad()
         torch.autograd.backward(model.loss(outputs, told))
         optimizer.step()

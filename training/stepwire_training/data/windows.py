@@ -2,10 +2,13 @@
 
 Positions are read in an order of their own each pass, common words are thinned out and the
 window's reach varies, as in word2vec (Mikolov et al., 2013). What a pair is told apart from is
-drawn once for a whole batch: with S words of noise, each counted k/S times, the expected loss
-is that of k words drawn for every pair, and both ways become matrix products.
+drawn once for a few rows of a batch: with S words of noise, each counted k/S times, the expected
+loss is that of k words drawn for every pair, and both ways become matrix products. Few rows must
+share them: each word of noise is moved away from all of these at once, and a word that is drawn
+seldom, but from thousands of pairs together, never settles.
 
-B positions, W words to either side, V words, S words of noise, T words of a text.
+B positions, R of them that share their noise, W words to either side, V words, S words of noise,
+T words of a text.
 """
 
 from dataclasses import dataclass
@@ -31,8 +34,13 @@ class Beside:
     window: int = 5  # words to either side, W; each position reaches 1 to W of them
     thin: float = 1e-4  # words more frequent than this are thinned out; 0: none is
     rows: int = 4_096  # positions of a batch, B
-    noise: int = 128  # words that a batch is told apart from, S
+    sharing: int = 16  # positions that are told apart from the same noise, R
+    noise: int = 16  # words of it, S
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.sharing < 1 or self.rows % self.sharing:
+            raise ValueError(f"sharing must divide rows, {self.rows}, got {self.sharing}")
 
     def splits(self, corpus: Corpus, held_out: Corpus, counts: Ids) -> tuple["Windows", "Windows"]:
         """The texts to learn from, and those that choose."""
@@ -56,7 +64,7 @@ class Windows:
         return self._positions // self._config.rows
 
     def batch(self, step: int, shard: Shard) -> Batch:
-        """Words read int64 [B / world, M], words told [B / world, K], and noise [S].
+        """Words read int64 [B / world, M], words told [B / world, K], and noise [B / R, S].
 
         M and K are 1 and 2W for skip-gram, 2W and 1 for a bag of words; places without a word
         are PADDING.
@@ -69,7 +77,8 @@ class Windows:
         rows = slice(place * self._config.rows, (place + 1) * self._config.rows)
         rng = np.random.default_rng([self._config.seed, number, place])
         centres, around = self._around(corpus, order[rows], rng)
-        noise = np.searchsorted(self._noise, rng.random(self._config.noise), side="right")
+        drawn = rng.random((self._config.rows // self._config.sharing, self._config.noise))
+        noise = np.searchsorted(self._noise, drawn, side="right")
         read, told = centres[:, None], around
         if self._config.telling == "centre":
             told = np.where((around != PADDING).any(axis=1, keepdims=True), read, PADDING)

@@ -1,7 +1,7 @@
 """Vectors of words: by telling neighbours from noise, or from counts of neighbours.
 
-V words, G parts of words, P numbers that a word is made of, E values of a vector, B rows,
-S words of noise, T numbers of a row of words as they are served.
+V words, G parts of words, P numbers that a word is made of, E values of a vector, B rows, R of
+them that share S words of noise, T numbers of a row of words as they are served.
 """
 
 from dataclasses import dataclass
@@ -128,11 +128,11 @@ class NoiseContrast(WordVectors):
         Args:
             read: words, int64 [B, M], PADDING where there is none.
             told: words, int64 [B, K], the same.
-            noise: words, int64 [S].
+            noise: words, int64 [B / R, S], each row of them for R of the others.
             state: empty.
 
         Returns:
-            Scores of the pairs of a row [B, K] and of the row beside the noise [B, S]; and the
+            Scores of the pairs of a row [B, K] and of the row beside its noise [B, S]; and the
             empty state.
         """
         here = read != PADDING
@@ -149,7 +149,9 @@ class NoiseContrast(WordVectors):
             x = total / here.sum(dim=1, keepdim=True).clamp(min=1)
         beside = functional.embedding(told.clamp(min=0), self.outputs)  # [B, K, E]
         pairs = torch.bmm(beside, x[:, :, None])[:, :, 0]
-        return (pairs, x @ functional.embedding(noise, self.outputs).T), state
+        apart = functional.embedding(noise, self.outputs)  # [B / R, S, E]
+        sharing = x.unflatten(0, (len(noise), -1))  # [B / R, R, E]
+        return (pairs, torch.bmm(sharing, apart.transpose(1, 2)).flatten(0, 1)), state
 
     def loss(self, outputs: Any, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean nats of a pair and the noise beside it."""

@@ -35,7 +35,7 @@ These are the words of short and angry or enthusiastic reviews of films, misspel
 them: 323 pairs of plain nouns are hardly what they talk about, and a fifth of those is known. A \
 noun alone is rarer than the same noun with a particle. The vector of a word by its parts says \
 more of its form than of what it means. What the texts say of people is in the vectors as well.""",
-    published="gensim on the same text: see the table below",
+    published="0.294 is gensim 4.4.0's FastText on the same text",
     languages=("ko",),
     sources=(
         Dataset(

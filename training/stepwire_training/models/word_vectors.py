@@ -150,7 +150,7 @@ class NoiseContrast(WordVectors):
         beside = functional.embedding(told.clamp(min=0), self.outputs)  # [B, K, E]
         pairs = torch.bmm(beside, x[:, :, None])[:, :, 0]
         apart = functional.embedding(noise, self.outputs)  # [B / R, S, E]
-        sharing = x.unflatten(0, (len(noise), -1))  # [B / R, R, E]
+        sharing = x.view(len(noise), -1, x.shape[1])  # [B / R, R, E]
         return (pairs, torch.bmm(sharing, apart.transpose(1, 2)).flatten(0, 1)), state
 
     def loss(self, outputs: Any, targets: Tensor, smoothing: float = 0.0) -> Tensor:

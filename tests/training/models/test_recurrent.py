@@ -45,3 +45,18 @@ def test_weights_are_dropped_while_training_only():
     assert not torch.equal(run(), run())
     layer.eval()
     assert torch.equal(run(), run())
+
+
+def test_cells_that_are_to_remember_keep_what_they_hold_for_so_many_steps():
+    torch.manual_seed(1)
+    layer = RecurrentLayer("lstm", 3, 2_000)
+    layer.remember(100)
+    layer.weight_ih.data.zero_()
+    layer.weight_hh.data.zero_()
+    held = torch.ones(1, 2_000)
+    _, (_, after) = layer(torch.zeros(1, 1, 3), (torch.zeros(1, 2_000), held))
+    kept_for = 1 / (1 - after[0])  # steps until 1/e is left, about
+
+    assert kept_for.min() < 2.2
+    assert 90 < kept_for.max() <= 101.1
+    assert 9 < kept_for.median() < 13  # as many quick ones as slow ones, in orders of magnitude

@@ -36,6 +36,7 @@ class LanguageModel(Network):
         output_dropout: float = 0.0  # before the scores
         weight_dropout: float = 0.0  # on recurrent weights, one mask per chunk
         locked: bool = False  # whether a row keeps its masks for a whole chunk (variational)
+        longest: int = 0  # steps that memories of LSTM cells begin with, if they are to differ
         tied: bool = False  # whether a token is scored by what it is read as; both of one size
         # Where rarer words begin, if they are read and scored by narrower vectors; see adaptive.
         cuts: tuple[int, ...] = ()
@@ -65,6 +66,9 @@ class LanguageModel(Network):
             else RecurrentLayer(config.cell, width, config.hidden, config.weight_dropout)
             for width in widths
         )
+        for layer in self.layers if config.longest else ():
+            assert isinstance(layer, RecurrentLayer), "a memory is spread by the gates of an LSTM"
+            layer.remember(config.longest)
         self.hide: nn.Module = TokenDropout(config.token_dropout)
         if config.embedding_dropout:
             self.hide = nn.Sequential(self.hide, LockedDropout(config.embedding_dropout))

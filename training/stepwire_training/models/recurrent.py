@@ -4,6 +4,7 @@ B rows, T positions, I inputs, H hidden units, G gates. The weights have the nam
 gate order of torch.nn.LSTM, GRU and RNN, so either can stand in for the other.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -42,6 +43,17 @@ class RecurrentLayer(nn.Module):
         if self.cell == "lstm":
             # An open forget gate lets the gradient reach far back from the first step on.
             self.bias_ih.data[self.hidden : 2 * self.hidden] = 1.0
+
+    def remember(self, longest: int) -> None:
+        """Gives the cells of a fresh LSTM memories of all lengths up to `longest` steps.
+
+        A forget gate of bias b that hears nothing forgets in about exp(b) steps, and its input
+        gate, of bias -b, takes in as little as it lets go (Tallec and Ollivier, 2018). They draw
+        the steps uniformly; here their logarithm is, so that most cells stay quick.
+        """
+        assert self.cell == "lstm", self.cell
+        biases = torch.rand(self.hidden) * math.log(longest)
+        self.bias_ih.data[: 2 * self.hidden] = torch.cat([-biases, biases])
 
     def start(self, rows: int) -> State:
         """The state before the first position: zeros, [B, H] each."""

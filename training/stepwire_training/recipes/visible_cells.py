@@ -25,6 +25,7 @@ MODEL = LanguageModel.Config(
     embedding=64,
     layer_dropout=0.1,
     output_dropout=0.1,
+    longest=100,  # else none learns where in its line a character stands
     shows_memory=True,
 )
 LIMITS = Limits(max_input_tokens=8_192, max_new_tokens=8_192)

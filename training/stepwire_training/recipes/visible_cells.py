@@ -62,7 +62,7 @@ learned from one translation of one novel of the nineteenth century, and says wh
         begin="\n",
         measured_on="test",
     )
-    return _recipe("war-and-peace-lstm", about, Novel(rows=64, length=128, seed=1))
+    return _recipe("war-and-peace-lstm", about, Novel(rows=16, length=128, seed=1))
 
 
 def linux_kernel() -> Recipe:
@@ -100,7 +100,7 @@ is this bundle.""",
         licence="GPL-2.0-only",
         measured_on="test",
     )
-    return _recipe("linux-kernel-lstm", about, KernelSource(rows=64, length=128, seed=1))
+    return _recipe("linux-kernel-lstm", about, KernelSource(rows=16, length=128, seed=1))
 
 
 def _recipe(bundle: str, about: Publication, data: Data) -> Recipe:
@@ -109,11 +109,11 @@ def _recipe(bundle: str, about: Publication, data: Data) -> Recipe:
         publication=about,
         data=data,
         model=MODEL,
-        steps=3_200,
-        learning_rate=3e-3,
-        warmup=0.05,
+        steps=10_000,
+        learning_rate=2e-3,
+        warmup=0.03,
         weight_decay=0.02,
-        ema_decay=0.998,
-        evaluate_every=400,
+        ema_decay=0.999,
+        evaluate_every=1_000,
         seed=1,
     )

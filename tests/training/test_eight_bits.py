@@ -9,6 +9,7 @@ from stepwire_training.eight_bits import LARGEST, in_8_bits
 from stepwire_training.finished import shorten_tables
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
+from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.word_vectors import NoiseContrast
 
 TABLES = arrays.arrays(
@@ -64,6 +65,16 @@ def test_tables_of_a_model_are_rounded_and_nothing_else():
     moved = {name for name, weight in model.named_parameters() if (weight != before[name]).any()}
     assert moved == {"encoder.embedding.weight"}
     assert np.array_equal(in_8_bits(table.detach().numpy()).widened(), table.detach().numpy())
+
+
+def test_words_of_every_class_are_rounded():
+    config = LanguageModel.Config(cell="lstm", layers=1, hidden=32, embedding=32, cuts=(9, 20))
+    model = config.build(50, 0)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    shorten_tables(model)
+
+    moved = {name for name, weight in model.named_parameters() if (weight != before[name]).any()}
+    assert moved == {"words.head.weight", "words.rare.0.vectors", "words.rare.1.vectors"}
 
 
 def test_word_vectors_are_rounded_when_their_parts_are_put_together():

@@ -8,6 +8,7 @@ from torch import nn
 from stepwire_training.checkpoint import Progress
 from stepwire_training.data.batches import Dataset
 from stepwire_training.eight_bits import in_8_bits
+from stepwire_training.models.adaptive import AdaptiveWords
 from stepwire_training.models.network import Network
 from stepwire_training.models.word_vectors import WordVectors
 from stepwire_training.recipe import Recipe
@@ -54,7 +55,13 @@ def shorten_tables(model: Network) -> None:
     """
     for part in model.modules():
         if isinstance(part, nn.Embedding):
-            rows = in_8_bits(part.weight.detach().numpy())
-            part.weight.data = torch.from_numpy(rows.widened())
+            _shorten(part.weight)
+        elif isinstance(part, AdaptiveWords):
+            for table in part.tables():
+                _shorten(table)
         elif isinstance(part, WordVectors):
             part.int8 = True  # their table is yet to be put together
+
+
+def _shorten(table: nn.Parameter) -> None:
+    table.data = torch.from_numpy(in_8_bits(table.detach().numpy()).widened())

@@ -75,6 +75,10 @@ class AdaptiveWords(nn.Module):
         """The classes of rare words, the least rare first."""
         return [each for each in self.rare if isinstance(each, RareWords)]
 
+    def tables(self) -> list[nn.Parameter]:
+        """The vectors of the words of each class."""
+        return [self.head.weight, *(each.vectors for each in self.classes())]
+
     def read(self, words: Tensor) -> Tensor:
         """Vectors of words: [B, T] to [B, T, E]."""
         flat = words.flatten()

@@ -35,6 +35,8 @@ up. Two million words are little text: names are mostly <unk>.""",
     ),
     limits=Limits(max_input_tokens=8_192, max_new_tokens=2_048),
     half=True,
+    int8_tables=True,
+    eight_bits=False,  # the zoo has 250 MiB
     begin=END,
     licence="CC-BY-SA-3.0",
     measured_on="test",

@@ -6,8 +6,8 @@
 
 writes recipes/wikitext2_gensim.csv or recipes/nsmc_gensim.csv, which the cards show, with the
 version of gensim. It is for this comparison alone and part of no extra. It reads the texts as
-often as the recipe of skip-gram does, with its size, window, noise and threshold; rates are
-gensim's own.
+often as 2,400 steps do, with the size, window, noise and threshold of the recipe of skip-gram;
+rates are gensim's own.
 """
 
 import argparse
@@ -35,6 +35,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "wikitext2": wikitext2_vectors.skip_gram,
     "nsmc": nsmc_vectors.skip_gram,
 }
+STEPS = 2_400  # of the recipes' batches: how much of the texts gensim reads
 BUCKETS = 200_000  # of gensim's parts of words: a tenth of its own, for the memory of a laptop
 
 
@@ -87,7 +88,7 @@ def compared(recipe: Recipe) -> list[tuple[str, ...]]:
         "min_count": data.counted.at_least,
         "negative": round(model.negatives),
         "sample": data.learned.thin,
-        "epochs": round(recipe.steps / len(dataset.train)),
+        "epochs": round(STEPS / len(dataset.train)),
         "workers": 1,  # more would not give the same twice
         "seed": recipe.seed,
     }

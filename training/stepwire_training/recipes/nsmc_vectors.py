@@ -61,8 +61,8 @@ def skip_gram() -> Recipe:
         publication=PUBLICATION,
         data=FilmReviews(counted=counted, learned=Beside(telling="around")),
         model=NoiseContrast.Config(size=SIZE, made_of=1 + PARTS[-1]),
-        steps=2_400,
+        steps=1_200,
         learning_rate=0.3,
-        evaluate_every=240,
+        evaluate_every=120,
         bf16=False,
     )

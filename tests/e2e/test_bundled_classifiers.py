@@ -1,5 +1,6 @@
 """The published classifiers of whole texts, served as a user gets them."""
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -17,10 +18,11 @@ COMPARED = (
     *("nsmc-bayes", "nsmc-cnn", "nsmc-gru", "nsmc-ln-lstm", "nsmc-lstm", "nsmc-rnn"),
     "nsmc-transformer",
 )
-EVERY = (*COMPARED, "names-gru", "intent-ko")
+EVERY = (*COMPARED, "names-gru", "intent-ko", "sst2-bilstm")
 WHOLE = {  # of the splits that are small: where they are, and how many texts they have
     "names-gru": ("names-nationality/names.tar.gz", 2_711),
     "intent-ko": ("3i4k/fci_test.txt.gz", 6_121),
+    "sst2-bilstm": ("sst2/test.tsv.gz", 1_821),
 }
 
 
@@ -46,7 +48,8 @@ def test_every_figure_of_the_card_is_that_of_the_served_model(address, name):
     needs, count = WHOLE[name]
     code, told = evaluate(address, name, needs=needs)
     assert code == 0
-    assert {figure["metric"] for figure in told} == {"accuracy", "loss", "macro F1"}
+    figures = {figure["metric"] for figure in told}
+    assert figures == {"accuracy", "loss"} | ({"macro F1"} if name != "sst2-bilstm" else set())
     for figure in told:
         assert figure["value"] == pytest.approx(figure["card"], abs=1e-3)
         assert figure["count"] == count
@@ -66,6 +69,34 @@ def test_plain_reviews_are_judged_as_a_reader_would(client, name):
         name, ["정말 재미있게 봤어요 최고의 영화", "시간이 아깝다 지루하고 재미없음"]
     )
     assert [one.label for one in found] == ["positive", "negative"]
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "word"),
+    [
+        ("A MOVING, beautifully acted film.", "positive", "beautifully"),
+        ("The plot is dull, and nobody seems to mind.", "negative", "dull"),
+        ("It's a funny and touching story!", "positive", "touching"),
+        ("What a lifeless mess.", "negative", "mess"),
+    ],
+)
+def test_english_sentences_are_judged_by_the_words_that_say_it(client, text, label, word):
+    [found] = client.classify("sst2-bilstm", text, return_attention=True)
+    assert found.label == label
+    assert sum(token.weight for token in found.tokens) == pytest.approx(1.0, abs=1e-5)
+    # Common words are one token; what is neither word nor one of a few marks is not read.
+    assert [token.text for token in found.tokens] == re.findall(r"'s|[A-Za-z]+|[,?!]", text)
+    assert word in sorted(found.tokens, key=lambda token: -token.weight)[0].text
+    for token in found.tokens:
+        assert text[token.start : token.end] == token.text
+
+
+def test_a_rare_word_is_looked_at_in_pieces_and_none_is_lost(client):
+    text = "Zanily unputdownable\U0001f3ac fil\u00fcm-making"
+    [found] = client.classify("sst2-bilstm", text, return_attention=True)
+    assert len(found.tokens) > 4
+    assert "".join(token.text for token in found.tokens) == "Zanilyunputdownablefil\u00fcmmaking"
+    assert sum(token.weight for token in found.tokens) == pytest.approx(1.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", EVERY)

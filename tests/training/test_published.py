@@ -21,7 +21,7 @@ COMPARED = (
     *("nsmc-bayes", "nsmc-cnn", "nsmc-gru", "nsmc-ln-lstm", "nsmc-lstm", "nsmc-rnn"),
     "nsmc-transformer",
 )
-CLASSIFIERS = ("nsmc-bilstm", *COMPARED, "intent-ko", "names-gru")
+CLASSIFIERS = ("nsmc-bilstm", *COMPARED, "intent-ko", "names-gru", "sst2-bilstm")
 STREAMS = ("nsmc-lstm-stream",)
 TAGGERS = ("pos-en", "pos-ko", "ner-en", "ner-ko", "slots-en")
 STREAM_TAGGERS = ("pos-en-stream",)
@@ -95,7 +95,8 @@ def test_a_classifier_reproduces_what_pytorch_answered(name):
     case = unpack(bundle.read("golden.npz"))["sequence"]
     outputs = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
 
-    check("logits", outputs["logits"], case.outputs["logits"], bundle.manifest.golden)
+    for output in case.outputs:  # logits, and attention where there is some
+        check(output, outputs[output], case.outputs[output], bundle.manifest.golden)
 
 
 @pytest.mark.parametrize("name", TAGGERS)

@@ -22,10 +22,12 @@ from stepwire_training.data import (
     names,
     shakespeare,
     snips,
+    sst2,
     tagged,
     wikitext,
 )
 from stepwire_training.data import tatoeba as tatoeba_data
+from stepwire_training.data.nsmc import LABELS
 from stepwire_training.data.words import word_tokenizer
 from stepwire_training.recipes import RECIPES
 
@@ -127,6 +129,14 @@ def test_utterances_are_read_alike():
     wanted = intents.parse(intents.TEST.read())
     assert [(it.text, it.label) for it in splits.intents()] == [
         (it.text, intents.KINDS.labels[it.label]) for it in wanted
+    ]
+
+
+def test_sentences_on_films_are_read_alike():
+    needs("sst2")
+    wanted = sst2.parse(sst2.SOURCES["test"].read())
+    assert [(it.text, it.label) for it in splits.sst2()] == [
+        (it.text, LABELS[it.label]) for it in wanted
     ]
 
 

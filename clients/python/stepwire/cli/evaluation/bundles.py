@@ -33,6 +33,7 @@ from stepwire.cli.evaluation.splits import (
     klue,
     nsmc,
     read_on,
+    sst2,
     surnames,
     wnut,
 )
@@ -114,6 +115,7 @@ EVALUATIONS: dict[str, tuple[Evaluation, ...]] = {
     "shakespeare-rnn": (predicting(shakespeare, "validation"),),
     "shakespeare-transformer": (predicting(shakespeare, "validation"),),
     "slots-en": (filling(snips),),
+    "sst2-bilstm": (labelling(sst2),),
     "tatoeba-en-fr": translating(tatoeba, "test"),
     "war-and-peace-lstm": (predicting(novel, "test"),),
     "wikitext2-lstm": (by_words(wikitext, "test"),),

@@ -15,6 +15,10 @@ NSMC = File(
     path="nsmc/ratings_test.txt",
     sha256="8ac9f64052f11dbf6ae0acb5e038f03d90a76f0eda7820cfb3a92d02edfcebda",
 )
+SST2 = File(
+    path="sst2/test.tsv",
+    sha256="831169c7e2e429d6026e1bdbb542f33b636e3e596caad9602ebc953c205928b7",
+)
 EWT = File(
     path="ud-english-ewt/en_ewt-ud-test.conllu",
     sha256="e266e515a0a7547657ed3d90d9ba46487d6bd251f27ad4269d4e8a427c8555cd",
@@ -58,6 +62,7 @@ NAMED = {  # what the two corpora call the types that they share
     **{"PER": "PER", "LOC": "LOC", "ORG": "ORG"},
     **{"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG"},
 }
+VERDICTS = {"0": "negative", "1": "positive"}  # on films
 KAIST_DOCUMENTS = (  # those of the test split, in the order of their names
     *("M2TA_070", "M2TA_080", "M2TA_090", "MH2_0010", "MH2_0070", "MH2_0110"),
     *("MH2_0180", "MH2_0190"),
@@ -81,9 +86,14 @@ class Tagged(NamedTuple):
 def nsmc() -> list[Labelled]:
     """Film reviews: a heading, then id, text and label between tabs."""
     lines = [line for line in NSMC.read().decode().split("\n")[1:] if line]
-    names = {"0": "negative", "1": "positive"}
     fields = [line.split("\t") for line in lines]
-    return [Labelled(text.strip(), names[label]) for _, text, label in fields]
+    return [Labelled(text.strip(), VERDICTS[label]) for _, text, label in fields]
+
+
+def sst2() -> list[Labelled]:
+    """Sentences on films: a text and its label a line, with a tab between."""
+    fields = [line.split("\t") for line in SST2.read().decode().split("\n") if line]
+    return [Labelled(text.strip(), VERDICTS[label]) for text, label in fields]
 
 
 def intents() -> list[Labelled]:

@@ -1,5 +1,6 @@
 """The bundles of the zoo keep what their recipes and the documents say."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ FORECASTERS = ("etth1-lstm", "etth1-lstm-ot", "nab-anomaly")
 CAPTIONS = ("multi30k-en-de", "multi30k-en-fr")
 ANSWERERS = ("chat-ko", "chat-ko-transformer")
 TRANSLATORS = (*CAPTIONS, "tatoeba-en-fr", "everyday-en-ko", "everyday-ko-en", *ANSWERERS)
+EMBEDDERS = ("wikitext2-skipgram", "wikitext2-cbow", "wikitext2-glove", "nsmc-skipgram")
 REVIEWS = [
     ("정말 재미있게 봤어요 최고의 영화", "positive"),
     ("시간이 아깝다 지루하고 재미없음", "negative"),
@@ -37,6 +39,7 @@ REVIEWS = [
 ]
 IN_8_BITS = (*GENERATORS, *STREAMS, *CAPTIONS, "tatoeba-en-fr", "everyday-ko-en")
 MAX_BUNDLE_BYTES = 24 << 20
+MAX_VECTORS_BYTES = 10 << 20  # of all word vectors together
 
 
 def bundle_of(name: str):
@@ -52,7 +55,8 @@ def bundle_of(name: str):
     + TAGGERS
     + STREAM_TAGGERS
     + TRANSLATORS
-    + FORECASTERS,
+    + FORECASTERS
+    + EMBEDDERS,
 )
 def test_a_bundle_is_whole_small_and_made_by_its_recipe(name):
     bundle = bundle_of(name)
@@ -159,6 +163,47 @@ def test_entities_of_korean_are_found_alike_by_three_seeds():
     assert found.value >= 0.75
     assert len(found.runs) == 3
     assert max(found.runs) - min(found.runs) < 0.01
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_word_vectors_reproduce_what_pytorch_answered(name):
+    bundle = bundle_of(name)
+    case = unpack(bundle.read("golden.npz"))["sequence"]
+    found = parity.run(parity.session(bundle.read("sequence.onnx")), case.inputs)
+
+    assert case.outputs.keys() == {"vector", "cosines"}
+    for output, wanted in case.outputs.items():
+        check(output, found[output], wanted, bundle.manifest.golden)
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_tables_of_word_vectors_take_a_byte_a_value(name):
+    bundle = bundle_of(name)
+    size = bundle.manifest.graphs["sequence"].outputs[0].shape[0]
+    rows = bundle.manifest.tokenizer.vocabulary_size
+    rows += bundle.manifest.subwords.tokenizer.vocabulary_size if bundle.manifest.subwords else 0
+
+    assert len(bundle.read("sequence.onnx")) < rows * (size + 2) + 10_000
+    assert "stored as int8 with a float16 scale a row" in bundle.read("CARD.md").decode()
+
+
+def test_word_vectors_are_small_together():
+    total = sum(bundle_of(name).manifest.size_bytes for name in EMBEDDERS)
+
+    assert total <= MAX_VECTORS_BYTES
+
+
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_the_lecture_tells_the_figures_of_word_vectors(name):
+    lines = (ROOT / "docs" / "lectures" / "word_vectors.md").read_text().splitlines()
+    [row] = [line for line in lines if line.startswith(f"| `{name}` |")]
+    figures = [m for m in bundle_of(name).manifest.metrics if m.name != "known"]
+    told = [re.findall(r"\d\.\d{3}", cell) for cell in row.split("|") if re.search(r"\d\.", cell)]
+
+    assert told == [
+        [f"{value:.3f}" for value in (m.value, *((min(m.runs), max(m.runs)) if m.runs else ()))]
+        for m in figures
+    ]
 
 
 @pytest.mark.parametrize("name", FORECASTERS)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stepwire_training.checkpoint import Progress
 from stepwire_training.data.batches import Dataset
@@ -63,5 +63,5 @@ def shorten_tables(model: Network) -> None:
             part.int8 = True  # their table is yet to be put together
 
 
-def _shorten(table: nn.Parameter) -> None:
+def _shorten(table: Tensor) -> None:
     table.data = torch.from_numpy(in_8_bits(table.detach().numpy()).widened())

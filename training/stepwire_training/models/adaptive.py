@@ -75,7 +75,7 @@ class AdaptiveWords(nn.Module):
         """The classes of rare words, the least rare first."""
         return [each for each in self.rare if isinstance(each, RareWords)]
 
-    def tables(self) -> list[nn.Parameter]:
+    def tables(self) -> list[Tensor]:
         """The vectors of the words of each class."""
         return [self.head.weight, *(each.vectors for each in self.classes())]
 

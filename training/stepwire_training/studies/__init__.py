@@ -1,0 +1,1 @@
+"""Small experiments on what training does to recurrent networks; docs/lectures/ tells of them."""

@@ -198,7 +198,10 @@ def shown(tables: dict[str, Rows]) -> list[Rows]:
     """The tables as the page has them."""
     heading, *rows = tables["exposure"]
     merged = [
-        (share, *(" / ".join(column) for column in list(zip(*group, strict=True))[2:]))
+        (
+            share.replace("%", " %"),
+            *(" / ".join(column) for column in list(zip(*group, strict=True))[2:]),
+        )
         for share, group in itertools.groupby(rows, key=lambda row: row[0])
     ]
     return [[(heading[0], *heading[2:]), *merged]]

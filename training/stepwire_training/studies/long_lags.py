@@ -34,7 +34,7 @@ class Start(NamedTuple):
     """A cell, and how it begins."""
 
     cell: Cell
-    rate: float  # that it learns at: what was best at lag 10 of 1e-3, 3e-3 and 1e-2
+    rate: float  # of 1e-3, 3e-3 and 1e-2 what learned lag 10 in the fewest steps
     spread: bool = False  # whether its gates begin with memories of all lengths
 
 

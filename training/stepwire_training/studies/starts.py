@@ -10,7 +10,8 @@ def spread_gates(layer: RecurrentLayer, longest: int) -> None:
     """Gives the cells of an LSTM memories of all lengths up to `longest` steps.
 
     Chrono initialisation (Tallec and Ollivier, 2018): a forget gate of bias log(t - 1) that hears
-    nothing forgets in about t steps, and its input gate takes in as little as it lets go.
+    nothing forgets in about t steps, and its input gate takes in as little as it lets go. The steps
+    are drawn uniformly, as in the paper; RecurrentLayer.remember draws their logarithm so.
     """
     forgets = torch.empty(layer.hidden).uniform_(1, longest - 1).log()
     _gates(layer)[:2].copy_(torch.stack([-forgets, forgets]))

@@ -32,7 +32,7 @@ async def serve(repository: Path, variant: str, threads: int) -> None:
             generators[location.name] = Generator(bundle, threads)
         elif bundle.manifest.task == "classification" and "sequence" in bundle.manifest.graphs:
             classifiers[location.name] = Classifier(bundle, threads)
-        elif bundle.manifest.task == "translation":
+        elif bundle.manifest.task == "translation" and Translator.knows(bundle):
             translators[location.name] = Translator(bundle, threads)
     server = grpc.aio.server()
     run = VARIANTS[variant]

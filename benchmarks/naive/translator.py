@@ -30,6 +30,13 @@ class Best(NamedTuple):
 class Translator:
     """A bidirectional LSTM, general attention and an LSTM decoder, as the zoo's cards describe."""
 
+    @staticmethod
+    def knows(bundle: Bundle) -> bool:
+        """Whether a translator of the zoo is built so; others are left out."""
+        return {"embedding", "forward0_recurrent", "keys_weight"} <= _weights(
+            bundle, "encode"
+        ).keys()
+
     def __init__(self, bundle: Bundle, threads: int) -> None:
         torch.set_num_threads(max(1, threads))
         encode, step = _weights(bundle, "encode"), _weights(bundle, "step")

@@ -1,5 +1,6 @@
 """How values flow through someone's graph, as far as its operators say it without running."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -215,12 +216,20 @@ class Anatomy:
         return int(table.dims[axis]) if table is not None and len(table.dims) > axis else None
 
     def _constant_behind(self, name: str) -> onnx.TensorProto | None:
-        """A constant, perhaps stored in fewer bits than it is used in."""
+        """A constant, perhaps stored in fewer bits than it is used in, and a scale for each row."""
         while name not in self._constants:
             place = self._producer.get(name)
-            if place is None or self.nodes[place.node].op_type not in _WIDENING:
+            if place is None:
                 return None
-            name = self.nodes[place.node].input[0]
+            node = self.nodes[place.node]
+            if node.op_type == "Mul":
+                parts = [self._constant_behind(each) for each in node.input]
+                known = [part for part in parts if part is not None]
+                widest = max(known, key=lambda part: math.prod(part.dims), default=None)
+                return widest if len(known) == len(parts) else None
+            if node.op_type not in _WIDENING:
+                return None
+            name = node.input[0]
         return self._constants[name]
 
 

@@ -51,22 +51,46 @@ def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) ->
     with processes.joined() as shard:
         began = time.monotonic()
         run = begin(recipe, dataset, folder, shard)
-        model = processes.shared(run.model, shard)
-        clock = Clock(began, run.progress.seconds)
-        for step in steps_left(recipe, run, shard):
-            loss = update(recipe, model, run, dataset.train, shard)
-            follow(run.average, run.model, recipe.ema_decay, step)
-            run.count(loss, clock.seconds())
-            last = run.progress.step == recipe.steps
-            if last or run.progress.step % recipe.evaluate_every == 0:
-                look(recipe, run, dataset, folder, shard)
-            asked = interrupt.asked(run.progress.step)
-            stop, due = processes.any_of([asked, clock.is_due()], shard)
-            if stop or due or last:
-                save(run, folder, shard)
-            if stop and not last:
-                raise Stopped
+        # What shares gradients must be gone before the processes part.
+        finished = go_on(recipe, run, dataset, folder, (interrupt, began, shard))
+    if not finished:
+        raise Stopped
     return run
+
+
+def go_on(
+    recipe: Recipe,
+    run: Training,
+    dataset: Dataset,
+    folder: Path,
+    sitting: tuple[Interrupt, float, Shard],
+) -> bool:
+    """Takes the steps that are left; the answer is whether the last one was among them.
+
+    Args:
+        recipe: the run's.
+        run: where it stands; changed.
+        dataset: its data.
+        folder: of the run.
+        sitting: what may interrupt it, when it began (of time.monotonic), this process's share.
+    """
+    interrupt, began, shard = sitting
+    model = processes.shared(run.model, shard)
+    clock = Clock(began, run.progress.seconds)
+    for step in steps_left(recipe, run, shard):
+        loss = update(recipe, model, run, dataset.train, shard)
+        follow(run.average, run.model, recipe.ema_decay, step)
+        run.count(loss, clock.seconds())
+        last = run.progress.step == recipe.steps
+        if last or run.progress.step % recipe.evaluate_every == 0:
+            look(recipe, run, dataset, folder, shard)
+        asked = interrupt.asked(run.progress.step)
+        stop, due = processes.any_of([asked, clock.is_due()], shard)
+        if stop or due or last:
+            save(run, folder, shard)
+        if stop and not last:
+            return False
+    return True
 
 
 def begin(recipe: Recipe, dataset: Dataset, folder: Path, shard: Shard) -> Training:

@@ -2,13 +2,21 @@ from dataclasses import replace
 
 import pytest
 
-from stepwire_training.recipes import RECIPES, tiny
+from stepwire_training.data import tokens
+from stepwire_training.recipes import RECIPES, tiny, visible_cells
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_publishes_under_the_name_it_is_called_by_and_says_what_it_builds(name):
     assert RECIPES[name]().bundle == name
     assert RECIPES[name]().model.architecture
+
+
+def test_the_novel_is_asked_for_its_line_ends_and_spaces():
+    tokenizer = tokens.characters("Two words\non two lines.")
+
+    assert tokenizer.token_to_id("\n") == visible_cells.LINE_END
+    assert tokenizer.token_to_id(" ") == visible_cells.SPACE
 
 
 def test_the_rate_rises_in_a_line_and_falls_to_its_end():

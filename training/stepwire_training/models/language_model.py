@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stepwire_training.models.adaptive import AdaptiveWords
 from stepwire_training.models.dropout import LockedDropout, TokenDropout
@@ -40,6 +41,8 @@ class LanguageModel(Network):
         tied: bool = False  # whether a token is scored by what it is read as; both of one size
         # Where rarer words begin, if they are read and scored by narrower vectors; see adaptive.
         cuts: tuple[int, ...] = ()
+        # Two tokens that the loss asks about once more, which of them comes: see `_apart`.
+        told_apart: tuple[int, int] | None = None
         shows_memory: bool = False  # whether a step tells tanh of the memory of LSTM cells
 
         @property
@@ -121,9 +124,25 @@ class LanguageModel(Network):
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean nats of the targets; see `Network.loss`."""
         if self.words is None:
-            return super().loss(outputs, targets, smoothing)
+            nats = super().loss(outputs, targets, smoothing)
+            return nats + self._apart(outputs, targets) if self.config.told_apart else nats
         assert not smoothing, "labels that are scored by classes cannot be smoothed"
         return self.words.nats(outputs.flatten(0, 1), targets.flatten()).mean()
+
+    def _apart(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats of telling two tokens apart, over the places where one of them comes.
+
+        What tells them apart may pay so little in the nats of all tokens that it drowns in their
+        noise. Where the wanted answer is one of both, this asks for it alone; a model whose
+        probabilities are right loses nothing by it.
+        """
+        pair = torch.tensor(self.config.told_apart)
+        among = torch.isin(targets, pair)
+        scores = outputs.float()[..., pair][among]  # [N, 2]
+        first = (targets[among] == pair[0]).float()
+        odds = scores[:, 0] - scores[:, 1]
+        missed = functional.binary_cross_entropy_with_logits(odds, first, reduction="sum")
+        return missed / max(1, len(first))
 
     def recurrent_layers(self) -> list[Layer]:
         """The layers, in the order they read."""

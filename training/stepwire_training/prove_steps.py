@@ -5,6 +5,7 @@ from typing import NamedTuple
 from stepwire_training import parity
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs import ngram
+from stepwire_training.graphs.described import carried
 from stepwire_training.graphs.step import step_graph
 from stepwire_training.graphs.window_transformer import shape_of, window_graph
 from stepwire_training.models.language_model import LanguageModel
@@ -76,21 +77,17 @@ def _of_cells(model: LanguageModel) -> Made:
     outputs = [logits_of(model.vocabulary)]
     if config.shows_memory:
         outputs.append(Tensor(name="memory", dtype="float32", shape=shape, role="hidden"))
-    states = [_state(name, "float32", shape) for name in STATES[config.cell]]
+    states = [carried(name, shape) for name in STATES[config.cell]]
     return Made(step_graph(model), tuple(outputs), tuple(states))
 
 
 def _of_ngram(model: Ngram) -> Made:
-    last = _state(ngram.STATE, "int64", (model.config.order - 1,))
+    last = carried(ngram.STATE, (model.config.order - 1,), dtype="int64")
     return Made(ngram.ngram_graph(model), (logits_of(model.vocabulary),), (last,))
 
 
 def _of_window(model: WindowTransformer) -> Made:
     *names, counted = state_names(model.config.layers)
-    states = [_state(name, "float32", shape_of(model.config)) for name in names]
+    states = [carried(name, shape_of(model.config)) for name in names]
     logits = logits_of(model.output.out_features)
-    return Made(window_graph(model), (logits,), (*states, _state(counted, "int64", (1,))))
-
-
-def _state(name: str, dtype: str, shape: tuple[int, ...]) -> State:
-    return State(input=name, output=f"{name}_next", dtype=dtype, shape=shape)
+    return Made(window_graph(model), (logits,), (*states, carried(counted, (1,), dtype="int64")))

@@ -5,6 +5,7 @@ N sources, T padded positions, E values of a token.
 
 from stepwire_training.graphs import texts
 from stepwire_training.graphs.builder import GraphBuilder
+from stepwire_training.graphs.described import encoding
 from stepwire_training.graphs.transformer import looked_around
 from stepwire_training.models.transformer_translator import TransformerTranslator, asked_names
 from stepwire_zoo.manifest import Graph, Tensor
@@ -34,15 +35,7 @@ def transformer_encode_graph(model: TransformerTranslator) -> bytes:
 
 def describe_transformer_encode(model: TransformerTranslator, buckets: tuple[int, ...]) -> Graph:
     """What the manifest says of it."""
-    return Graph(
-        file="encode.onnx",
-        inputs=(
-            Tensor(name="tokens", dtype="int64", shape=(-1,), role="tokens"),
-            Tensor(name="lengths", dtype="int64", shape=(), role="lengths"),
-        ),
-        outputs=contexts_of(model),
-        buckets=buckets,
-    )
+    return encoding(contexts_of(model), buckets)
 
 
 def contexts_of(model: TransformerTranslator) -> tuple[Tensor, ...]:

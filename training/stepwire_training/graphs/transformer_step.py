@@ -12,7 +12,7 @@ import numpy as np
 from stepwire_training.graphs import texts
 from stepwire_training.graphs.attend import by_row
 from stepwire_training.graphs.builder import GraphBuilder, Shape
-from stepwire_training.graphs.described import CONTEXT_BUCKETS
+from stepwire_training.graphs.described import carried, writing
 from stepwire_training.graphs.stacks import positions
 from stepwire_training.graphs.transformer import FAR_BELOW, think
 from stepwire_training.graphs.transformer_encode import contexts_of
@@ -27,8 +27,7 @@ from stepwire_training.models.transformer_translator import (
     TransformerTranslator,
 )
 from stepwire_training.models.window_transformer import state_names
-from stepwire_training.proved import logits_of
-from stepwire_zoo.manifest import Graph, State, Tensor
+from stepwire_zoo.manifest import Graph
 
 
 def transformer_step_graph(model: TransformerTranslator) -> bytes:
@@ -50,7 +49,7 @@ def transformer_step_graph(model: TransformerTranslator) -> bytes:
         for context in contexts_of(model)
     ]
     *names, counted = state_names(config.layers)
-    carried = [graph.input(name, np.float32, shape) for name in names]
+    windows = [graph.input(name, np.float32, shape) for name in names]
     held = graph.input(counted, np.int64, ["R", 1])
     empty = empty_places(graph, held, config.window)
     unseen = _unseen(graph, contexts[0], lengths)
@@ -61,7 +60,7 @@ def transformer_step_graph(model: TransformerTranslator) -> bytes:
     shares = x
     for index, layer in enumerate(model.writing()):
         name, mine = f"layer{index}", slice(2 * index, 2 * index + 2)
-        x, *after = look_back(graph, name, layer, [x, empty, *carried[mine]])
+        x, *after = look_back(graph, name, layer, [x, empty, *windows[mine]])
         found, shares = _ask(graph, name, layer, [x, rows, places, unseen, *contexts[mine]])
         x = think(graph, name, layer, graph.op("Add", x, found))
         following += after
@@ -126,26 +125,6 @@ def describe_transformer_step(model: TransformerTranslator) -> Graph:
     """What the manifest says of it."""
     config = model.config
     *names, counted = state_names(config.layers)
-    return Graph(
-        file="step.onnx",
-        inputs=(
-            Tensor(name="token", dtype="int64", shape=(), role="token"),
-            Tensor(name="rows", dtype="int64", shape=(-1,), role="rows"),
-            Tensor(name="places", dtype="int64", shape=(), role="places"),
-            Tensor(name="lengths", dtype="int64", shape=(), role="lengths"),
-            *contexts_of(model),
-        ),
-        outputs=(
-            logits_of(model.output.out_features),
-            Tensor(name="attention", dtype="float32", shape=(-1,), role="attention"),
-        ),
-        states=(
-            *(_state(name, "float32", shape_of(config)) for name in names),
-            _state(counted, "int64", (1,)),
-        ),
-        buckets=CONTEXT_BUCKETS,
-    )
-
-
-def _state(name: str, dtype: str, shape: tuple[int, ...]) -> State:
-    return State(input=name, output=f"{name}_next", dtype=dtype, shape=shape)
+    windows = [carried(name, shape_of(config)) for name in names]
+    states = (*windows, carried(counted, (1,), dtype="int64"))
+    return writing(contexts_of(model), model.output.out_features, states)

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -28,6 +29,14 @@ CHECKPOINT_SECONDS = 120.0  # between two checkpoints: what a crash can cost
 
 class Stopped(Exception):
     """The run was interrupted and its checkpoint is written."""
+
+
+class Sitting(NamedTuple):
+    """One call of train in one process; a run that is stopped takes several."""
+
+    clock: "Clock"  # goes on from the seconds of the sittings before
+    interrupt: Interrupt  # may ask it to end early
+    shard: Shard  # this process's share of every batch
 
 
 def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) -> Training:
@@ -51,20 +60,15 @@ def train(recipe: Recipe, dataset: Dataset, runs: Path, interrupt: Interrupt) ->
     with processes.joined() as shard:
         began = time.monotonic()
         run = begin(recipe, dataset, folder, shard)
+        sitting = Sitting(Clock(began, run.progress.seconds), interrupt, shard)
         # What shares gradients must be gone before the processes part.
-        finished = go_on(recipe, run, dataset, folder, (interrupt, began, shard))
+        finished = go_on(recipe, run, dataset, folder, sitting)
     if not finished:
         raise Stopped
     return run
 
 
-def go_on(
-    recipe: Recipe,
-    run: Training,
-    dataset: Dataset,
-    folder: Path,
-    sitting: tuple[Interrupt, float, Shard],
-) -> bool:
+def go_on(recipe: Recipe, run: Training, dataset: Dataset, folder: Path, sitting: Sitting) -> bool:
     """Takes the steps that are left; the answer is whether the last one was among them.
 
     Args:
@@ -72,11 +76,10 @@ def go_on(
         run: where it stands; changed.
         dataset: its data.
         folder: of the run.
-        sitting: what may interrupt it, when it began (of time.monotonic), this process's share.
+        sitting: its clock, what may interrupt it, and this process's share.
     """
-    interrupt, began, shard = sitting
+    clock, interrupt, shard = sitting
     model = processes.shared(run.model, shard)
-    clock = Clock(began, run.progress.seconds)
     for step in steps_left(recipe, run, shard):
         loss = update(recipe, model, run, dataset.train, shard)
         follow(run.average, run.model, recipe.ema_decay, step)

@@ -1,4 +1,6 @@
-"""A real server on a real port, with tiny models."""
+"""A real server on a real port, with tiny models or with some that are published."""
+
+from contextlib import contextmanager
 
 import grpc
 import numpy as np
@@ -16,7 +18,11 @@ from stepwire_server.app import App
 from stepwire_server.config import BatchingConfig, ServerConfig
 from stepwire_server.oip import inference_pb2_grpc
 from support.alone import Alone
+from support.background import background
+from support.evaluating import ROOT
 from support.tiny import write_classification, write_generation
+
+ZOO = ROOT / "model_zoo/bundles"
 
 
 @pytest.fixture
@@ -39,6 +45,23 @@ def server_config(*repositories, **settings):
     return ServerConfig(
         model_repositories=repositories, grpc_port=0, metrics_port=0, exit_timeout_s=1, **settings
     )
+
+
+def some_of_zoo(folder, *names):
+    """Makes a repository of these published bundles, which loads faster than all of them."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).symlink_to(ZOO / name)
+    return folder
+
+
+@contextmanager
+def zoo_served(folder, *names, max_rows=BatchingConfig.max_rows):
+    """Serves these published bundles alone; gives the address."""
+    config = server_config(some_of_zoo(folder, *names), batching=BatchingConfig(max_rows=max_rows))
+    with background(config) as (app, _):
+        assert [entry.reason for entry in app.models if entry.reason] == []
+        yield f"127.0.0.1:{app.grpc_port}"
 
 
 @pytest.fixture

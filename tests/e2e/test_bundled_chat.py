@@ -9,16 +9,13 @@ import pytest
 from tokenizers import Tokenizer
 
 import stepwire
-from e2e.conftest import server_config
+from e2e.conftest import ZOO, zoo_served
 from stepwire.cli.evaluation import script
 from stepwire.errors import InvalidRequest
-from stepwire_server.config import BatchingConfig
 from stepwire_training import parity
 from stepwire_zoo.bundle import open_bundle
-from support.background import background
 from support.evaluating import DATA, ROOT, evaluate
 
-ZOO = ROOT / "model_zoo" / "bundles"
 NAMES = ("chat-ko", "chat-ko-transformer")
 SPLIT = "korean-chatbot/ChatbotData.csv.gz"
 LECTURE = ROOT / "docs" / "lectures" / "conversation.md"
@@ -29,12 +26,8 @@ GREEDY = stepwire.DecodingOptions(beam_width=1)
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A server of the two, which loads faster than all of the zoo."""
-    folder = tmp_path_factory.mktemp("zoo")
-    for name in NAMES:
-        (folder / name).symlink_to(ZOO / name)
-    with background(server_config(folder, batching=BatchingConfig(max_rows=32))) as (app, _):
-        yield f"127.0.0.1:{app.grpc_port}"
+    with zoo_served(tmp_path_factory.mktemp("zoo"), *NAMES, max_rows=32) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

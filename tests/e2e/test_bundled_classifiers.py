@@ -2,18 +2,14 @@
 
 import re
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from e2e.conftest import server_config
+from e2e.conftest import zoo_served
 from stepwire import Client, InvalidRequest
-from stepwire_server.config import BatchingConfig
-from support.background import background
 from support.evaluating import evaluate
 
-ZOO = Path(__file__).parents[2] / "model_zoo/bundles"
 COMPARED = (
     *("nsmc-bayes", "nsmc-cnn", "nsmc-gru", "nsmc-ln-lstm", "nsmc-lstm", "nsmc-rnn"),
     "nsmc-transformer",
@@ -28,13 +24,8 @@ WHOLE = {  # of the splits that are small: where they are, and how many texts th
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A server of these bundles alone."""
-    folder = tmp_path_factory.mktemp("zoo")
-    for name in EVERY:
-        (folder / name).symlink_to(ZOO / name)
-    with background(server_config(folder, batching=BatchingConfig())) as (app, _):
-        assert [entry.reason for entry in app.models if entry.reason] == []
-        yield f"127.0.0.1:{app.grpc_port}"
+    with zoo_served(tmp_path_factory.mktemp("zoo"), *EVERY) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

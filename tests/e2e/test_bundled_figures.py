@@ -2,24 +2,18 @@
 
 import pytest
 
-from e2e.conftest import server_config
-from stepwire_server.config import BatchingConfig
-from support.background import background
-from support.evaluating import ROOT, evaluate
+from e2e.conftest import zoo_served
+from support.evaluating import evaluate
 
-ZOO = ROOT / "model_zoo/bundles"
 GENERATOR, FORECASTER = "shakespeare-rnn", "etth1-lstm-ot"
 ALARMS, TRANSLATOR = "nab-anomaly", "tatoeba-en-fr"
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A server of a few bundles, which loads faster than all of them."""
     folder = tmp_path_factory.mktemp("zoo")
-    for name in (GENERATOR, FORECASTER, ALARMS, TRANSLATOR):
-        (folder / name).symlink_to(ZOO / name)
-    with background(server_config(folder, batching=BatchingConfig())) as (app, _):
-        yield f"127.0.0.1:{app.grpc_port}"
+    with zoo_served(folder, GENERATOR, FORECASTER, ALARMS, TRANSLATOR) as address:
+        yield address
 
 
 def test_a_text_scored_in_passages_costs_what_it_costs_as_one_sequence(address):

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 import stepwire
-from e2e.conftest import server_config
+from e2e.conftest import ZOO, server_config, some_of_zoo
 from stepwire_server.config import BatchingConfig
 from stepwire_zoo.bundle import open_bundle
 
-ZOO = Path(__file__).parents[2] / "model_zoo" / "bundles"
 ALL, ONE, ANOMALY = "etth1-lstm", "etth1-lstm-ot", "nab-anomaly"
 TRAIN, TEST, END = 8640, 11520, 14400  # rows at which the splits of the cards end or begin
 DAY = 24
@@ -21,10 +20,8 @@ DAY = 24
 
 @pytest.fixture
 def config(tmp_path):
-    (tmp_path / "zoo").mkdir()
-    for name in (ALL, ONE, ANOMALY):
-        (tmp_path / "zoo" / name).symlink_to(ZOO / name)
-    return server_config(tmp_path / "zoo", batching=BatchingConfig(max_rows=64))
+    repository = some_of_zoo(tmp_path / "zoo", ALL, ONE, ANOMALY)
+    return server_config(repository, batching=BatchingConfig(max_rows=64))
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """The zoo's models that are stepped by their callers, served as a user gets them."""
 
-from pathlib import Path
-
 import pytest
 
 import stepwire
-from e2e.conftest import server_config
+from e2e.conftest import server_config, some_of_zoo
 from stepwire_server.config import BatchingConfig
 
-ZOO = Path(__file__).parents[2] / "model_zoo" / "bundles"
 JUDGE = "nsmc-lstm-stream"
 WRITER = "shakespeare-rnn"
 REVIEW = "배우 연기는 좋은데 스토리가 너무 지루하고 돈이 아깝다"
@@ -16,10 +13,8 @@ REVIEW = "배우 연기는 좋은데 스토리가 너무 지루하고 돈이 아
 
 @pytest.fixture
 def config(tmp_path):
-    (tmp_path / "zoo").mkdir()
-    for name in (JUDGE, WRITER):
-        (tmp_path / "zoo" / name).symlink_to(ZOO / name)
-    return server_config(tmp_path / "zoo", batching=BatchingConfig(max_rows=32))
+    repository = some_of_zoo(tmp_path / "zoo", JUDGE, WRITER)
+    return server_config(repository, batching=BatchingConfig(max_rows=32))
 
 
 @pytest.fixture

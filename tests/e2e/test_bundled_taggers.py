@@ -1,22 +1,18 @@
 """The published taggers, served as a user gets them, and their figures as a user makes them."""
 
 import unicodedata
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from e2e.conftest import server_config
+from e2e.conftest import ZOO, zoo_served
 from stepwire import Client
 from stepwire.cli.evaluation.labelling import entities
-from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.graph import Graph, TaggingGraph
 from stepwire_zoo.bundle import open_bundle
-from support.background import background
 from support.evaluating import evaluate
 
-ROOT = Path(__file__).parents[2]
-ZOO = ROOT / "model_zoo/bundles"
 SPLITS = {
     "pos-en": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
     "pos-en-stream": "ud-english-ewt/en_ewt-ud-test.conllu.gz",
@@ -31,12 +27,8 @@ COUNTED = {"pos-en": 25_094, "pos-ko": 28_366, "ner-ko": 2_800}  # words, or nam
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A server of a few bundles, which loads faster than all of them."""
-    folder = tmp_path_factory.mktemp("zoo")
-    for name in SPLITS:
-        (folder / name).symlink_to(ZOO / name)
-    with background(server_config(folder, batching=BatchingConfig())) as (app, _):
-        yield f"127.0.0.1:{app.grpc_port}"
+    with zoo_served(tmp_path_factory.mktemp("zoo"), *SPLITS) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

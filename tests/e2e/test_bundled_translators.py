@@ -1,18 +1,16 @@
 """The zoo's translators, served, against one sentence at a time in PyTorch."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from benchmarks.naive.translator import Translator
 
 import stepwire
-from e2e.conftest import server_config
+from e2e.conftest import ZOO, server_config, some_of_zoo
 from stepwire_server.config import BatchingConfig, RuntimeConfig
 from stepwire_zoo.bundle import open_bundle
 from stepwire_zoo.manifest import FLOAT32, INT8
 
-ZOO = Path(__file__).parents[2] / "model_zoo" / "bundles"
 NAME = "tatoeba-en-fr"
 SENTENCES = (
     "Hello!",
@@ -38,10 +36,9 @@ def precision(request):
 
 @pytest.fixture
 def config(tmp_path, precision):
-    (tmp_path / "zoo").mkdir()
-    (tmp_path / "zoo" / NAME).symlink_to(ZOO / NAME)
+    repository = some_of_zoo(tmp_path / "zoo", NAME)
     runtime = RuntimeConfig(precision=precision)
-    return server_config(tmp_path / "zoo", batching=BatchingConfig(max_rows=32), runtime=runtime)
+    return server_config(repository, batching=BatchingConfig(max_rows=32), runtime=runtime)
 
 
 @pytest.fixture

@@ -5,15 +5,13 @@ import unicodedata
 import numpy as np
 import pytest
 
-from e2e.conftest import server_config
+from e2e.conftest import ZOO, zoo_served
 from stepwire import Client, InvalidRequest, VectorOrigin
-from stepwire_server.config import BatchingConfig, RuntimeConfig
+from stepwire_server.config import RuntimeConfig
 from stepwire_server.engine.graph import EmbeddingGraph, Graph
 from stepwire_zoo.bundle import open_bundle
-from support.background import background
-from support.evaluating import ROOT, evaluate
+from support.evaluating import evaluate
 
-ZOO = ROOT / "model_zoo/bundles"
 ENGLISH = ("wikitext2-skipgram", "wikitext2-cbow", "wikitext2-glove")
 BUNDLES = (*ENGLISH, "nsmc-skipgram")
 SUBWORDS, NONE = VectorOrigin.SUBWORDS, VectorOrigin.NONE
@@ -21,12 +19,8 @@ SUBWORDS, NONE = VectorOrigin.SUBWORDS, VectorOrigin.NONE
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A server of these bundles alone, which loads faster than all of them."""
-    folder = tmp_path_factory.mktemp("zoo")
-    for name in BUNDLES:
-        (folder / name).symlink_to(ZOO / name)
-    with background(server_config(folder, batching=BatchingConfig())) as (app, _):
-        yield f"127.0.0.1:{app.grpc_port}"
+    with zoo_served(tmp_path_factory.mktemp("zoo"), *BUNDLES) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import grpc
 import numpy as np
 import pytest
 
-from e2e.conftest import server_config
+from e2e.conftest import ZOO, server_config
 from stepwire.v1 import labeling_pb2, labeling_pb2_grpc
 from stepwire_server.app import App
 from stepwire_server.config import BatchingConfig, ModelControl, RuntimeConfig
@@ -19,7 +19,6 @@ from stepwire_zoo.index import find_bundles
 from stepwire_zoo.manifest import FLOAT32, INT8
 from support.calls import a_request, generate
 
-ZOO = Path(__file__).parents[2] / "model_zoo/bundles"
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
 OTHER_GENERATORS = ("shakespeare-ngram", "shakespeare-transformer")
 MIB = 2**20

@@ -20,6 +20,7 @@ from stepwire_training.measure_classes import confusion, macro_f1
 from stepwire_training.measure_series import figures
 from stepwire_training.measure_tagger import measure_tagger
 from stepwire_training.measure_vectors import measure_vectors
+from stepwire_training.models.cached import CachedLanguageModel
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.encoder_decoder import EncoderDecoder
 from stepwire_training.models.forecaster import Forecaster
@@ -116,7 +117,8 @@ def measured_of(
     score = evaluate(model, dataset.test)
     figured = metrics(score, dataset.labels, about)
     if dataset.words:
-        figured = (by_words(score, dataset, about), replace(figured[0], published=""), *figured[1:])
+        by_word = perplexities(model, score, dataset, about)
+        figured = (*by_word, replace(figured[0], published=""), *figured[1:])
     if len(dataset.labels) > 2:  # of which some may be rare
         found = confusion(model, dataset.test, len(dataset.labels))
         rare = Metric(name="macro F1", value=macro_f1(found), unit="share", split="test")
@@ -257,6 +259,17 @@ def metrics(score: Score, labels: tuple[str, ...], about: Publication) -> tuple[
         Metric(name="loss", value=loss, unit="nats per token", split=split, published=published),
         Metric(name="accuracy", value=accuracy, unit="share of next tokens", split=split),
     )
+
+
+def perplexities(
+    model: Network, score: Score, dataset: Dataset, about: Publication
+) -> tuple[Metric, ...]:
+    """Of the words of the test text; without what a model carries beside its state, too."""
+    whole = by_words(score, dataset, about)
+    if not isinstance(model, CachedLanguageModel):
+        return (whole,)
+    alone = by_words(evaluate(model.model, dataset.test), dataset, about)
+    return whole, replace(alone, name=f"{PERPLEXITY} without the cache", published="")
 
 
 def by_words(score: Score, dataset: Dataset, about: Publication) -> Metric:

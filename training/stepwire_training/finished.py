@@ -35,6 +35,7 @@ class Finished:
         if self.recipe.publication.int8_tables:
             shorten_tables(model)
         model.eval()
+        model.settle(self.dataset.dev)
         return model
 
 

@@ -10,6 +10,7 @@ from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs.attentive import attentive_graph
 from stepwire_training.graphs.sequence import JUDGES, sequence_graph
 from stepwire_training.models.attentive import AttentiveClassifier
+from stepwire_training.models.cached import CachedLanguageModel
 from stepwire_training.models.chain_tagger import ChainTagger
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.joint_tagger import JointTagger
@@ -45,7 +46,9 @@ def prove(recipe: Recipe, model: Network, dataset: Dataset) -> Proved:
         ParityError: the graph does not compute what the model computes.
     """
     provers: dict[type[Network], Callable[[Recipe, Network, Dataset], Proved]] = {
-        **dict.fromkeys((LanguageModel, Ngram, WindowTransformer), _prove_generator),
+        **dict.fromkeys(
+            (LanguageModel, CachedLanguageModel, Ngram, WindowTransformer), _prove_generator
+        ),
         **dict.fromkeys(JUDGES, _prove_classifier),
         AttentiveClassifier: _prove_attentive,
         StreamClassifier: _prove_stream,

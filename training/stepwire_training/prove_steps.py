@@ -5,9 +5,11 @@ from typing import NamedTuple
 from stepwire_training import parity
 from stepwire_training.data.splitting import Ids
 from stepwire_training.graphs import ngram
+from stepwire_training.graphs.cached import cached_graph
 from stepwire_training.graphs.described import carried
 from stepwire_training.graphs.step import step_graph
 from stepwire_training.graphs.window_transformer import shape_of, window_graph
+from stepwire_training.models.cached import KEYS, WORDS, CachedLanguageModel
 from stepwire_training.models.language_model import LanguageModel
 from stepwire_training.models.network import Network
 from stepwire_training.models.ngram import Ngram
@@ -67,6 +69,8 @@ def made_of(model: Network) -> Made:
         return _of_ngram(model)
     if isinstance(model, WindowTransformer):
         return _of_window(model)
+    if isinstance(model, CachedLanguageModel):
+        return _of_cached(model)
     assert isinstance(model, LanguageModel)
     return _of_cells(model)
 
@@ -79,6 +83,13 @@ def _of_cells(model: LanguageModel) -> Made:
         outputs.append(Tensor(name="memory", dtype="float32", shape=shape, role="hidden"))
     states = [carried(name, shape) for name in STATES[config.cell]]
     return Made(step_graph(model), tuple(outputs), tuple(states))
+
+
+def _of_cached(model: CachedLanguageModel) -> Made:
+    inner, config = _of_cells(model.model), model.config
+    keys = carried(KEYS, (config.window, config.directions))
+    words = carried(WORDS, (config.window,), dtype="int64")
+    return Made(cached_graph(model), inner.outputs, (*inner.states, keys, words))
 
 
 def _of_ngram(model: Ngram) -> Made:

@@ -19,6 +19,17 @@ Scored = Callable[[str], str]  # [N, H] to logits [N, V]
 def step_graph(model: LanguageModel) -> bytes:
     """The file step.onnx: token [N] and states [N, L, H] to logits [N, V] and next states."""
     graph = GraphBuilder("step")
+    _, scores = read_step(graph, model)
+    graph.output("logits", scores, ["N", model.vocabulary])
+    return graph.build()
+
+
+def read_step(graph: GraphBuilder, model: LanguageModel) -> tuple[str, str]:
+    """Reads a token and states, and declares the next ones.
+
+    Returns:
+        What the last layer says, [N, H], and the logits, [N, V].
+    """
     config = model.config
     token = graph.input("token", np.int64, ["N"])
     size = (config.layers, config.hidden)
@@ -30,13 +41,12 @@ def step_graph(model: LanguageModel) -> bytes:
             CELLS[config.cell](graph, f"layer{index}", layer, [x, *(s[index] for s in states)])
         )
         x = ends[-1][0]
-    graph.output("logits", scored(x), ["N", model.vocabulary])
     if config.shows_memory:
         memories = [graph.op("Tanh", memory) for _, memory in ends]
         join_state(graph, "memory", memories, size)
     for name, parts in zip(STATES[config.cell], zip(*ends, strict=True), strict=True):
         join_state(graph, f"{name}_next", list(parts), size)
-    return graph.build()
+    return x, scored(x)
 
 
 def _ends(graph: GraphBuilder, model: LanguageModel, token: str) -> tuple[str, Scored]:

@@ -104,22 +104,25 @@ class LanguageModel(Network):
             learns rare words by narrower vectors it gives what they are scored by, [B, T, H]:
             the loss needs few scores of each place.
         """
-        read = self.words.read if self.words else self.embedding
-        x = self.hide(read(tokens))  # [B, T, E]
+        x, state = self.read(tokens, state)
+        return (x if self.words and self.training else self.scores(x)), state
+
+    def read(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the last layer says after each token, [B, T, H], and the state after the last."""
+        embedded = self.words.read if self.words else self.embedding
+        x = self.hide(embedded(tokens))  # [B, T, E]
         ends: list[State] = []
         for index, layer in enumerate(self.recurrent_layers()):
             x = self.between(x) if index else x
             x, end = layer(x, tuple(part[:, index] for part in state))
             ends.append(end)
-        return self._scored(self.before_output(x)), tuple(
-            torch.stack(part, dim=1) for part in zip(*ends, strict=True)
-        )
+        state = tuple(torch.stack(part, dim=1) for part in zip(*ends, strict=True))
+        return self.before_output(x), state
 
-    def _scored(self, x: Tensor) -> Tensor:
-        if self.words is None:
-            logits: Tensor = self.output(x)
-            return logits
-        return x if self.training else self.words.scores(x)
+    def scores(self, x: Tensor) -> Tensor:
+        """Logits [B, T, V] from what the last layer says, [B, T, H]."""
+        logits: Tensor = self.words.scores(x) if self.words else self.output(x)
+        return logits
 
     def loss(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean nats of the targets; see `Network.loss`."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from stepwire_training.data.batches import PADDING
+from stepwire_training.data.batches import PADDING, Batches
 
 State = tuple[Tensor, ...]
 
@@ -22,6 +22,10 @@ class Network(nn.Module):
     def begin_from(self, vectors: Any) -> None:
         """Takes what the data knows beforehand, such as word vectors [V, E]."""
         raise NotImplementedError
+
+    def settle(self, text: Batches) -> None:
+        """Chooses, on text that chose the weights, what is not learned step by step."""
+        del text
 
     def optimizer(self, weight_decay: float) -> Optimizer:
         """What moves the weights; the loop sets its rate before every step."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from stepwire_training.eight_bits import LARGEST, in_8_bits
-from stepwire_training.finished import shorten_tables
+from stepwire_training.finished import shorten_matrices, shorten_tables
 from stepwire_training.models.classifier import Classifier
 from stepwire_training.models.encoder import Encoder
 from stepwire_training.models.language_model import LanguageModel
@@ -65,6 +65,17 @@ def test_tables_of_a_model_are_rounded_and_nothing_else():
     moved = {name for name, weight in model.named_parameters() if (weight != before[name]).any()}
     assert moved == {"encoder.embedding.weight"}
     assert np.array_equal(in_8_bits(table.detach().numpy()).widened(), table.detach().numpy())
+
+
+def test_all_matrices_are_rounded_and_no_bias():
+    config = LanguageModel.Config(cell="lstm", layers=1, hidden=4, embedding=6)
+    model = config.build(9, 0)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    shorten_matrices(model)
+
+    moved = {name for name, weight in model.named_parameters() if (weight != before[name]).any()}
+    assert moved == {name for name, weight in model.named_parameters() if weight.dim() == 2}
+    assert moved >= {"embedding.weight", "output.weight", "layers.0.weight_hh"}
 
 
 def test_words_of_every_class_are_rounded():

@@ -151,6 +151,8 @@ def _graph(proved: Proved, role: str, about: Publication) -> str:
     stored = ", weights stored as float16" if about.half else ""
     if about.int8_tables:
         stored += ", tables stored as int8 with a float16 scale a row"
+    if about.int8_matrices:
+        stored = ", matrices stored as int8 with a float16 scale a row"
     return f"| graph | `{proved.graphs[role].file}`, float32{stored}, {size_mib:.1f} MiB |"
 
 

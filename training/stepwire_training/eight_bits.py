@@ -23,7 +23,7 @@ class Rows(NamedTuple):
     """A table as it is stored."""
 
     whole: NDArray[np.int8]  # [V, E]
-    scales: NDArray[np.float16]  # [V, 1]
+    scales: NDArray[np.float16]  # [V, 1]; of columns [1, E]
 
     def widened(self) -> Floats:
         """The table, [V, E]."""
@@ -31,12 +31,16 @@ class Rows(NamedTuple):
         return found
 
 
-def in_8_bits(table: Floats) -> Rows:
-    """Rounds a table [V, E]; one that was rounded before comes out as it was.
+def in_8_bits(table: Floats, along: int = -1) -> Rows:
+    """Rounds a table [..., V, E]; one that was rounded before comes out as it was.
 
     What is beyond the largest scale, from some 8 million on, is cut there.
+
+    Args:
+        table: the numbers.
+        along: the axis whose numbers have a scale in common: -1, or -2 for a table turned round.
     """
-    wanted = np.abs(table).max(axis=1, keepdims=True) / np.float32(LARGEST)  # [V, 1]
+    wanted = np.abs(table).max(axis=along, keepdims=True) / np.float32(LARGEST)  # [V, 1]
     nearest = wanted.clip(LEAST_SCALE, MOST_SCALE).astype(np.float16)
     # Rounded up, so that the largest value of a row is 127 and tells the scale again.
     above = np.nextafter(nearest, MOST_SCALE)

@@ -34,6 +34,8 @@ class Finished:
             halve(model)
         if self.recipe.publication.int8_tables:
             shorten_tables(model)
+        if self.recipe.publication.int8_matrices:
+            shorten_matrices(model)
         model.eval()
         model.settle(self.dataset.dev)
         return model
@@ -62,6 +64,13 @@ def shorten_tables(model: Network) -> None:
                 _shorten(table)
         elif isinstance(part, WordVectors):
             part.int8 = True  # their table is yet to be put together
+
+
+def shorten_matrices(model: Network) -> None:
+    """Rounds all matrices to 8 bits a value and a scale a row."""
+    for weight in model.parameters():
+        if weight.dim() > 1:
+            _shorten(weight)
 
 
 def _shorten(table: Tensor) -> None:

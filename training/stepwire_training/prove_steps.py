@@ -19,7 +19,7 @@ from stepwire_training.proved import GOLDEN, Proved, logits_of
 from stepwire_zoo.golden import GoldenCase
 from stepwire_zoo.manifest import Graph, State, Tensor
 
-MOST_LOGITS = 1 << 19  # that a bundle keeps: 2 MiB
+MOST_LOGITS = 1 << 18  # that a bundle keeps: 1 MiB
 FEWEST_STEPS = 4
 
 

@@ -55,6 +55,7 @@ class Publication:
     half: bool = False  # whether matrices are rounded to half precision, to halve the bundle
     eight_bits: bool = True  # whether graphs of 8-bit integers are added where they are as good
     int8_tables: bool = False  # whether tables are rounded to 8 bits a value and a scale a row
+    int8_matrices: bool = False  # whether all matrices are, tables with them
     begin: str = ""  # the token read before every prompt of a generator
     comparison: str = ""  # a CSV file beside the recipes, shown in the card
     licence: str = "Apache-2.0"  # of the bundle

@@ -57,6 +57,17 @@ def test_a_large_table_that_8_bits_hold_is_stored_so_and_loses_nothing():
     assert np.array_equal(parity.run(parity.session(graph), {"x": x})["y"], table)
 
 
+def test_so_is_one_that_is_turned_round():
+    table = np.ascontiguousarray(table_in_8_bits().T)
+    graph = scaled_by(torch.from_numpy(table))
+    x = np.eye(len(table), dtype=np.float32)
+
+    assert onnx.TensorProto.INT8 in {
+        part.data_type for part in onnx.load_from_string(graph).graph.initializer
+    }
+    assert np.array_equal(parity.run(parity.session(graph), {"x": x})["y"], table)
+
+
 def test_what_is_stored_in_8_bits_is_widened_once_when_it_is_loaded(tmp_path):
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "loaded.onnx")

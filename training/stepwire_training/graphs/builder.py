@@ -160,11 +160,11 @@ def reordered(gates: Sequence[int], hidden: int) -> Tensor:
 
 
 def _rows(array: NDArray[Any]) -> Rows | None:
-    """A large table in 8 bits, if they hold every number of it exactly."""
-    if array.dtype != np.float32 or array.size < SHORTENED_FROM or array.ndim != 2:
+    """A large array in 8 bits, if they hold each number exactly, as it is or turned round."""
+    if array.dtype != np.float32 or array.size < SHORTENED_FROM or array.ndim < 2:
         return None
-    rows = in_8_bits(array)
-    return rows if np.array_equal(rows.widened(), array) else None
+    tried = (in_8_bits(array, along) for along in (-1, -2))
+    return next((rows for rows in tried if np.array_equal(rows.widened(), array)), None)
 
 
 def _halved(array: NDArray[Any]) -> NDArray[np.float16] | None:

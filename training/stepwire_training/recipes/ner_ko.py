@@ -66,7 +66,7 @@ up to 512 characters.""",
     ),
     limits=Limits(max_input_tokens=BUCKETS[-1]),
     buckets=BUCKETS,
-    half=True,
+    int8_matrices=True,
     licence="CC-BY-SA-4.0",
 )
 

@@ -12,7 +12,11 @@ def recipe() -> Recipe:
     """Characters of Shakespeare, two layer-normalised LSTM layers of 256 units."""
     return Recipe(
         bundle="shakespeare-ln-lstm",
-        publication=replace(publication("layer-normalised LSTM", units=256), half=True),
+        publication=replace(
+            publication("layer-normalised LSTM", units=256),
+            int8_matrices=True,
+            eight_bits=False,  # the zoo has 250 MiB
+        ),
         data=Characters(rows=64, length=64, seed=1),
         model=LanguageModel.Config(
             cell="ln-lstm",

@@ -61,7 +61,8 @@ learned from one translation of one novel of the nineteenth century, and says wh
             ),
         ),
         limits=LIMITS,
-        half=True,
+        int8_matrices=True,
+        eight_bits=False,  # the zoo has 250 MiB
         begin="\n",
         measured_on="test",
     )
@@ -101,7 +102,8 @@ is this bundle.""",
             ),
         ),
         limits=LIMITS,
-        half=True,
+        int8_matrices=True,
+        eight_bits=False,  # the zoo has 250 MiB
         begin="\n",
         licence="GPL-2.0-only",
         measured_on="test",

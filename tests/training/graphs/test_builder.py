@@ -68,6 +68,28 @@ def test_so_is_one_that_is_turned_round():
     assert np.array_equal(parity.run(parity.session(graph), {"x": x})["y"], table)
 
 
+def test_matrices_side_by_side_keep_scales_of_their_own():
+    table = table_in_8_bits()
+    parts = [torch.from_numpy(table), torch.from_numpy(in_8_bits(3 * table[:, ::-1]).widened())]
+    graph = GraphBuilder("side by side")
+    x = graph.input("x", np.float32, ["N", 2 * len(table)])
+    product = graph.op("MatMul", x, graph.joined("weight", parts, axis=0))
+    graph.output("y", product, ["N", "M"])
+    content, rows = graph.build(), np.eye(2 * len(table), dtype=np.float32)
+
+    assert len(content) < 2.5 * table.size
+    whole = torch.cat(parts).numpy()
+    assert np.array_equal(parity.run(parity.session(content), {"x": rows})["y"], whole)
+    found = Opened(content).constant(product_of(content).input[1])
+    assert found is not None
+    assert np.array_equal(found, whole)
+
+
+def product_of(content: bytes) -> onnx.NodeProto:
+    [product] = [node for node in Opened(content).nodes if node.op_type == "MatMul"]
+    return product
+
+
 def test_what_is_stored_in_8_bits_is_widened_once_when_it_is_loaded(tmp_path):
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "loaded.onnx")
@@ -81,10 +103,9 @@ def test_what_is_stored_in_8_bits_is_widened_once_when_it_is_loaded(tmp_path):
 
 def test_a_table_in_8_bits_is_seen_as_the_constant_that_it_is():
     table = table_in_8_bits()
-    opened = Opened(scaled_by(torch.from_numpy(table)))
-    [product] = [node for node in opened.nodes if node.op_type == "MatMul"]
+    content = scaled_by(torch.from_numpy(table))
+    found = Opened(content).constant(product_of(content).input[1])
 
-    found = opened.constant(product.input[1])
     assert found is not None
     assert found.dtype == np.float32
     assert np.array_equal(found, table)

@@ -64,6 +64,13 @@ class GraphBuilder:
         halved = _halved(array)
         return self._stored(name, array) if halved is None else self._widened(name, halved)
 
+    def joined(self, name: str, parts: Sequence[Tensor], axis: int) -> str:
+        """Stores matrices side by side; each by itself where its scales are its own."""
+        if all(_rows(part.detach().numpy()) is None for part in parts):
+            return self.weight(name, torch.cat(list(parts), dim=axis))
+        stored = [self.weight(f"{name}_{n}", part) for n, part in enumerate(parts)]
+        return self.node("Concat", stored, axis=axis)
+
     def _stored(self, name: str, array: NDArray[Any]) -> str:
         self._weights.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name

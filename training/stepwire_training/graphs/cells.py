@@ -121,9 +121,11 @@ def _joint_product(
     graph: GraphBuilder, name: str, layer: RecurrentLayer, inputs: Names, order: torch.Tensor
 ) -> str:
     """All gates of a layer by one product over [x, h]; order [4H] rearranges the gates."""
-    weight = torch.cat([layer.weight_ih, layer.weight_hh], dim=1)[order]  # [4H, E + H]
     joined = graph.node("Concat", inputs, axis=1)
-    return product(graph, name, joined, weight, (layer.bias_ih + layer.bias_hh)[order])
+    parts = [layer.weight_ih[order].T, layer.weight_hh[order].T]  # [E, 4H], [H, 4H]
+    multiplied = graph.op("MatMul", joined, graph.joined(f"{name}_weight", parts, axis=0))
+    bias = graph.weight(f"{name}_bias", (layer.bias_ih + layer.bias_hh)[order])
+    return graph.op("Add", multiplied, bias)
 
 
 def product(

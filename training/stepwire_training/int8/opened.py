@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
@@ -31,15 +32,17 @@ class Opened:
         if name in self._stored:
             return numpy_helper.to_array(self._stored[name])
         maker = self.makers.get(name)
-        if maker is None or maker.op_type not in ("Cast", "Mul"):
+        if maker is None or maker.op_type not in ("Cast", "Mul", "Concat"):
             return None
-        first, *others = (self.constant(each) for each in maker.input)
-        if first is None or any(other is None for other in others):
+        parts = [part for each in maker.input if (part := self.constant(each)) is not None]
+        if len(parts) < len(maker.input):
             return None
         if maker.op_type == "Mul":  # whole numbers by the scales of their rows
-            return first * others[0]
+            return parts[0] * parts[1]
+        if maker.op_type == "Concat":  # matrices with scales of their own
+            return np.concatenate(parts, axis=attribute(maker, "axis", 0))
         kind = onnx.helper.tensor_dtype_to_np_dtype(attribute(maker, "to", 0))
-        return first.astype(kind)
+        return parts[0].astype(kind)
 
     def width(self, name: str) -> int:
         """Size of the last axis of a tensor; 0 where it varies or is not known."""

@@ -79,7 +79,7 @@ def linux_kernel() -> Recipe:
         "look into.",
         about=ABOUT.format(
             what="what looks like C",
-            followed="comments, string literals, conditions of `if` and the place in the line",
+            followed="comments and conditions of `if`",
         ),
         tokens=TOKENS,
         split="""\

@@ -20,7 +20,10 @@ from stepwire_zoo.manifest import FLOAT32, INT8
 from support.calls import a_request, generate
 
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
-OTHER_GENERATORS = ("shakespeare-ngram", "shakespeare-transformer")
+OTHER_GENERATORS = (
+    *("shakespeare-ngram", "shakespeare-transformer", "shakespeare-ln-lstm", "wikitext2-lstm"),
+    *("war-and-peace-lstm", "linux-kernel-lstm"),
+)
 MIB = 2**20
 
 

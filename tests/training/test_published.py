@@ -1,6 +1,8 @@
 """The bundles of the zoo keep what their recipes and the documents say."""
 
+import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,11 @@ from stepwire_zoo.manifest import INT8
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATORS = ("shakespeare-lstm", "shakespeare-gru", "shakespeare-rnn")
-OTHER_GENERATORS = ("shakespeare-ngram", "shakespeare-transformer")
+WITH_CELLS = ("war-and-peace-lstm", "linux-kernel-lstm")
+OTHER_GENERATORS = (
+    *("shakespeare-ngram", "shakespeare-transformer", "shakespeare-ln-lstm", "wikitext2-lstm"),
+    *WITH_CELLS,
+)
 COMPARED = (
     *("nsmc-bayes", "nsmc-cnn", "nsmc-gru", "nsmc-ln-lstm", "nsmc-lstm", "nsmc-rnn"),
     "nsmc-transformer",
@@ -204,6 +210,47 @@ def test_the_lecture_tells_the_figures_of_word_vectors(name):
         [f"{value:.3f}" for value in (m.value, *((min(m.runs), max(m.runs)) if m.runs else ()))]
         for m in figures
     ]
+
+
+def told_of_cells(name: str) -> Iterator[list[str]]:
+    """What was written down, as the lecture tells it."""
+    lectures = ROOT / "docs" / "lectures"
+    with (lectures / f"cells_{name}.csv").open(newline="") as file:
+        for _, cell, *shares in list(csv.reader(file))[1:]:
+            yield [cell, *(f"{float(share):.1%}".replace("%", " %") for share in shares)]
+
+
+@pytest.mark.parametrize("name", WITH_CELLS)
+def test_the_lecture_tells_what_was_found_of_cells(name):
+    text = (ROOT / "docs" / "lectures" / "cells.md").read_text()
+    [part] = [part for part in text.split("\nOf ")[1:] if part.startswith(f"`{name}`")]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| ")]
+
+    assert [row[1:] for row in rows[2:]] == list(told_of_cells(name))
+
+
+def test_single_cells_follow_quotes_lines_comments_and_conditions():
+    best = {}
+    for name in WITH_CELLS:
+        with (ROOT / "docs" / "lectures" / f"cells_{name}.csv").open(newline="") as file:
+            best |= {(name, line["mark"]): line for line in csv.DictReader(file)}
+
+    novel, kernel = WITH_CELLS
+    for name, mark, gained in (
+        (novel, "inside quotes", 0.12),
+        (novel, "40 or more characters into the line", 0.35),
+        (kernel, "inside a comment", 0.3),
+        (kernel, "inside the condition of an if", 0.019),
+    ):
+        line = best[name, mark]
+        assert float(line["accuracy"]) >= float(line["base rate"]) + gained
+
+
+def test_words_are_foreseen_better_than_by_a_published_lstm():
+    by_word, alone, *_ = bundle_of("wikitext2-lstm").manifest.metrics
+
+    assert (by_word.name, alone.name) == ("perplexity", "perplexity without the cache")
+    assert by_word.value < 99.3 < alone.value  # of a plain LSTM (Grave et al., 2016)
 
 
 @pytest.mark.parametrize("name", FORECASTERS)

@@ -105,38 +105,12 @@ class CachedLanguageModel(Network):
 
     def settle(self, text: Batches) -> None:
         """Chooses directions, sharpness and share by how likely they make a text."""
-        read = self._read(text)
-        _, directions = torch.linalg.eigh(torch.cov(read.told.flatten(0, 1).T))  # variance rising
-        self.directions.copy_(directions.flip(1)[:, : self.config.directions])
+        read = read_along(self.model, text)
+        self.directions.copy_(directions_of(read.told, self.config.directions))
         keys = read.told @ self.directions
-        best = min(self._tried(read, keys, sharpness) for sharpness in SHARPNESS)
+        best = best_settings(read, keys, self.config.window)
         self.sharpness.fill_(best.sharpness)
         self.share.fill_(best.share)
-
-    def _read(self, text: Batches) -> "Read":
-        """What the model says along a text."""
-        parts: list[Read] = []
-        state: State = ()
-        with torch.inference_mode():
-            for step in range(len(text)):
-                (tokens,), targets, fresh = text.batch(step, Shard())
-                state = self.model.start(len(targets)) if fresh else state
-                x, state = self.model.read(tokens, state)
-                scores = self.model.scores(x).gather(2, targets.unsqueeze(2)).squeeze(2)
-                parts.append(Read(x, tokens, targets, scores))
-        return Read(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
-
-    def _tried(self, read: "Read", keys: Tensor, sharpness: float) -> "Settings":
-        """The best share, for a sharpness."""
-        _, before, words = self.start(len(keys))[-3:]
-        lately, heard = Lately(before, words), []
-        for first in range(0, keys.shape[1], TRIED_AT_ONCE):
-            part = slice(first, first + TRIED_AT_ONCE)
-            shares, came, lately = remembered(lately, keys[:, part], read.words[:, part], sharpness)
-            heard.append((shares * (came == read.wanted[:, part, None])).sum(dim=2))
-        cached = torch.cat(heard, dim=1)  # what the cache gives the wanted word
-        nats = [-((1 - s) * read.scores.exp() + s * cached).log().mean().item() for s in SHARES]
-        return Settings(*min(zip(nats, SHARES, strict=True)), sharpness)
 
 
 class Read(NamedTuple):
@@ -154,6 +128,54 @@ class Settings(NamedTuple):
     nats: float  # mean of the wanted words
     share: float
     sharpness: float
+
+
+def read_along(model: LanguageModel, text: Batches) -> Read:
+    """What a model says along a text."""
+    parts: list[Read] = []
+    state: State = ()
+    with torch.inference_mode():
+        for step in range(len(text)):
+            (tokens,), targets, fresh = text.batch(step, Shard())
+            state = model.start(len(targets)) if fresh else state
+            x, state = model.read(tokens, state)
+            scores = model.scores(x).gather(2, targets.unsqueeze(2)).squeeze(2)
+            parts.append(Read(x, tokens, targets, scores))
+    return Read(*(torch.cat(part, dim=1) for part in zip(*parts, strict=True)))
+
+
+def directions_of(told: Tensor, count: int) -> Tensor:
+    """Those in which what is told, [B, T, H], differs most: [H, D]."""
+    _, directions = torch.linalg.eigh(torch.cov(told.flatten(0, 1).T))  # variance rising
+    return directions.flip(1)[:, :count]
+
+
+def best_settings(read: Read, keys: Tensor, window: int) -> Settings:
+    """How sharply to compare keys [B, T, D], and how much to listen."""
+
+    def best_share(sharpness: float) -> Settings:
+        cached = given(read, keys, window, sharpness)
+        nats = [nats_of(read, cached, share) for share in SHARES]
+        return Settings(*min(zip(nats, SHARES, strict=True)), sharpness)
+
+    return min(map(best_share, SHARPNESS))
+
+
+def given(read: Read, keys: Tensor, window: int, sharpness: float) -> Tensor:
+    """What a cache gives each word that came next, [B, T]."""
+    rows, positions, size = keys.shape
+    lately = Lately(torch.zeros(rows, window, size), torch.zeros(rows, window, dtype=torch.int64))
+    parts = []
+    for first in range(0, positions, TRIED_AT_ONCE):
+        part = slice(first, first + TRIED_AT_ONCE)
+        shares, came, lately = remembered(lately, keys[:, part], read.words[:, part], sharpness)
+        parts.append((shares * (came == read.wanted[:, part, None])).sum(dim=2))
+    return torch.cat(parts, dim=1)
+
+
+def nats_of(read: Read, cached: Tensor, share: float) -> float:
+    """Mean nats of the words that came next, where a share goes to what a cache gives, [B, T]."""
+    return -((1 - share) * read.scores.exp() + share * cached).log().mean().item()
 
 
 def remembered(

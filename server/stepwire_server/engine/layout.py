@@ -63,26 +63,15 @@ class Layout:
 
     def unpack_rows(self, packed: Sequence[bytes]) -> State:
         """Reads the states of N rows at once, [N, *] for each name; not to be written to."""
-        if len(packed) == 1:  # of a caller who is alone
-            return self._unpack_row(packed[0])
-        block = np.frombuffer(b"".join(packed), np.uint8).reshape(len(packed), -1)
-        states, start = {}, 0
-        for name, shape, dtype in self.parts:
-            end = start + math.prod(shape) * dtype.itemsize
-            flat = np.ascontiguousarray(block[:, start:end]).view(dtype.newbyteorder("<"))
-            states[name] = flat.reshape(-1, *shape)
-            start = end
-        return states
+        rows = np.frombuffer(b"".join(packed), self._record)
+        # Of a single row nothing is copied.
+        return {name: np.ascontiguousarray(rows[name]) for name, _, _ in self.parts}
 
-    def _unpack_row(self, packed: bytes) -> State:
-        """The state of one row, [1, *] for each name, where it lies."""
-        states, start = {}, 0
-        for name, shape, dtype in self.parts:
-            count = math.prod(shape)
-            flat = np.frombuffer(packed, dtype.newbyteorder("<"), count, start)
-            states[name] = flat.reshape(1, *shape)
-            start += count * dtype.itemsize
-        return states
+    @cached_property
+    def _record(self) -> np.dtype:
+        """Of one packed state, little-endian."""
+        parts = [(name, dtype.newbyteorder("<"), shape) for name, shape, dtype in self.parts]
+        return np.dtype(parts)
 
     def halved(self, packed: bytes) -> bytes:
         """Real numbers in half precision, the rest as it is."""

@@ -55,10 +55,12 @@ class StepGraph:
         wanted = (self.reads, *(("lengths", "rows", "places") if self._looks else ()))
         self._names = names
         self._graph = graph
-        self._states = spec.states
+        self._states = [state.input for state in spec.states]
+        self._following = [state.output for state in spec.states]
         holds = bool(spec.states) and graph.runtime.holds_states
         self.holder = Holder(graph, spec.states, graph.runtime) if holds else None
         self._extras = {tensor.role: tensor.name for tensor in spec.outputs}
+        self.roles = frozenset(self._extras)  # what it can tell
         # What a model says first of all; it is always run for.
         self.says = "logits" if "logits" in self._extras else "values"
         _check_roles(spec, (*wanted, self.says), (*wanted, "context"))
@@ -72,11 +74,6 @@ class StepGraph:
     def looks(self) -> bool:
         """Whether its rows look at sources."""
         return bool(self._looks)
-
-    @property
-    def roles(self) -> frozenset[str]:
-        """What it can tell."""
-        return frozenset(self._extras)
 
     def step(
         self,
@@ -113,10 +110,8 @@ class StepGraph:
         """Gives the outputs of some names, and the next states."""
         if self.holder is not None:
             return self.holder.step(names, feeds, states)
-        wanted = [*names, *(state.output for state in self._states)]
-        given = self._graph.run(wanted, {**feeds, **states})
-        following = zip((s.input for s in self._states), given[len(names) :], strict=True)
-        return given[: len(names)], dict(following)
+        given = self._graph.run([*names, *self._following], {**feeds, **states})
+        return given[: len(names)], dict(zip(self._states, given[len(names) :], strict=True))
 
 
 class SequenceGraph:

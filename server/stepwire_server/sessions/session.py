@@ -79,6 +79,7 @@ class Session:
     pending: tuple[Pending, ...] = ()
     snapshots: tuple[tuple[int, bytes], ...] = ()  # by step, oldest first
     attached: bool = False  # a stream has it
+    counted_bytes: int = 0  # its size as the table last counted it
 
     @property
     def size_bytes(self) -> int:
@@ -138,7 +139,7 @@ class Session:
         """Takes the steps of the oldest pending message.
 
         Args:
-            message: pending.
+            message: the first of those pending.
             packed: the state after it.
             content: what is answered.
         """
@@ -146,7 +147,7 @@ class Session:
             others = [kept for kept in self.snapshots if kept[0] != message.first_step]
             kept = [*others, (message.first_step, self.packed)]
             self.snapshots = tuple(kept[-self.max_snapshots :])
-        self.pending = tuple(each for each in self.pending if each is not message)
+        self.pending = self.pending[1:]
         self.packed = packed
         self.next_step = message.first_step + message.steps
         answer = Answer(message.first_step, message.steps, message.digest, content)

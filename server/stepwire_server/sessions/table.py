@@ -37,7 +37,6 @@ class SessionTable:
         self._now = now
         self._wall = wall
         self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._sizes: dict[str, int] = {}  # as last counted
         self._of_owner: dict[str, dict[str, Session]] = {}  # by owner, then id, oldest first
         self._holdings = Holdings(limits, "sessions", "close some")
         self._gone: OrderedDict[str, type[StepwireError]] = OrderedDict()
@@ -102,9 +101,8 @@ class SessionTable:
         if session.id not in self._sessions:
             return
         size = session.size_bytes
-        change = size - self._sizes.get(session.id, 0)
-        self._sizes[session.id] = size
-        self._holdings.grow(session.owner, change)
+        self._holdings.grow(session.owner, size - session.counted_bytes)
+        session.counted_bytes = size
 
     def of_owner(self, owner: str) -> list[Session]:
         """The sessions of a caller, oldest first."""
@@ -120,7 +118,7 @@ class SessionTable:
             return
         if session.lease:
             session.lease.release()
-        self._holdings.grow(session.owner, -self._sizes.pop(session.id))
+        self._holdings.grow(session.owner, -session.counted_bytes)
         self._holdings.remove(session.owner)
         held = self._of_owner[session.owner]
         del held[session.id]

@@ -109,7 +109,7 @@ class _Stream:
     async def _carry_out(self, request: pb.StepRequest) -> None:
         if not request.session_id:
             raise InvalidRequest.of("session_id", "name a session", "nothing")
-        action = request.WhichOneof("action")
+        action, inputs = request.WhichOneof("action"), request.inputs
         try:
             if action == "attach":
                 session = self._desk.attach(self._owner, request.session_id, self)
@@ -118,16 +118,16 @@ class _Stream:
             elif action == "inputs":
                 session = self._desk.find(self._owner, request.session_id)
                 stepper = self._desk.stepper(session)
-                if request.inputs.WhichOneof("values") == "text":
-                    read = await stepper.read_text(request.inputs.text)
+                if inputs.HasField("text"):
+                    read = await stepper.read_text(inputs.text)
                     session = self._desk.find(self._owner, request.session_id)  # it may be over
                 else:
-                    read = read_inputs(request.inputs, stepper)
-                self._desk.step(session, self, step_message(request.inputs, read, stepper))
+                    read = read_inputs(inputs, stepper)
+                self._desk.step(session, self, step_message(inputs, read, stepper))
             else:
                 raise InvalidRequest.of("action", "be attach or inputs", "nothing")
         except StepwireError as error:
-            self._send(error_message(request.session_id, request.inputs.first_step, error))
+            self._send(error_message(request.session_id, inputs.first_step, error))
 
     def answer(self, session: Session, content: bytes, *, repeated: bool) -> None:
         """Sends what steps gave."""

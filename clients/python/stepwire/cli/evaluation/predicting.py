@@ -22,7 +22,7 @@ COUNTED = 2_048  # characters of a passage that count
 BEFORE = 512  # that are only read
 COUNTED_IN_LINES = 8_000  # and the rest of the last line
 LINES_BEFORE = 8
-LINES_PER_CALL = 32
+LINES_PER_CALL = 8  # scoring thousands of words at each place takes its time
 
 
 class Passage(NamedTuple):

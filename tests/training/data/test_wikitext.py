@@ -1,7 +1,11 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from stepwire_training.data.batches import Shard
-from stepwire_training.data.wikitext import END, WikiText, split, words
+from stepwire_training.data.long_texts import Parts, seen_before
+from stepwire_training.data.wikitext import END, FILES, WikiText, split, words
 
 LINES = (
     " \n = Robert <unk> = \n \n Robert <unk> is an English film , television and theatre actor . \n"
@@ -55,3 +59,12 @@ def test_every_word_of_the_test_text_is_predicted(dataset):
 def test_a_text_costs_the_same_however_its_spaces_are_set(dataset):
     encode = dataset.tokenizer.encode
     assert encode("Robert\nis").ids == encode(" Robert \n is").ids == encode("Robert  \n  is").ids
+
+
+def test_of_the_lines_that_are_measured_one_heading_alone_is_learned_from():
+    data = os.environ.get("STEPWIRE_DATA") or Path(__file__).parents[4] / "shared/data"
+    if not (Path(data) / "wikitext-2/test.txt.gz").exists():
+        pytest.skip("WikiText-2 is not at hand; set STEPWIRE_DATA")
+    texts = {name: file.read().decode() for name, file in FILES.items()}
+
+    assert seen_before(Parts(texts["train"], texts["valid"], texts["test"])) == 1

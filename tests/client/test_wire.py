@@ -16,6 +16,8 @@ from stepwire.v1 import (
     sessions_pb2,
     streaming_pb2,
 )
+from stepwire.wire.generation import FINISH_REASONS
+from stepwire.wire.vectors import VECTOR_ORIGINS
 
 TEXT = st.text(max_size=8)
 UINT32 = st.integers(0, 2**32 - 1)
@@ -201,9 +203,9 @@ def test_options_are_those_of_the_contract():
 @pytest.mark.parametrize(
     ("known", "contract"),
     [
-        (wire.FINISH_REASONS, generation_pb2.FinishReason),
+        (FINISH_REASONS, generation_pb2.FinishReason),
         (describing.TASKS, models_pb2.Task),
-        (wire.VECTOR_ORIGINS, embeddings_pb2.VectorOrigin),
+        (VECTOR_ORIGINS, embeddings_pb2.VectorOrigin),
         (describing.MODEL_STATES, models_pb2.ModelState),
     ],
 )

@@ -1,5 +1,6 @@
-"""Who makes a call, as far as it says."""
+"""Who makes a call, as far as it says, and how long it waits."""
 
+import time
 from hashlib import blake2b
 from typing import Any
 
@@ -30,3 +31,9 @@ def owner(context: Any) -> str:
         allowed = f"have at most {_MOST_CALLER_CHARACTERS} characters"
         raise InvalidRequest.of(CALLER, allowed, len(told))
     return blake2b(told.encode(), digest_size=_DIGEST_BYTES).hexdigest() if told else ""
+
+
+def deadline_of(context: Any) -> float | None:
+    """The caller's deadline on the monotonic clock, if it set one."""
+    remaining_s = context.time_remaining()
+    return None if remaining_s is None else time.monotonic() + remaining_s

@@ -6,7 +6,8 @@ from stepwire.v1 import embeddings_pb2 as pb
 from stepwire.v1 import embeddings_pb2_grpc as pb_grpc
 from stepwire_server.registry.embedding import EmbeddingModel
 from stepwire_server.registry.registry import ModelRegistry
-from stepwire_server.rpc import convert, embedding_messages
+from stepwire_server.rpc import embedding_messages
+from stepwire_server.rpc.caller import deadline_of
 
 
 class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
@@ -20,7 +21,7 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
         """Gives every input of the call its vector."""
         async with self._models.use(request.model, request.version, EmbeddingModel) as model:
             inputs = embedding_messages.inputs(request, self._max_inputs)
-            results = await model.embed(inputs, convert.deadline(context))
+            results = await model.embed(inputs, deadline_of(context))
             return embedding_messages.embed_response(results)
 
     async def Neighbors(self, request: pb.NeighborsRequest, context: Any) -> pb.NeighborsResponse:
@@ -28,7 +29,7 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
         async with self._models.use(request.model, request.version, EmbeddingModel) as model:
             words = embedding_messages.words(request, self._max_inputs)
             k = embedding_messages.k(request)
-            results = await model.neighbors(words, k, convert.deadline(context))
+            results = await model.neighbors(words, k, deadline_of(context))
             return embedding_messages.neighbors_response(results)
 
     async def Analogy(self, request: pb.AnalogyRequest, context: Any) -> pb.AnalogyResponse:
@@ -36,5 +37,5 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
         async with self._models.use(request.model, request.version, EmbeddingModel) as model:
             questions = embedding_messages.questions(request, self._max_inputs)
             asking = embedding_messages.asking(request)
-            results = await model.analogy(questions, asking, convert.deadline(context))
+            results = await model.analogy(questions, asking, deadline_of(context))
             return embedding_messages.analogy_response(results)

@@ -6,7 +6,8 @@ from stepwire.v1 import forecasting_pb2 as pb
 from stepwire.v1 import forecasting_pb2_grpc as pb_grpc
 from stepwire_server.registry.forecasting import ForecastingModel
 from stepwire_server.registry.registry import ModelRegistry
-from stepwire_server.rpc import convert, forecast_messages
+from stepwire_server.rpc import forecast_messages
+from stepwire_server.rpc.caller import deadline_of
 
 
 class ForecastingServicer(pb_grpc.ForecastingServiceServicer):
@@ -23,6 +24,6 @@ class ForecastingServicer(pb_grpc.ForecastingServiceServicer):
             forecasts = await model.forecast(
                 forecast_messages.histories(request, self._max_inputs),
                 asked,
-                convert.deadline(context),
+                deadline_of(context),
             )
             return forecast_messages.response(forecasts, asked, model)

@@ -12,8 +12,8 @@ from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.scoring import ScoringModel
 from stepwire_server.registry.translation import TranslationModel
-from stepwire_server.rpc import convert
-from stepwire_server.rpc.caller import identity, owner
+from stepwire_server.rpc import generation_messages, translation_messages
+from stepwire_server.rpc.caller import deadline_of, identity, owner
 from stepwire_server.sessions.resuming import ResumeTokens
 
 
@@ -32,16 +32,16 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async with self._models.use(request.model, request.version, GenerationModel) as model:
             opened, sealed = self._resuming(request, context, model.origin)
             call = model.generate(
-                convert.prompts(request, self._max_inputs, opened),
-                convert.samples(request, self._max_inputs),
-                convert.options(request.options, model.defaults),
-                convert.deadline(context),
+                generation_messages.prompts(request, self._max_inputs, opened),
+                generation_messages.samples(request, self._max_inputs),
+                generation_messages.options(request.options, model.defaults),
+                deadline_of(context),
                 request.resume_every,
                 identity(context),
             )
             async with call as rounds:
                 async for pieces in rounds:
-                    yield convert.generate_response(pieces, model, sealed)
+                    yield generation_messages.generate_response(pieces, model, sealed)
 
     async def Translate(
         self, request: pb.TranslateRequest, context: Any
@@ -50,18 +50,18 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async with self._models.use(request.model, request.version, TranslationModel) as model:
             opened, sealed = self._resuming(request, context, model.origin)
             call = model.translate(
-                convert.sources(request, self._max_inputs, opened),
-                convert.translation_options(request, model.defaults),
-                convert.deadline(context),
+                translation_messages.sources(request, self._max_inputs, opened),
+                translation_messages.translation_options(request, model.defaults),
+                deadline_of(context),
                 request.resume_every,
             )
             async with call as rounds:
                 async for news in rounds:
-                    yield convert.translate_response(news, model, sealed)
+                    yield translation_messages.translate_response(news, model, sealed)
 
     def _resuming(
         self, request: pb.GenerateRequest | pb.TranslateRequest, context: Any, origin: Origin
-    ) -> tuple[convert.Opened, convert.Sealed]:
+    ) -> tuple[generation_messages.Opened, generation_messages.Sealed]:
         """How this call opens resume tokens, and how it makes them."""
         caller = owner(context)
 
@@ -78,7 +78,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.ScoreResponse]:
         """Streams scores as they are ready."""
         async with self._models.use(request.model, request.version, ScoringModel) as model:
-            inputs = convert.score_inputs(request, self._max_inputs)
-            async with aclosing(model.score(inputs, convert.deadline(context))) as rounds:
+            inputs = generation_messages.score_inputs(request, self._max_inputs)
+            async with aclosing(model.score(inputs, deadline_of(context))) as rounds:
                 async for scores in rounds:
-                    yield convert.score_response(scores, model)
+                    yield generation_messages.score_response(scores, model)

@@ -17,8 +17,8 @@ from stepwire_server.oip import inference_pb2 as pb
 from stepwire_server.registry.lifecycle import Lifecycle
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.statistics import Statistics
-from stepwire_server.rpc import convert, inference_models
-from stepwire_server.rpc.caller import identity
+from stepwire_server.rpc import inference_models
+from stepwire_server.rpc.caller import deadline_of, identity
 from stepwire_server.rpc.inference_requests import Inference
 from stepwire_server.rpc.inference_streams import InferenceStream, LoneReply
 from stepwire_server.rpc.inference_wire import RequestCutter, WireRequest
@@ -127,7 +127,7 @@ class InferenceServicer:
 
     async def ModelInfer(self, request: WireRequest, context: Any) -> bytes:
         """Answers one request; leaving early takes it back."""
-        reply, deadline = LoneReply(), convert.deadline(context)
+        reply, deadline = LoneReply(), deadline_of(context)
         await self._inference.wake(request)
         cancel = self._inference.begin(request, partial(identity, context), deadline, reply)
         try:

@@ -7,7 +7,8 @@ from stepwire.v1 import labeling_pb2_grpc as pb_grpc
 from stepwire_server.registry.classification import ClassificationModel
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.tagging import TaggingModel
-from stepwire_server.rpc import convert, tagging_messages
+from stepwire_server.rpc import labeling_messages, tagging_messages
+from stepwire_server.rpc.caller import deadline_of
 
 
 class LabelingServicer(pb_grpc.LabelingServiceServicer):
@@ -21,11 +22,11 @@ class LabelingServicer(pb_grpc.LabelingServiceServicer):
         """Labels every text of the call."""
         async with self._models.use(request.model, request.version, ClassificationModel) as model:
             results = await model.classify(
-                convert.texts(request, self._max_inputs),
-                convert.judging(request, model),
-                convert.deadline(context),
+                labeling_messages.texts(request, self._max_inputs),
+                labeling_messages.judging(request, model),
+                deadline_of(context),
             )
-            return convert.classify_response(results)
+            return labeling_messages.classify_response(results)
 
     async def Tag(self, request: pb.TagRequest, context: Any) -> pb.TagResponse:
         """Tags the words of every text of the call."""
@@ -34,6 +35,6 @@ class LabelingServicer(pb_grpc.LabelingServiceServicer):
                 tagging_messages.inputs(request, self._max_inputs),
                 tagging_messages.top_k(request, model),
                 request.truncate,
-                convert.deadline(context),
+                deadline_of(context),
             )
             return tagging_messages.response(results)

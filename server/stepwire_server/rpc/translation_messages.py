@@ -8,12 +8,8 @@ from stepwire_server.decoding.options import Options
 from stepwire_server.errors import InvalidRequest, check_range
 from stepwire_server.registry.saved import Saved
 from stepwire_server.registry.text import Prompt
-from stepwire_server.registry.translation import (
-    SourceInput,
-    Translation,
-    TranslationModel,
-    TranslationSummary,
-)
+from stepwire_server.registry.translating import Translation, TranslationSummary
+from stepwire_server.registry.translation import SourceInput, TranslationModel
 from stepwire_server.rpc.generation_messages import Opened, Sealed, hypothesis, options
 
 

@@ -13,7 +13,8 @@ from stepwire_server.registry.generation import GenerationModel, Piece
 from stepwire_server.registry.signature import TEXT, Kind, Signature, TensorSpec
 from stepwire_server.registry.tensors.asked_options import read_options
 from stepwire_server.registry.tensors.background import text_of
-from stepwire_server.registry.translation import SourceInput, Translation, TranslationModel
+from stepwire_server.registry.translating import Translation
+from stepwire_server.registry.translation import SourceInput, TranslationModel
 from stepwire_zoo.manifest import Manifest
 
 # The names that clients of text generators know.

@@ -13,7 +13,8 @@ from stepwire_server.registry.stepping import Inputs, Stepper
 from stepwire_server.registry.telling import Told, Wanted
 from stepwire_server.registry.text import Prompt
 from stepwire_server.rpc.status import STATUS_OF
-from stepwire_server.sessions.desk import Desk, Message, Opening, Taken
+from stepwire_server.sessions.desk import Desk, Message, Taken
+from stepwire_server.sessions.opening import Opening
 from stepwire_server.sessions.session import Session, check_window
 
 _DIGEST_BYTES = 16

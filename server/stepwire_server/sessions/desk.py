@@ -7,11 +7,9 @@ those of different sessions side by side.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from stepwire_server.errors import (
-    InvalidRequest,
     Overloaded,
     SessionExpired,
     SessionNotFound,
@@ -27,10 +25,10 @@ from stepwire_server.registry.origin import Origin
 from stepwire_server.registry.registry import ModelRegistry
 from stepwire_server.registry.stepping import Before, Inputs, Stepper, Steps
 from stepwire_server.registry.telling import Told, Wanted
-from stepwire_server.registry.text import Prompt
-from stepwire_server.sessions import tokens
+from stepwire_server.sessions import opening, tokens
 from stepwire_server.sessions.keys import KeyRing
-from stepwire_server.sessions.session import Answer, Beginning, Pending, Session
+from stepwire_server.sessions.opening import Begin, Opening
+from stepwire_server.sessions.session import Answer, Pending, Session
 from stepwire_server.sessions.table import SessionTable
 
 log = logging.getLogger(__name__)
@@ -68,7 +66,6 @@ class Taken(NamedTuple):
 
 
 Write = Callable[[Taken], bytes]
-Begin = Callable[[Stepper], Beginning]
 
 
 class Message(NamedTuple):
@@ -81,21 +78,6 @@ class Message(NamedTuple):
     digest: bytes
     snapshot: bool = False
     export: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opening:
-    """What somebody wants to open."""
-
-    model: str = ""
-    version: str = ""
-    token: bytes | None = None
-    copied: str | None = None  # id of another session
-    accept_inexact: bool = False
-    max_snapshots: int = 0
-    window: int = 1
-    source: Prompt | None = None  # of one that begins at the model's start
-    follows: bool = False
 
 
 class _Work(Pending):
@@ -152,8 +134,10 @@ class Desk:
         """Opens a session; raises what OpenSession documents."""
         if wanted.copied is not None:
             other = self._table.find(owner, wanted.copied)
-            _check_same(wanted, other.model, other.version)
-            return self._open(owner, _copy(other, wanted), Lease(_model_of(other)), "session")
+            opening.check_same(wanted, other.model, other.version)
+            return self._open(
+                owner, opening.copied(other, wanted), Lease(_model_of(other)), "session"
+            )
         if wanted.token is not None:
             token = tokens.unseal(self._ring, tokens.STATE, wanted.token, owner, time.time())
             if wanted.model and wanted.model != token.head.model:
@@ -162,14 +146,18 @@ class Desk:
                 )
             version = wanted.version or token.head.version
             lease = await self._models.hold(token.head.model, version)
-            return self._open(owner, lambda stepper: _thaw(token, stepper, wanted), lease, "token")
+            return self._open(
+                owner, lambda stepper: opening.thawed(token, stepper, wanted), lease, "token"
+            )
         lease = await self._models.hold(wanted.model, wanted.version)
         try:
             source = await lease.loaded.needed_stepper.read_source(wanted.source)
         except BaseException:
             lease.release()
             raise
-        return self._open(owner, lambda stepper: _fresh(stepper, source, wanted), lease, "start")
+        return self._open(
+            owner, lambda stepper: opening.fresh(stepper, source, wanted), lease, "start"
+        )
 
     def _open(self, owner: str, begin: Begin, lease: Lease, origin: str) -> Session:
         """Opens a session of a model.
@@ -433,50 +421,3 @@ class Desk:
 def _model_of(session: Session) -> LoadedModel:
     assert session.lease is not None
     return session.lease.loaded
-
-
-def _fresh(stepper: Stepper, source: tuple[int, ...], wanted: Opening) -> Beginning:
-    """At the model's start."""
-    return _beginning(stepper, wanted, stepper.start, source)
-
-
-def _copy(other: Session, wanted: Opening) -> Begin:
-    """Where another session stands."""
-    return lambda stepper: replace(
-        _beginning(stepper, wanted, other.packed, other.source),
-        next_step=other.next_step,
-        inexact=other.inexact,
-    )
-
-
-def _thaw(token: tokens.Token, stepper: Stepper, wanted: Opening) -> Beginning:
-    """Where a token was made."""
-    head, origin = token.head, stepper.origin
-    state = tokens.state_of(token, origin, accept_inexact=wanted.accept_inexact)
-    return replace(
-        _beginning(stepper, wanted, state, tuple(head.source)),
-        next_step=head.next_step,
-        inexact=head.half or head.inexact or head.numerics != origin.numerics,
-    )
-
-
-def _beginning(
-    stepper: Stepper, wanted: Opening, packed: bytes, source: tuple[int, ...]
-) -> Beginning:
-    return Beginning(
-        model=stepper.name,
-        version=stepper.version,
-        packed=packed,
-        source=source,
-        follows=wanted.version if wanted.follows else None,
-        window=wanted.window,
-        max_snapshots=wanted.max_snapshots,
-    )
-
-
-def _check_same(wanted: Opening, model: str, version: str) -> None:
-    """A model that is named beside an origin must be the origin's."""
-    if wanted.model and wanted.model != model:
-        raise InvalidRequest.of("model", f"be empty or {model}, the origin's", wanted.model)
-    if wanted.version and wanted.version != version:
-        raise InvalidRequest.of("version", f"be empty or {version}, the origin's", wanted.version)

@@ -22,7 +22,7 @@ SPLITS = {
     "slots-en": "snips/2017-06-custom-intent-engines.tar.gz",
     "nsmc-bilstm": "nsmc/ratings_test.txt.gz",
 }
-COUNTED = {"pos-en": 25_094, "pos-ko": 28_366, "ner-ko": 2_799}  # words, or names that are there or found
+COUNTED = {"pos-en": 25_094, "pos-ko": 28_366, "ner-ko": 2_799}  # words; names, real or found
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ Lives on the event loop's thread.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from stepwire_server.errors import (
 )
 from stepwire_server.registry.dropin.triton_config import policy_beside
 from stepwire_server.registry.policy import VersionPolicy
-from stepwire_server.registry.registry import Entry, ModelRegistry, ModelState
+from stepwire_server.registry.registry import LOADS_AT_ONCE, Entry, ModelRegistry, ModelState
 from stepwire_server.registry.watcher import Changes, Watcher
 from stepwire_zoo.index import Location, find_bundles
 
@@ -83,7 +83,12 @@ class Lifecycle:
 
     async def begin(self, stop: asyncio.Event) -> None:
         """Loads what is to be there from the start, until `stop` is set."""
-        for entry in list(self._models):
+        due = iter(list(self._models))
+        # Much of a load is ONNX Runtime's, which leaves the interpreter to another.
+        await asyncio.gather(*(self._load_in_turn(due, stop) for _ in range(LOADS_AT_ONCE)))
+
+    async def _load_in_turn(self, due: Iterator[Entry], stop: asyncio.Event) -> None:
+        for entry in due:
             if stop.is_set():
                 return
             if entry.state is ModelState.LOADING:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 M = TypeVar("M")
 T = TypeVar("T")
 
-_LOADS_AT_ONCE = 2
+LOADS_AT_ONCE = 2
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0  # between two loads that calls ask for
 
 
@@ -83,7 +83,7 @@ class ModelRegistry:
         self._retired: set[LoadedModel] = set()  # they run until their callers are done
         self._burials: set[asyncio.Task[None]] = set()
         # Texts are tokenised on asyncio's own threads: loads must not take all of those.
-        self._threads = ThreadPoolExecutor(_LOADS_AT_ONCE, "loading")
+        self._threads = ThreadPoolExecutor(LOADS_AT_ONCE, "loading")
         self._stopped = False
         # Loads a model that somebody asks for; set where models are loaded on first use.
         self.waking: Callable[[Entry], Awaitable[None]] | None = None

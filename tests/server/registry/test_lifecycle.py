@@ -3,6 +3,7 @@
 import asyncio
 import os
 import tempfile
+import threading
 
 import pytest
 
@@ -13,6 +14,7 @@ from stepwire_server.errors import (
     ShuttingDown,
     StartupError,
 )
+from stepwire_server.registry.loader import Loader
 from support.shelf import Shelf, publish, remove, shelf, spoil
 
 
@@ -29,6 +31,20 @@ async def test_everything_is_loaded_at_the_start_and_changes_are_ignored(tmp_pat
         publish(tmp_path, 2)
         assert one.states() == {"tiny/1": "ready"}
         assert one.served() == first
+
+
+async def test_two_models_are_loaded_at_a_time(tmp_path, monkeypatch):
+    both, load = threading.Barrier(2, timeout=20), Loader.load
+
+    def meet(loader, bundle):
+        both.wait()
+        return load(loader, bundle)
+
+    monkeypatch.setattr(Loader, "load", meet)
+    for name in ("one", "other"):
+        publish(tmp_path, name=name)
+    async with shelf(tmp_path) as one:
+        assert one.states() == {"one/1": "ready", "other/1": "ready"}
 
 
 @pytest.mark.parametrize("mode", ["none", "poll"])

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from stepwire_training import parity
 from stepwire_training.data.batches import Dataset
 from stepwire_training.data.observed import Observed, Rows
+from stepwire_training.graphs.described import carried
 from stepwire_training.graphs.forecast import forecast_graph
 from stepwire_training.models.forecaster import Forecaster
 from stepwire_training.models.network import Network
 from stepwire_training.proved import GOLDEN, Proved
 from stepwire_training.recipe import Recipe
 from stepwire_zoo.golden import Arrays, GoldenCase
-from stepwire_zoo.manifest import Graph, Series, State, Tensor
+from stepwire_zoo.manifest import Graph, Series, Tensor
 
 GOLDEN_ROWS = 4
 GOLDEN_POSITIONS = 64
@@ -128,10 +129,7 @@ def _described(model: Forecaster, series: Series) -> Graph:
         file="step.onnx",
         inputs=(tensors["features"],),
         outputs=tuple(tensors[name] for name in OUTPUTS),
-        states=tuple(
-            State(input=name, output=f"{name}_next", dtype="float32", shape=shape)
-            for name, shape in model.shapes.items()
-        ),
+        states=tuple(carried(name, shape) for name, shape in model.shapes.items()),
     )
 
 

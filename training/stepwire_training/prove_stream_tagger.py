@@ -9,6 +9,7 @@ from torch import Tensor
 from stepwire_training import parity
 from stepwire_training.data.batches import Dataset, Shard
 from stepwire_training.data.splitting import Ids
+from stepwire_training.graphs.described import carried
 from stepwire_training.graphs.word_step import CELL, word_step_graph
 from stepwire_training.models.network import Network, State
 from stepwire_training.models.recurrent import STATES
@@ -55,10 +56,7 @@ def prove_stream_tagger(recipe: Recipe, model: Network, dataset: Dataset) -> Pro
         file="step.onnx",
         inputs=(manifest.Tensor(name=WORD, dtype="int64", shape=(1 + width,), role=WORD),),
         outputs=(logits_of(model.output.out_features),),
-        states=tuple(
-            manifest.State(input=name, output=f"{name}_next", dtype="float32", shape=shape)
-            for name in STATES[CELL]
-        ),
+        states=tuple(carried(name, shape) for name in STATES[CELL]),
     )
     return Proved(
         graphs={"step": graph},
